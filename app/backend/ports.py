@@ -1,0 +1,404 @@
+"""The joints between the rooms of the backend.
+
+Each Protocol is what one room asks of another; `daemon.py` alone knows who fulfils it. Nothing here does anything.
+
+    api      -> Service
+    service  -> ImageCatalogue, Engine, Kernel, SessionStore, Devices (and the scheduler core, which is pure)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..model.console import ExecuteRequest
+from ..model.images import Image
+from ..model.sessions import Session, SessionStatus
+from ..model.slots import ResourceSlots
+
+# --- journal -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecord:
+    """One line of a session's journal.
+
+    On disk: `{"seq":12,"t":1763870000.123,"run":"<run id>","rec":["stdout","..."]}` and a newline; `rec` is always
+    last, so that its bytes can be handed on without being decoded. Besides the console records of
+    `model.console` there are control records:
+
+    `["run-started", {"mode", "code", "options"}]`, `["waiting-input", {"is_password": bool}]`,
+    `["clean-finished", {"exitCode"}]`, `["build-finished", {"exitCode"}]`,
+    `["run-finished", {"exitCode", "signal"?}]`, `["kernel-started", {"pid"}]`, `["kernel-died", {"exitCode", "signal"?, "reason"}]`.
+    """
+
+    seq: int
+    """1, 2, 3, ... without gaps within one session."""
+    time_s: float
+    """Unix time at which the runner wrote it."""
+    run_id: str | None
+    """None for records that belong to no run (a kernel that starts, late output of a background process)."""
+    kind: str
+    """First element of `rec`."""
+    raw: bytes
+    """`rec` as JSON bytes."""
+
+    @property
+    def data(self) -> Any:
+        """Second element of `rec`, decoded."""
+        return json.loads(self.raw)[1]
+
+
+# --- images --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a reference leads to."""
+
+    image: Image
+    notice: str | None = None
+    """One line when `image` is not literally what was asked for."""
+
+
+class ImageCatalogue(Protocol):
+    def list(self) -> Sequence[Image]:
+        """Returns what is known now, newest runtime first within a language."""
+
+    async def refresh(self) -> None:
+        """Looks over the machine. Runs once after the daemon is ready; safe to cancel."""
+
+    async def resolve(self, reference: str) -> Resolution:
+        """Returns the image for `reference`; waits for the first look over the machine when there was none yet.
+
+        Raises:
+            ImageNotFound: nothing fits; the message names the nearest.
+            BadRequest: no reference.
+        """
+
+
+# --- devices -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Something that amounts are taken from."""
+
+    id: str
+    """`cpu0`, `mem`, `gpu0`, ..."""
+    slot: str
+    """The slot it serves; a GPU serves `cuda.shares` (fractions) and `cuda.device` (whole)."""
+    capacity: Decimal
+    uuid: str = ""
+    model: str = ""
+    mem_bytes: int = 0
+    """Memory of a GPU; 0 for other devices."""
+    kind: str = "host"
+    """`host`, `nvidia` or `mock`: a mock is shown as such wherever it is named."""
+
+
+class Devices(Protocol):
+    def list(self) -> Sequence[Device]:
+        """Returns the devices of this machine; constant while the daemon runs."""
+
+    def environment(self, session: Session) -> Mapping[str, str]:
+        """Returns the variables that tell a session's processes which devices are theirs."""
+
+
+# --- engines -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSpec:
+    """All that an engine needs to make a session real."""
+
+    session_id: str
+    session_dir: Path
+    """Exists, mode 0700. The runner keeps its socket, journal and exit code here."""
+    work_dir: Path
+    """Exists. Working directory and HOME of the session's processes."""
+    image: Image
+    environ: Mapping[str, str]
+    """Added to the environment that the engine builds; wins over it."""
+    bootstrap_script: str | None = None
+    grace_s: float = 2.0
+    """Between SIGTERM and SIGKILL when the session is ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a kernel or a runner ended."""
+
+    code: int | None
+    """Exit code; None when unknown; negative for a signal."""
+    reason: str
+    """One line, e.g. `killed by SIGSEGV`."""
+
+
+class Kernel(Protocol):
+    """A session's processes, seen from the backend. Survives the backend."""
+
+    session_id: str
+
+    async def execute(self, run_id: str, request: ExecuteRequest) -> None:
+        """Hands a run to the runner; returns when the runner has it (its `run-started` record is in the journal).
+
+        Raises:
+            KernelNotReady: the runner is gone.
+            IllegalState: another run is going on.
+        """
+
+    async def send_input(self, run_id: str, text: str) -> None:
+        """Answers a `waiting-input` record."""
+
+    async def interrupt(self) -> None:
+        """Interrupts the run that is going on, as ctrl+c would; nothing happens when there is none."""
+
+    async def complete(self, code: str, cursor: int) -> Sequence[str]:
+        """Returns completions for `code` at character `cursor`; empty while a run is going on."""
+
+    async def restart(self) -> None:
+        """Replaces the kernel process; the work folder and the journal stay."""
+
+    async def terminate(self, *, grace_s: float | None = None) -> None:
+        """Ends every process of the session, double-forked ones too; returns when none is left. Idempotent."""
+
+    def records(self, after: int = 0) -> AsyncIterator[JournalRecord]:
+        """Yields the journal after number `after`, then what is added, until the runner has ended.
+
+        Reads from disk at the pace of the caller: a slow reader holds up nobody and grows no memory.
+        Safe to cancel; call again with the last number to go on.
+        """
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest record that is known; 0 when there is none."""
+
+    @property
+    def busy_run(self) -> str | None:
+        """Id of the run that is going on, else None."""
+
+    @property
+    def last_activity(self) -> float:
+        """Unix time of the end of the last run, or of the start of the kernel."""
+
+    @property
+    def pid(self) -> int:
+        """Process id of the runner."""
+
+    async def wait(self) -> Exit:
+        """Returns when the runner has ended, by `terminate` or by itself. Safe to cancel."""
+
+    async def kernel_died(self) -> Exit:
+        """Returns when the kernel process has died by itself while the runner lives. Safe to cancel."""
+
+
+class Engine(Protocol):
+    async def warm(self, image: Image) -> None:
+        """Makes the next `start` of `image` fast. Failure is silent: `start` will tell."""
+
+    async def start(self, spec: LaunchSpec) -> Kernel:
+        """Starts runner and kernel; returns when the kernel answers.
+
+        Raises:
+            LaunchFailed: with the reason; nothing is left running.
+        """
+
+    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> Kernel | None:
+        """Takes over a session of an earlier daemon; None when its runner is gone (its leftovers are ended then)."""
+
+    def runner_info(self, kernel: Kernel) -> dict[str, Any]:
+        """Returns what `adopt` needs, to be stored: pid, start time, interpreter."""
+
+    async def close(self) -> None:
+        """Lets go of everything without ending sessions."""
+
+
+# --- store ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keypair:
+    access_key: str
+    secret_key: str = field(repr=False)
+    user_id: str
+    """E-mail-like name of the user."""
+    user_uuid: str
+    is_admin: bool = False
+    is_active: bool = True
+    created_at: datetime | None = None
+
+
+class SessionStore(Protocol):
+    """SQLite behind a thread of its own. Every write is durable against the end of this process when it returns."""
+
+    async def save(self, session: Session) -> None: ...
+
+    async def load_live(self) -> Sequence[Session]:
+        """Returns the sessions whose status is not terminal, in the order of admission."""
+
+    async def get(self, session_id: str) -> Session | None: ...
+
+    async def search(
+        self, *, access_key: str | None, statuses: Sequence[SessionStatus] | None, limit: int, offset: int
+    ) -> tuple[Sequence[Session], int]:
+        """Returns one page, newest first, and the total count."""
+
+    async def keypairs(self) -> Sequence[Keypair]: ...
+
+    async def add_keypair(self, keypair: Keypair) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+# --- service -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest:
+    """`POST /session`, checked for types only; the service checks the meaning."""
+
+    name: str | None
+    image: str
+    architecture: str = "x86_64"
+    type: str = "interactive"
+    tag: str | None = None
+    domain: str = "default"
+    group: str = "default"
+    cluster_size: int = 1
+    enqueue_only: bool = False
+    max_wait_s: float = 0
+    """0 = wait without limit."""
+    reuse: bool = True
+    startup_command: str | None = None
+    bootstrap_script: str | None = None
+    callback_url: str | None = None
+    priority: int = 10
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    resource_opts: Mapping[str, Any] = field(default_factory=dict)
+    """`idle_timeout` (seconds, or 10m / 2h; 0 = never) is ours; the rest is kept and reported."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    mounts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOutcome:
+    session: Session
+    created: bool
+    """False when a live session of that name was reused."""
+    timed_out: bool = False
+    """`max_wait_s` passed before it ran; the session stays queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """Something that happened to a session, as it goes out by SSE."""
+
+    name: str
+    """`session_enqueued`, `session_scheduled`, `session_started`, `session_terminated`, ... (wire contract 7)."""
+    session_id: str
+    session_name: str
+    access_key: str
+    reason: str = ""
+    exit_code: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUse:
+    """A device with what is promised of it."""
+
+    device: Device
+    promised: Mapping[str, Mapping[str, Decimal]]
+    """Slot -> session id -> amount."""
+
+
+class Run(Protocol):
+    """A run that somebody watches. Leaving it does not end it."""
+
+    run_id: str
+
+    def records(self) -> AsyncIterator[JournalRecord]:
+        """Yields this run's records, `run-finished` or `kernel-died` last."""
+
+    async def send_input(self, text: str) -> None: ...
+
+
+class Service(Protocol):
+    """All that the outside can ask of the backend. `caller` sees its own sessions, an admin sees all.
+
+    `ref` is an id, a name of a live session, or a unique prefix of either.
+    Every method raises `SessionNotFound` or `AmbiguousReference` where `ref` leads nowhere.
+    """
+
+    def keypair(self, access_key: str) -> Keypair | None: ...
+
+    async def create(self, caller: Keypair, request: CreateRequest) -> CreateOutcome:
+        """Admits, queues, starts. Waits as the request says.
+
+        Raises: BadRequest and its children, ImageNotFound, ServiceUnavailable.
+        """
+
+    async def get(self, caller: Keypair, ref: str) -> Session:
+        """Ended sessions are found by their full id only."""
+
+    async def search(
+        self, caller: Keypair, *, statuses: Sequence[SessionStatus] | None, access_key: str | None, limit: int, offset: int
+    ) -> tuple[Sequence[Session], int]: ...
+
+    async def match(self, caller: Keypair, prefix: str) -> Sequence[Session]: ...
+
+    async def terminate(self, caller: Keypair, ref: str, *, forced: bool = False) -> Session:
+        """Ends a session; returns when its processes are gone and its slots are free. PENDING becomes CANCELLED.
+
+        Raises: IllegalState when it is already TERMINATING and not `forced`.
+        """
+
+    async def rename(self, caller: Keypair, ref: str, name: str) -> None: ...
+
+    async def restart(self, caller: Keypair, ref: str) -> None: ...
+
+    def run(self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None) -> AbstractAsyncContextManager[Run]:
+        """Starts a run and keeps its session from idling while the context is open."""
+
+    async def find_run(self, caller: Keypair, ref: str, run_id: str) -> Run:
+        """Returns a run that was begun before.
+
+        Raises: NotFound when the journal has no such run.
+        """
+
+    async def interrupt(self, caller: Keypair, ref: str) -> None: ...
+
+    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Sequence[str]: ...
+
+    async def work_dir(self, caller: Keypair, ref: str) -> Path:
+        """Returns the folder that uploads go to and `files` lists."""
+
+    async def logs(self, caller: Keypair, ref: str) -> str:
+        """Returns the text of stdout and stderr of all runs, newest last."""
+
+    async def journal(self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float) -> Sequence[JournalRecord]:
+        """Returns records after a number; waits up to `wait_s` when there is none yet. Works for ended sessions too."""
+
+    def idle_remaining_s(self, session: Session) -> float | None:
+        """Seconds until the idle check ends the session; None = never or not running."""
+
+    def busy(self, session: Session) -> bool:
+        """Whether a run is going on."""
+
+    def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
+        """Yields what happens from now on, until the backend stops. A reader that lags loses the oldest events
+        and gets one named `bai_lagged` instead."""
+
+    def images(self) -> Sequence[Image]: ...
+
+    def devices(self) -> Sequence[DeviceUse]: ...
+
+    def slots(self) -> tuple[ResourceSlots, ResourceSlots]:
+        """Returns (available, occupied) of the machine."""

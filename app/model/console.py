@@ -1,0 +1,113 @@
+"""What a run says: console records and the frames in which they travel (wire contract 6).
+
+A *record* is `(type, data)`. Text of `stdout` and `stderr` is untrusted: it may hold escape sequences and
+may be cut anywhere between characters.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from .errors import BadRequest
+
+ConsoleRecord = tuple[str, Any]
+"""`("stdout", text)`, `("stderr", text)`, `("media", [mime, text or data URI])`, `("html", text)`,
+`("log", [level, iso_time, logger, text])`."""
+
+
+class RunStatus(StrEnum):
+    """What a frame announces."""
+
+    CONTINUED = "continued"
+    CLEAN_FINISHED = "clean-finished"
+    BUILD_FINISHED = "build-finished"
+    WAITING_INPUT = "waiting-input"
+    FINISHED = "finished"
+    EXEC_TIMEOUT = "exec-timeout"
+    ERROR = "error"
+
+
+class RunMode(StrEnum):
+    QUERY = "query"
+    BATCH = "batch"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteRequest:
+    """The first frame of an execute stream."""
+
+    mode: RunMode
+    code: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Batch mode: `clean`, `build`, `exec` (shell commands; `*` = the image's default, empty = skip) and `buildLog`."""
+
+    @classmethod
+    def parse(cls, text: str) -> ExecuteRequest:
+        """Reads a first frame.
+
+        Raises:
+            BadRequest: no JSON object, an unknown mode, or fields of the wrong type.
+        """
+        try:
+            body = json.loads(text)
+        except ValueError as exc:
+            raise BadRequest(f"the first frame of an execute stream must be a JSON object: {exc}") from None
+        if not isinstance(body, dict):
+            raise BadRequest("the first frame of an execute stream must be a JSON object")
+        mode, code, options = body.get("mode"), body.get("code") or "", body.get("options") or {}
+        if mode not in ("query", "batch"):
+            raise BadRequest(f"the mode {mode!r} of an execute stream is not known: use 'query' or 'batch'")
+        if not isinstance(code, str) or not isinstance(options, dict):
+            raise BadRequest("in an execute stream 'code' is a string and 'options' an object")
+        return cls(RunMode(mode), code, options)
+
+    def dump(self) -> str:
+        return json.dumps({"code": self.code, "mode": self.mode.value, "options": self.options})
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message of the server in an execute stream."""
+
+    status: RunStatus
+    console: list[ConsoleRecord] = field(default_factory=list)
+    exit_code: int | None = None
+    options: dict[str, Any] | None = None
+    message: str | None = None
+    """`msg` of an `error` frame."""
+    seq: int | None = None
+    """Journal number of the last record in the frame; None when the server keeps no journal."""
+    run_id: str | None = None
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Frame:
+        """Reads a server frame leniently: unknown statuses count as `continued`, absent parts as empty.
+
+        Raises:
+            BadRequest: no JSON object.
+        """
+        try:
+            body = json.loads(text)
+        except ValueError as exc:
+            raise BadRequest(f"the server sent a frame that is no JSON: {exc}") from None
+        if not isinstance(body, dict):
+            raise BadRequest("the server sent a frame that is no JSON object")
+        try:
+            status = RunStatus(body.get("status"))
+        except ValueError:
+            status = RunStatus.CONTINUED
+        console: list[ConsoleRecord] = [
+            (str(item[0]), item[1]) for item in body.get("console") or () if isinstance(item, list) and len(item) == 2
+        ]
+        return cls(
+            status=status,
+            console=console,
+            exit_code=body.get("exitCode"),
+            options=body.get("options"),
+            message=body.get("msg"),
+            seq=body.get("seq"),
+            run_id=body.get("runId"),
+        )

@@ -1,0 +1,81 @@
+"""HMAC request signing of Backend.AI's API (wire contract 2), used by the client to sign and by the backend to check.
+
+The body is never signed. The date in the key is that of the Date header as written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import UTC, datetime
+
+from .errors import InvalidAuth
+
+MAX_CLOCK_SKEW_S = 15 * 60
+ABSENT_CONTENT_TYPE = "application/octet-stream"
+"""What is signed when a request has no Content-Type header (websockets, SSE)."""
+
+
+def parse_date(text: str) -> datetime:
+    """Returns the aware datetime of a Date header in ISO 8601 or RFC 1123 form.
+
+    Raises:
+        InvalidAuth: neither form.
+    """
+    from email.utils import parsedate_to_datetime
+
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            when = parse(text)
+        except (ValueError, TypeError):
+            continue
+        return when if when.tzinfo else when.replace(tzinfo=UTC)
+    raise InvalidAuth(f"the Date header {text[:64]!r} is neither ISO 8601 nor RFC 1123")
+
+
+def signature(
+    *,
+    secret_key: str,
+    method: str,
+    raw_target: str,
+    date: str,
+    host: str,
+    content_type: str,
+    api_version: str,
+    hash_name: str = "sha256",
+) -> str:
+    """Returns the hex signature of a request.
+
+    Args:
+        raw_target: path and query exactly as on the request line.
+        date: value of the Date header, verbatim.
+        host: value of the Host header, port included.
+        content_type: media type; parameters are cut off here.
+        api_version: value of X-BackendAI-Version.
+        hash_name: a hash of hashlib; clients use sha256.
+
+    Raises:
+        InvalidAuth: an unknown hash or an unreadable date.
+    """
+    if hash_name not in hashlib.algorithms_guaranteed or hash_name.startswith("shake"):
+        raise InvalidAuth(f"the signing hash {hash_name[:32]!r} is not known; use HMAC-SHA256")
+    day = parse_date(date).strftime("%Y%m%d")
+    text = "\n".join(
+        (
+            method.upper(),
+            raw_target,
+            date,
+            f"host:{host}",
+            f"content-type:{content_type.split(';')[0].strip().lower()}",
+            f"x-backendai-version:{api_version}",
+            hashlib.new(hash_name, b"").hexdigest(),
+        )
+    )
+    key = hmac.digest(secret_key.encode(), day.encode(), hash_name)
+    key = hmac.digest(key, host.encode(), hash_name)
+    return hmac.new(key, text.encode(), hash_name).hexdigest()
+
+
+def authorization(access_key: str, hex_signature: str) -> str:
+    """Returns the value of the Authorization header."""
+    return f"BackendAI signMethod=HMAC-SHA256, credential={access_key}:{hex_signature}"
