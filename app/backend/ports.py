@@ -349,7 +349,13 @@ class Service(Protocol):
         """Ended sessions are found by their full id only."""
 
     async def search(
-        self, caller: Keypair, *, statuses: Sequence[SessionStatus] | None, access_key: str | None, limit: int, offset: int
+        self,
+        caller: Keypair,
+        *,
+        statuses: Sequence[SessionStatus] | None,
+        access_key: str | None,
+        limit: int,
+        offset: int,
     ) -> tuple[Sequence[Session], int]: ...
 
     async def match(self, caller: Keypair, prefix: str) -> Sequence[Session]: ...
@@ -364,7 +370,9 @@ class Service(Protocol):
 
     async def restart(self, caller: Keypair, ref: str) -> None: ...
 
-    def run(self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None) -> AbstractAsyncContextManager[Run]:
+    def run(
+        self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None
+    ) -> AbstractAsyncContextManager[Run]:
         """Starts a run and keeps its session from idling while the context is open."""
 
     async def find_run(self, caller: Keypair, ref: str, run_id: str) -> Run:
@@ -383,7 +391,9 @@ class Service(Protocol):
     async def logs(self, caller: Keypair, ref: str) -> str:
         """Returns the text of stdout and stderr of all runs, newest last."""
 
-    async def journal(self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float) -> Sequence[JournalRecord]:
+    async def journal(
+        self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float
+    ) -> Sequence[JournalRecord]:
         """Returns records after a number; waits up to `wait_s` when there is none yet. Works for ended sessions too."""
 
     def idle_remaining_s(self, session: Session) -> float | None:
