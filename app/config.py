@@ -1,14 +1,21 @@
 """Paths, settings and contexts of this user.
 
-All state lives in the XDG folders: another HOME is another world. Nothing here starts or contacts anything.
+All state lives in the XDG folders: another HOME is another world. Nothing here starts or contacts anything, and
+nothing here imports much: every command and the TUI pass through it before they paint.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, Final
 
-from .client.api import Endpoint
+from .model.endpoint import Endpoint
+from .model.errors import BaiTuiError, ConfigError
+from .model.slots import MEM, parse_amount
+
+_APP: Final = "bai-tui"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +33,44 @@ class Paths:
 
     @classmethod
     def of_user(cls) -> Paths:
-        """Returns the folders of the environment: XDG_* where set and absolute, else the defaults under HOME."""
-        raise NotImplementedError
+        """Returns the folders of the environment: XDG_* where set and absolute, else the defaults under HOME.
+
+        Raises:
+            ConfigError: the user has no home folder.
+        """
+        return cls(
+            config=_folder("XDG_CONFIG_HOME", ".config"),
+            data=_folder("XDG_DATA_HOME", ".local/share"),
+            state=_folder("XDG_STATE_HOME", ".local/state"),
+            cache=_folder("XDG_CACHE_HOME", ".cache"),
+        )
+
+
+def _folder(variable: str, default: str) -> Path:
+    value = os.environ.get(variable, "")
+    # The XDG specification: a relative path is invalid and must be ignored.
+    if value and Path(value).is_absolute():
+        return Path(value) / _APP
+    try:
+        return Path.home() / default / _APP
+    except RuntimeError:
+        raise ConfigError(f"there is no home folder to keep {_APP}'s files in: set HOME or {variable}") from None
+
+
+def private_folder(path: Path) -> Path:
+    """Makes `path` with mode 0700 where it is missing, and returns it.
+
+    Raises:
+        ConfigError: it cannot be made, is no folder, or cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        reason = "there is a file of that name" if isinstance(exc, FileExistsError) else (exc.strerror or str(exc))
+        raise ConfigError(f"the folder {path} cannot be made: {reason}; give {_APP} a folder it may write to") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError(f"the folder {path} cannot be written: check its owner and mode, or set XDG_* to another")
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +93,135 @@ class Settings:
     def load(cls, paths: Paths) -> Settings:
         """Reads `config.toml`; a missing file means all defaults.
 
+        `idle_timeout` is the key of `idle_timeout_s`: seconds, or text such as `10m`.
+
         Raises:
             ConfigError: unreadable, no TOML, an unknown key (the nearest valid one is named), a wrong type.
         """
-        raise NotImplementedError
+        file = paths.config / "config.toml"
+        try:
+            raw = file.read_bytes()
+        except FileNotFoundError:
+            return cls()
+        except OSError as exc:
+            raise ConfigError(f"{file} cannot be read: {exc.strerror}") from None
+        import tomllib
+
+        try:
+            table = tomllib.loads(raw.decode())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+            raise ConfigError(f"{file} is not valid TOML: {exc}") from None
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            check = _CHECKS.get(key)
+            if check is None:
+                raise ConfigError(f"{file} has the unknown key {key!r}{_nearest(key)}")
+            try:
+                name, values_value = check(value)
+            except BaiTuiError as exc:
+                raise ConfigError(f"{file}: {key}: {exc.message}") from None
+            values[name] = values_value
+        return cls(**values)
+
+
+def parse_duration(text: str | float) -> float:
+    """Returns seconds: a number, or a number with s, m, h or d, such as `90`, `10m`, `2h`. 0 = never.
+
+    Raises:
+        ConfigError: negative, malformed, or not finite.
+    """
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    raw = str(text).strip().lower()
+    factor = units.get(raw[-1:], 0)
+    number = raw[:-1].strip() if factor else raw
+    # float() would take nan, inf, 1e9 and 1_0 as well
+    if isinstance(text, bool) or not number.replace(".", "", 1).isdecimal() or not number.isascii():
+        raise ConfigError(f"{text!r} is no duration: write seconds, or a number with s, m, h or d, such as 10m (0 = never)")
+    return float(number) * (factor or 1)
+
+
+def _host(value: Any) -> tuple[str, Any]:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{value!r} is no host: write a loopback address such as 127.0.0.1")
+    return "host", value
+
+
+def _port(value: Any) -> tuple[str, Any]:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
+        raise ConfigError(f"{value!r} is no port: write a number from 0 to 65535 (0 = any free port)")
+    return "port", value
+
+
+def _idle_timeout(value: Any) -> tuple[str, Any]:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ConfigError(f"{value!r} is no duration: write seconds or text such as '10m'")
+    return "idle_timeout_s", parse_duration(value)
+
+
+def _mock_gpus(value: Any) -> tuple[str, Any]:
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    count, colon, memory = text.partition(":")
+    if not (count.isascii() and count.isdecimal()) or (colon and not memory):
+        if text == "":
+            return "mock_gpus", ""
+        raise ConfigError(f"{value!r} is no mock GPU set: write N or N:MEMORY, such as 2 or '2:16g'")
+    if colon:
+        parse_amount(MEM, memory)
+    return "mock_gpus", text
+
+
+def _cpu(value: Any) -> tuple[str, Any]:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigError(f"{value!r} is no number of cpu slots: write a whole number (0 = all that may be used)")
+    return "cpu", value
+
+
+def _mem(value: Any) -> tuple[str, Any]:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ConfigError(f"{value!r} is no size: write text such as '8g'")
+    if value != "":
+        parse_amount(MEM, value)
+    return "mem", str(value)
+
+
+_CHECKS: Final = {
+    "host": _host,
+    "port": _port,
+    "idle_timeout": _idle_timeout,
+    "mock_gpus": _mock_gpus,
+    "cpu": _cpu,
+    "mem": _mem,
+}
+assert len(_CHECKS) == len(fields(Settings))
+
+
+def _nearest(key: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, _CHECKS, n=1, cutoff=0.5)
+    return f": did you mean {near[0]!r}?" if near else f"; it knows {', '.join(_CHECKS)}"
 
 
 def remote_endpoint() -> Endpoint | None:
     """Returns the endpoint of BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY, None when not set.
 
+    Of several comma-separated endpoints the first is taken.
+
     Raises:
-        ConfigError: an endpoint without keys, or BACKEND_ENDPOINT_TYPE=session.
+        ConfigError: an endpoint without keys, no URL, or BACKEND_ENDPOINT_TYPE=session.
     """
-    raise NotImplementedError
+    url = os.environ.get("BACKEND_ENDPOINT", "").split(",")[0].strip().rstrip("/")
+    if not url:
+        return None
+    kind = os.environ.get("BACKEND_ENDPOINT_TYPE", "api") or "api"
+    if kind != "api":
+        raise ConfigError(
+            f"BACKEND_ENDPOINT_TYPE={kind} is not spoken by {_APP}: set it to 'api' and give a keypair of the manager"
+        )
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"BACKEND_ENDPOINT={url} is no URL: write it as http://host:port or https://host")
+    access, secret = os.environ.get("BACKEND_ACCESS_KEY", ""), os.environ.get("BACKEND_SECRET_KEY", "")
+    if not access or not secret:
+        missing = "BACKEND_ACCESS_KEY" if not access else "BACKEND_SECRET_KEY"
+        raise ConfigError(f"BACKEND_ENDPOINT is set but {missing} is not: set it, or unset BACKEND_ENDPOINT")
+    return Endpoint(url, access, secret, name=url.partition("://")[2])

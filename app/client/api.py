@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from ..model.console import ExecuteRequest, Frame
+from ..model.endpoint import Endpoint as Endpoint
 from ..model.sessions import SessionStatus
 from .views import CreatedSession, EventView, ImageView, JournalLine, MachineView, ServerInfo, SessionView
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a server is and who we are to it."""
-
-    url: str
-    access_key: str
-    secret_key: str = field(repr=False)
-    name: str = "local"
-    """What the user calls it."""
-    connect_timeout_s: float = 10.0
 
 
 class ExecuteStream(Protocol):

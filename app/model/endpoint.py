@@ -1,0 +1,18 @@
+"""Where a server is. Lives in the model because the finding of the local backend and the client both need it,
+and the first must not load the second's HTTP libraries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server is and who we are to it."""
+
+    url: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    name: str = "local"
+    """What the user calls it."""
+    connect_timeout_s: float = 10.0
