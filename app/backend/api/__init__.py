@@ -1,0 +1,8 @@
+"""The HTTP face of the backend: Backend.AI's public API over aiohttp, calling the `Service` and nothing else.
+
+Rooms behind it (engines, store, scheduler) are never imported here; `daemon.py` wires the service in.
+"""
+
+from .app import create_app, create_runner
+
+__all__ = ["create_app", "create_runner"]
