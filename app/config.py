@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from .model.durations import parse_duration
 from .model.endpoint import Endpoint
 from .model.errors import BaiTuiError, ConfigError
 from .model.slots import MEM, parse_amount
@@ -117,27 +118,11 @@ class Settings:
             if check is None:
                 raise ConfigError(f"{file} has the unknown key {key!r}{_nearest(key)}")
             try:
-                name, values_value = check(value)
+                name, checked = check(value)
             except BaiTuiError as exc:
                 raise ConfigError(f"{file}: {key}: {exc.message}") from None
-            values[name] = values_value
+            values[name] = checked
         return cls(**values)
-
-
-def parse_duration(text: str | float) -> float:
-    """Returns seconds: a number, or a number with s, m, h or d, such as `90`, `10m`, `2h`. 0 = never.
-
-    Raises:
-        ConfigError: negative, malformed, or not finite.
-    """
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    raw = str(text).strip().lower()
-    factor = units.get(raw[-1:], 0)
-    number = raw[:-1].strip() if factor else raw
-    # float() would take nan, inf, 1e9 and 1_0 as well
-    if isinstance(text, bool) or not number.replace(".", "", 1).isdecimal() or not number.isascii():
-        raise ConfigError(f"{text!r} is no duration: write seconds, or a number with s, m, h or d, such as 10m (0 = never)")
-    return float(number) * (factor or 1)
 
 
 def _host(value: Any) -> tuple[str, Any]:
@@ -159,11 +144,11 @@ def _idle_timeout(value: Any) -> tuple[str, Any]:
 
 
 def _mock_gpus(value: Any) -> tuple[str, Any]:
-    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if value == "":
+        return "mock_gpus", ""
+    text = str(value)
     count, colon, memory = text.partition(":")
-    if not (count.isascii() and count.isdecimal()) or (colon and not memory):
-        if text == "":
-            return "mock_gpus", ""
+    if isinstance(value, bool) or not (count.isascii() and count.isdecimal()) or (colon and not memory):
         raise ConfigError(f"{value!r} is no mock GPU set: write N or N:MEMORY, such as 2 or '2:16g'")
     if colon:
         parse_amount(MEM, memory)
