@@ -1,0 +1,46 @@
+-- Every statement of the store, by name. `-- name: x` begins one; parameters are named.
+
+-- name: save_session
+INSERT INTO sessions (id, access_key, name, status, live, enqueue_order, record)
+VALUES (:id, :access_key, :name, :status, :live, :enqueue_order, :record)
+ON CONFLICT (id) DO UPDATE SET
+    access_key = excluded.access_key,
+    name = excluded.name,
+    status = excluded.status,
+    live = excluded.live,
+    enqueue_order = excluded.enqueue_order,
+    record = excluded.record;
+
+-- name: live_sessions
+SELECT record FROM sessions WHERE live = 1 ORDER BY enqueue_order;
+
+-- name: session_by_id
+SELECT record FROM sessions WHERE id = :id;
+
+-- name: last_enqueue_order
+SELECT coalesce(max(enqueue_order), 0) FROM sessions;
+
+-- name: search_sessions
+SELECT record FROM sessions
+WHERE (:access_key IS NULL OR access_key = :access_key)
+  AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
+ORDER BY enqueue_order DESC
+LIMIT :limit OFFSET :offset;
+
+-- name: count_sessions
+SELECT count(*) FROM sessions
+WHERE (:access_key IS NULL OR access_key = :access_key)
+  AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)));
+
+-- name: keypairs
+SELECT access_key, secret_key, user_id, user_uuid, is_admin, is_active, created_at FROM keypairs ORDER BY access_key;
+
+-- name: add_keypair
+INSERT INTO keypairs (access_key, secret_key, user_id, user_uuid, is_admin, is_active, created_at)
+VALUES (:access_key, :secret_key, :user_id, :user_uuid, :is_admin, :is_active, :created_at)
+ON CONFLICT (access_key) DO UPDATE SET
+    secret_key = excluded.secret_key,
+    user_id = excluded.user_id,
+    user_uuid = excluded.user_uuid,
+    is_admin = excluded.is_admin,
+    is_active = excluded.is_active;

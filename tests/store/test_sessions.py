@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from bai_tui.app.backend.ports import Keypair
+from bai_tui.app.backend.store import SqliteStore
+from bai_tui.app.model.sessions import Session, SessionResult, SessionStatus, SessionType
+from bai_tui.app.model.slots import ResourceSlots
+
+MakeSession = Callable[..., Session]
+NOW = datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
+
+
+async def test_every_field_comes_back(store: SqliteStore, make_session: MakeSession) -> None:
+    session = make_session(
+        image_notice="runs python:3.11",
+        type=SessionType.BATCH,
+        priority=50,
+        tag="t",
+        status=SessionStatus.RUNNING,
+        status_info="x",
+        status_data={"a": [1, {"b": None}]},
+        status_history={"PENDING": NOW, "RUNNING": NOW},
+        starts_at=NOW,
+        terminated_at=NOW,
+        result=SessionResult.FAILURE,
+        exit_code=-11,
+        requested_slots=ResourceSlots({"cuda.shares": Decimal("0.125"), "mem": 10**12}),
+        occupied_slots=ResourceSlots({"cuda.shares": Decimal("0.125")}),
+        allocation={"cuda.shares": {"gpu0": "0.125"}},
+        resource_opts={"shmem": "64m"},
+        environ={"K": "ü\n"},
+        mounts=["m"],
+        startup_command="true",
+        bootstrap_script="echo",
+        callback_url="http://x",
+        idle_timeout_s=0.0,
+        last_used_at=NOW,
+        num_queries=7,
+        runner={"pid": 4, "start_time": 1.5},
+    )
+    await store.save(session)
+    assert await store.get(session.id) == session
+
+
+async def test_a_save_holds_what_was_true_when_it_was_called(store: SqliteStore, make_session: MakeSession) -> None:
+    session = make_session(name="before")
+    saving = asyncio.ensure_future(store.save(session))
+    await asyncio.sleep(0)
+    session.name = "after"
+    await saving
+    found = await store.get(session.id)
+    assert found is not None and found.name == "before"
+
+
+async def test_only_live_sessions_are_loaded_in_order_of_admission(
+    store: SqliteStore, make_session: MakeSession
+) -> None:
+    sessions = [make_session(status=status) for status in SessionStatus]
+    await store.save_all(reversed(sessions))
+    live = await store.load_live()
+    ended = {SessionStatus.TERMINATED, SessionStatus.ERROR, SessionStatus.CANCELLED}
+    assert [item.id for item in live] == [item.id for item in sessions if item.status not in ended]
+    assert await store.last_enqueue_order() == len(sessions)
+
+
+async def test_search_pages_newest_first_and_counts_all(store: SqliteStore, make_session: MakeSession) -> None:
+    mine = [make_session(access_key="MINE") for _ in range(5)]
+    other = make_session(access_key="OTHER", status=SessionStatus.RUNNING)
+    await store.save_all([*mine, other])
+    page, total = await store.search(access_key="MINE", statuses=None, limit=2, offset=1)
+    assert [item.id for item in page] == [mine[3].id, mine[2].id]
+    assert total == 5
+    page, total = await store.search(access_key=None, statuses=[SessionStatus.RUNNING], limit=9, offset=0)
+    assert ([item.id for item in page], total) == ([other.id], 1)
+    assert await store.search(access_key=None, statuses=[], limit=9, offset=0) == ([], 0)
+
+
+async def test_saves_are_there_after_reopening(database: Path, make_session: MakeSession) -> None:
+    first = SqliteStore(database)
+    session = make_session()
+    pair = Keypair(access_key="AK", secret_key="S", user_id="u@h", user_uuid="x", is_admin=True, created_at=NOW)
+    await asyncio.gather(first.save(session), first.add_keypair(pair))
+    await first.close()
+    second = SqliteStore(database)
+    assert await second.get(session.id) == session
+    assert await second.keypairs() == [pair]
+    await second.close()
+
+
+async def test_what_was_submitted_is_written_though_its_waiter_left(
+    store: SqliteStore, make_session: MakeSession
+) -> None:
+    session = make_session()
+    saving = asyncio.ensure_future(store.save(session))
+    await asyncio.sleep(0)
+    saving.cancel()
+    assert await store.get(session.id) == session
+
+
+async def test_a_record_of_a_newer_minor_version_is_read(store: SqliteStore, make_session: MakeSession) -> None:
+    session = make_session()
+    await store.save(session)
+    await store._database.submit(
+        lambda db: db.execute("UPDATE sessions SET record = json_set(record, '$.new_field', 1)").rowcount
+    )
+    assert await store.get(session.id) == session
+
+
+async def test_an_unreadable_record_does_not_hide_the_others(store: SqliteStore, make_session: MakeSession) -> None:
+    bad, good = make_session(), make_session()
+    await store.save_all([bad, good])
+    await store._database.submit(
+        lambda db: db.execute("UPDATE sessions SET record = '{\"id\":' WHERE id = ?", (bad.id,)).rowcount
+    )
+    assert [item.id for item in await store.load_live()] == [good.id]
