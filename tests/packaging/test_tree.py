@@ -1,0 +1,81 @@
+"""What holds for every tracked file."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+MACHINE = re.compile(
+    rb"(?<![\w.])/(?:work|root|home/(?!work\b)\w+|Users/\w+|opt/(?:pypi|wheels)[\w-]*)/[\w.]|"
+    rb"(?:index|extra-index|find-links)[-_]?url\s*=|https?://(?:files\.pythonhosted|pypi\.python|test\.pypi)\.org"
+)
+"""Paths of somebody's machine, package registries. `/home/work` is the wire's name of a session's work folder."""
+
+
+def test_no_file_names_a_machine_or_a_registry(checkout: Path, tracked: list[str]) -> None:
+    found = []
+    for name in tracked:
+        if name == "tests/packaging/test_tree.py":
+            continue
+        for number, line in enumerate((checkout / name).read_bytes().splitlines(), start=1):
+            if MACHINE.search(line):
+                found.append(f"{name}:{number}: {line[:100]!r}")
+    assert not found, "\n".join(found)
+
+
+def test_no_product_of_a_tool_is_tracked(tracked: list[str]) -> None:
+    bad = re.compile(r"(^|/)(__pycache__|\.venv|build|dist|\.cache|\.coverage|\.hypothesis)(/|$)|\.(pyc|so|whl|egg-info)$")
+    assert [name for name in tracked if bad.search(name)] == []
+
+
+def test_every_module_says_why_it_exists(checkout: Path, tracked: list[str]) -> None:
+    silent = []
+    for name in tracked:
+        if not name.endswith(".py"):
+            continue
+        text = (checkout / name).read_text()
+        if text.strip() and not ast.get_docstring(ast.parse(text)):
+            silent.append(name)
+    assert not silent, f"modules without a docstring: {silent}"
+
+
+def test_every_public_function_of_the_package_has_a_docstring_or_a_telling_class(
+    checkout: Path, shipped: list[str]
+) -> None:
+    """Public classes and module functions say what they are; the measure is a floor, not a target."""
+    public = documented = 0
+    for name in shipped:
+        if not name.endswith(".py"):
+            continue
+        for node in ast.parse((checkout / name).read_text()).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                public += 1
+                documented += bool(ast.get_docstring(node))
+    assert public > 50
+    assert documented / public > 0.75, f"only {documented} of {public} public classes and functions have a docstring"
+
+
+def test_runner_is_python_3_6_and_standard_library_only(checkout: Path, shipped: list[str]) -> None:
+    """It runs inside the interpreter of any image. Modules that an image may have or not have are asked for in a try."""
+    modules = [name for name in shipped if name.startswith("app/backend/runner/") and name.endswith(".py")]
+    assert len(modules) > 1, "the runner has no modules"
+    for name in modules:
+        tree = ast.parse((checkout / name).read_text(), filename=name, feature_version=(3, 6))
+        optional = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                roots = [alias.name.split(".")[0] for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level <= 1, f"{name}:{node.lineno}: leaves the room of the runner"
+                assert node.module != "__future__" or "annotations" not in {alias.name for alias in node.names}, (
+                    f"{name}:{node.lineno}: Python 3.6 has no `annotations` future"
+                )
+                roots = [node.module.split(".")[0]] if node.module and not node.level else []
+            else:
+                continue
+            siblings = {Path(other).stem for other in modules}
+            foreign = [root for root in roots if root not in sys.stdlib_module_names and root not in siblings]
+            allowed = {"IPython", "matplotlib", "traitlets"} if id(node) in optional else set()
+            assert set(foreign) <= allowed, f"{name}:{node.lineno}: {foreign} is not of the standard library"
