@@ -42,7 +42,8 @@ class ExecuteRequest:
     mode: RunMode
     code: str = ""
     options: dict[str, Any] = field(default_factory=dict)
-    """Batch mode: `clean`, `build`, `exec` (shell commands; `*` = the image's default, empty = skip) and `buildLog`."""
+    """Batch mode: `clean`, `build`, `exec` (shell commands; `*` = the image's default, empty or null = skip) and
+    `buildLog`."""
 
     @classmethod
     def parse(cls, text: str) -> ExecuteRequest:
@@ -53,7 +54,7 @@ class ExecuteRequest:
         """
         try:
             body = json.loads(text)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise BadRequest(f"the first frame of an execute stream must be a JSON object: {exc}") from None
         if not isinstance(body, dict):
             raise BadRequest("the first frame of an execute stream must be a JSON object")
@@ -62,6 +63,13 @@ class ExecuteRequest:
             raise BadRequest(f"the mode {mode!r} of an execute stream is not known: use 'query' or 'batch'")
         if not isinstance(code, str) or not isinstance(options, dict):
             raise BadRequest("in an execute stream 'code' is a string and 'options' an object")
+        for step in ("clean", "build", "exec"):
+            if not isinstance(options.get(step), str | None):
+                raise BadRequest(f"in an execute stream the option {step!r} is a shell command, that is, a string")
+        try:
+            json.dumps([code, options], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise BadRequest("the text of an execute stream holds half of a surrogate pair") from None
         return cls(RunMode(mode), code, options)
 
     def dump(self) -> str:
@@ -91,23 +99,27 @@ class Frame:
         """
         try:
             body = json.loads(text)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise BadRequest(f"the server sent a frame that is no JSON: {exc}") from None
         if not isinstance(body, dict):
             raise BadRequest("the server sent a frame that is no JSON object")
-        try:
-            status = RunStatus(body.get("status"))
-        except ValueError:
-            status = RunStatus.CONTINUED
-        console: list[ConsoleRecord] = [
-            (str(item[0]), item[1]) for item in body.get("console") or () if isinstance(item, list) and len(item) == 2
-        ]
+        status, console, options = body.get("status"), body.get("console"), body.get("options")
+        exit_code, seq = body.get("exitCode"), body.get("seq")
         return cls(
-            status=status,
-            console=console,
-            exit_code=body.get("exitCode"),
-            options=body.get("options"),
-            message=body.get("msg"),
-            seq=body.get("seq"),
-            run_id=body.get("runId"),
+            status=RunStatus(status) if status in _STATUSES else RunStatus.CONTINUED,
+            console=[(str(item[0]), item[1]) for item in console if isinstance(item, list) and len(item) == 2]
+            if isinstance(console, list)
+            else [],
+            exit_code=exit_code if isinstance(exit_code, int) else None,
+            options=options if isinstance(options, dict) else None,
+            message=_text(body.get("msg")),
+            seq=seq if isinstance(seq, int) else None,
+            run_id=_text(body.get("runId")),
         )
+
+
+_STATUSES = [status.value for status in RunStatus]  # a list: what a server sends need not be hashable
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

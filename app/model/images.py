@@ -9,8 +9,11 @@ from enum import StrEnum
 from .errors import BadRequest
 from .slots import ResourceSlots
 
-_TAG = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
-_NAME = re.compile(r"^[a-z0-9A-Z]([a-z0-9A-Z._/:-]*[a-z0-9A-Z])?$")
+_TAG = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAME = re.compile(
+    r"(?:[a-zA-Z0-9][a-zA-Z0-9._-]*(?::[0-9]+)?/)?(?:[a-zA-Z0-9][a-zA-Z0-9._-]*/)*[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?"
+)
+_LONGEST = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,14 @@ class ImageReference:
             BadRequest: empty, with a scheme, or with characters that a reference cannot hold.
         """
         text = text.strip()
+        if len(text) > _LONGEST:
+            raise BadRequest(f"the image reference {text[:40]!r}... is longer than {_LONGEST} characters")
         if "://" in text:
             raise BadRequest(f"the image {text!r} is written as a URL: leave out the scheme")
         name, colon, tag = text.rpartition(":")
         if not colon or "/" in tag:
             name, tag = text, "latest"
-        if not _NAME.match(name) or not _TAG.match(tag):
+        if not _NAME.fullmatch(name) or not _TAG.fullmatch(tag):
             raise BadRequest(f"{text!r} is no image reference: write name:tag, for example python:3.11-debian12")
         return cls(name, tag)
 

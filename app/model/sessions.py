@@ -84,7 +84,7 @@ class SessionResult(StrEnum):
     FAILURE = "FAILURE"
 
 
-_NAME = re.compile(r"^(?=.{4,64}$)\w[\w.-]*\w$", re.ASCII)
+_NAME = re.compile(r"(?=.{4,64}\Z)\w[\w.-]*\w", re.ASCII)
 RESERVED_NAMES = frozenset({"from-template"})
 
 
@@ -94,7 +94,7 @@ def check_session_name(name: str) -> str:
     Raises:
         BadRequest: not 4 to 64 letters, digits, `_`, `.`, `-`, or a reserved word.
     """
-    if not _NAME.match(name) or name in RESERVED_NAMES:
+    if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
         raise BadRequest(
             f"the session name {name!r} cannot be used: take 4 to 64 ASCII letters, digits, '_', '.' or '-', "
             "beginning and ending with a letter, digit or '_'"

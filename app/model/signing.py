@@ -22,12 +22,12 @@ def parse_date(text: str) -> datetime:
     Raises:
         InvalidAuth: neither form.
     """
-    from email.utils import parsedate_to_datetime
+    from email.utils import parsedate_to_datetime  # slow to import, and our own client writes ISO 8601
 
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             when = parse(text)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             continue
         return when if when.tzinfo else when.replace(tzinfo=UTC)
     raise InvalidAuth(f"the Date header {text[:64]!r} is neither ISO 8601 nor RFC 1123")
@@ -72,8 +72,13 @@ def signature(
         )
     )
     key = hmac.digest(secret_key.encode(), day.encode(), hash_name)
-    key = hmac.digest(key, host.encode(), hash_name)
-    return hmac.new(key, text.encode(), hash_name).hexdigest()
+    key = hmac.digest(key, _raw(host), hash_name)
+    return hmac.digest(key, _raw(text), hash_name).hex()
+
+
+def _raw(text: str) -> bytes:
+    """Returns the bytes that a server decoded to `text`; a header need not be UTF-8."""
+    return text.encode(errors="surrogateescape")
 
 
 def authorization(access_key: str, hex_signature: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 from .errors import BadRequest, InvalidAmount, UnknownSlot
@@ -21,9 +21,11 @@ KNOWN_SLOTS: Final[Mapping[str, str]] = {CPU: "count", MEM: "bytes", CUDA_DEVICE
 GPU_ALIAS: Final = "gpu"
 """What people type for `cuda.shares`."""
 
-_SIZE = re.compile(r"^([0-9][0-9_]*(?:\.[0-9]+)?|\.[0-9]+)\s*([kmgtpezy])?(i?b(?:yte(?:s)?)?)?$", re.IGNORECASE)
-_COUNT = re.compile(r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)$")
-_POWERS = {unit: 1024**power for power, unit in enumerate(" kmgtpezy") if unit != " "}
+_SIZE = re.compile(r"([0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)\s*([kmgtpezy])?(?:i?b(?:ytes?)?)?", re.IGNORECASE | re.ASCII)
+_COUNT = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+_LONGEST = 40
+"""Characters of an amount; keeps arithmetic on it cheap and exact."""
+_POWERS = {"": 1, **{unit: 1024**power for power, unit in enumerate("kmgtpezy", 1)}}
 
 
 def is_bytes(slot: str) -> bool:
@@ -34,32 +36,32 @@ def is_bytes(slot: str) -> bool:
 def parse_amount(slot: str, text: str | int) -> Decimal:
     """Returns the exact amount that `text` means for `slot`.
 
-    Bytes: integers, or a number with k, m, g, t, p, e, z, y (powers of 1024, any case, optional `b`/`ib`).
+    Bytes: integers, or a number with k, m, g, t, p, e, z, y (powers of 1024, any case, optional `b`, `ib`, `bytes`).
     Counts: plain decimals with at most 3 places.
 
     Raises:
-        InvalidAmount: negative, malformed, infinite, or finer than a thousandth (counts) or a byte (bytes).
+        InvalidAmount: negative, malformed, infinite, too long, or finer than a thousandth (counts) or a byte (bytes).
     """
     raw = str(text).strip()
+    if len(raw) > _LONGEST:
+        raise InvalidAmount(f"{raw[:_LONGEST]!r}... is too long for an amount of the slot {slot!r}")
     if raw.startswith("-"):
         raise InvalidAmount(f"Resource slot {slot!r} cannot be negative: {raw}")
     if is_bytes(slot):
-        match = _SIZE.match(raw)
+        match = _SIZE.fullmatch(raw)
         if match is None:
             raise InvalidAmount(f"{raw!r} is no size for the slot {slot!r}: write bytes, or a number with k, m, g or t")
-        amount = Decimal(match[1].replace("_", "")) * _POWERS.get((match[2] or "").lower(), 1)
-        if amount != amount.to_integral_value():
+        # Integers, not Decimal arithmetic: its context would round after 28 digits.
+        numerator, denominator = Decimal(match[1].replace("_", "")).as_integer_ratio()
+        size, rest = divmod(numerator * _POWERS[(match[2] or "").lower()], denominator)
+        if rest:
             raise InvalidAmount(f"{raw!r} is no whole number of bytes for the slot {slot!r}")
-        return amount.to_integral_value()
-    if not _COUNT.match(raw):
+        return Decimal(size)
+    if not _COUNT.fullmatch(raw):
         raise InvalidAmount(f"{raw!r} is no amount for the slot {slot!r}: write a decimal number such as 1 or 0.5")
-    try:
-        amount = Decimal(raw)
-    except InvalidOperation:  # pragma: no cover - the pattern lets nothing else through
-        raise InvalidAmount(f"{raw!r} is no amount for the slot {slot!r}") from None
-    if amount != round(amount, 3):
+    if len(raw.partition(".")[2].rstrip("0")) > 3:
         raise InvalidAmount(f"{raw!r} is finer than a thousandth of the slot {slot!r}: round it to 3 places")
-    return amount
+    return Decimal(raw)
 
 
 def format_amount(amount: Decimal) -> str:
@@ -68,12 +70,25 @@ def format_amount(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _number_text(value: str | int | float | Decimal) -> str:
+    """Returns a JSON number as it was meant: 0.1 is a tenth, 1e9 is written out."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**_LONGEST else "9" * (_LONGEST + 1)  # str() of a huge int is refused
+    exact = Decimal(str(value))
+    return format(exact, "f") if exact.is_finite() and abs(exact.adjusted()) <= _LONGEST else str(exact)
+
+
 class ResourceSlots(Mapping[str, Decimal]):
     """An immutable map from slot name to exact amount; a missing slot is zero where amounts are compared."""
 
     __slots__ = ("_amounts",)
 
     def __init__(self, amounts: Mapping[str, Decimal | int] | None = None) -> None:
+        """Raises TypeError for a float: it has lost what was meant before it comes here."""
+        if amounts and any(isinstance(amount, float) for amount in amounts.values()):
+            raise TypeError(f"slots are exact: give Decimal or int, not float, in {dict(amounts)}")
         self._amounts = {name: Decimal(amount) for name, amount in (amounts or {}).items()}
 
     @classmethod
@@ -94,7 +109,7 @@ class ResourceSlots(Mapping[str, Decimal]):
                 raise UnknownSlot(f"Unknown slot type: {asked!r}; this machine knows {', '.join(known)}")
             if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
                 raise BadRequest(f"the amount of the slot {asked!r} must be a string or a number")
-            amounts[name] = parse_amount(name, str(value))
+            amounts[name] = parse_amount(name, _number_text(value))
         return cls(amounts)
 
     def wire(self) -> dict[str, str]:
@@ -115,10 +130,15 @@ class ResourceSlots(Mapping[str, Decimal]):
         return self._amounts.get(name, Decimal(0))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ResourceSlots) and self._amounts == other._amounts
+        if not isinstance(other, ResourceSlots):
+            return NotImplemented
+        return self._nonzero() == other._nonzero()
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._amounts.items()))
+        return hash(frozenset(self._nonzero().items()))
+
+    def _nonzero(self) -> dict[str, Decimal]:
+        return {name: amount for name, amount in self._amounts.items() if amount}
 
     def __repr__(self) -> str:
         return f"ResourceSlots({self.wire()})"

@@ -1,0 +1,55 @@
+"""An index of devices by how much of each is free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def lowest(bits: int) -> int:
+    """Returns the number of the lowest bit that is set."""
+    return (bits & -bits).bit_length() - 1
+
+
+class Levels:
+    """Devices, numbered from 0, sorted by their free units.
+
+    One integer per level holds its devices as bits, one more holds which levels have any. So "the fullest device that
+    has room for n" is a shift and a lowest bit, whatever the number of devices, and ties always go to the lowest
+    number: the same history gives the same map.
+    """
+
+    __slots__ = ("_occupied", "at", "free")
+
+    def __init__(self, free: Sequence[int]) -> None:
+        self.free = list(free)
+        """Device -> free units."""
+        self.at = [0] * (max(free, default=0) + 1)
+        """Level -> bits of the devices that have exactly so much free."""
+        self._occupied = 0
+        for device, level in enumerate(free):
+            self.at[level] |= 1 << device
+            self._occupied |= 1 << level
+
+    def move(self, device: int, change: int) -> None:
+        """Adds `change` to what a device has free; it must stay between 0 and the highest level."""
+        bit = 1 << device
+        old = self.free[device]
+        new = old + change
+        if not 0 <= new < len(self.at):
+            raise ValueError(f"device {device} cannot have {new} units free")
+        self.at[old] ^= bit
+        if not self.at[old]:
+            self._occupied ^= 1 << old
+        self.at[new] |= bit
+        self._occupied |= 1 << new
+        self.free[device] = new
+
+    def fullest_with(self, units: int, below: int) -> int | None:
+        """Returns the device with the least free, at least `units` and less than `below`; None when there is none."""
+        fitting = (self._occupied & ((1 << below) - 1)) >> units
+        return lowest(self.at[units + lowest(fitting)]) if fitting else None
+
+    def emptiest(self, below: int) -> int | None:
+        """Returns the device with the most free that is less than `below`; None when there is none."""
+        levels = self._occupied & ((1 << below) - 1)
+        return lowest(self.at[levels.bit_length() - 1]) if levels else None
