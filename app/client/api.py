@@ -11,11 +11,22 @@ from typing import Any, Protocol, Self
 from ..model.console import ExecuteRequest, Frame
 from ..model.endpoint import Endpoint as Endpoint
 from ..model.sessions import SessionStatus
+from . import events as _events
+from . import machine as _machine
+from . import queries as _queries
+from . import sessions as _sessions
+from . import stream as _stream
+from . import upload as _upload
+from .transport import Transport
 from .views import CreatedSession, EventView, ImageView, JournalLine, MachineView, ServerInfo, SessionView
 
 
 class ExecuteStream(Protocol):
-    """An open run. Iterate it for frames until one is `finished`; the iteration ends by itself then."""
+    """An open run. Iterate it for frames until one is `finished`; the iteration ends by itself then.
+
+    Iterating raises `Unreachable` when the connection is lost before `finished`, and `RemoteError` when the server
+    gives up the run: a stream that simply ends has ended well.
+    """
 
     def __aiter__(self) -> AsyncIterator[Frame]: ...
 
@@ -27,18 +38,33 @@ class ApiClient:
     """One endpoint, one connection pool. Use as an async context manager.
 
     Every method raises `RemoteError` for an error answer and `Unreachable` when there is none, with a message fit
-    for a user. All are safe to cancel: nothing is half-sent that the server would act on twice.
+    for a user; where the answer names a known problem, the error is of that class as well (`SessionNotFound`,
+    `ImageNotFound`, ...). All are safe to cancel: nothing is half-sent that the server would act on twice.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None: ...
+    def __init__(self, endpoint: Endpoint) -> None:
+        """
+        Raises:
+            ConfigError: the URL of the endpoint cannot be used.
+        """
+        self.endpoint = endpoint
+        self._transport = Transport(endpoint)
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> Self:
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        await self._transport.close()
 
-    async def handshake(self) -> ServerInfo: ...
+    async def handshake(self) -> ServerInfo:
+        """Asks the server for its version and capabilities anew; other methods ask by themselves, once."""
+        return await self._transport.handshake()
+
+    async def info(self) -> ServerInfo:
+        """Returns the answer of the last handshake, making one when there was none."""
+        return await self._transport.info()
 
     async def create_session(
         self,
@@ -55,7 +81,29 @@ class ApiClient:
         reuse: bool = True,
         priority: int | None = None,
         tag: str | None = None,
-    ) -> CreatedSession: ...
+    ) -> CreatedSession:
+        """Creates a session, or finds the live one of that name; returns when it runs, or as the arguments say.
+
+        Args:
+            name: None = a fresh one.
+            resources: slot -> amount as typed; `gpu` is understood by every server.
+            max_wait_s: give up waiting after so many seconds (status `TIMEOUT`, the session stays queued); 0 = never.
+        """
+        return await _sessions.create(
+            self._transport,
+            image,
+            name=name,
+            resources=resources,
+            resource_opts=resource_opts,
+            environ=environ,
+            type=type,
+            startup_command=startup_command,
+            enqueue_only=enqueue_only,
+            max_wait_s=max_wait_s,
+            reuse=reuse,
+            priority=priority,
+            tag=tag,
+        )
 
     async def list_sessions(
         self,
@@ -66,7 +114,15 @@ class ApiClient:
         filter: str | None = None,
         order: str | None = None,
     ) -> tuple[Sequence[SessionView], int]:
-        """Returns one page and the total count."""
+        """Returns one page and the total count.
+
+        Args:
+            statuses: None = all, ended ones too.
+            limit: at most 100, which is what servers allow.
+        """
+        return await _queries.list_sessions(
+            self._transport, statuses=statuses, limit=limit, offset=offset, filter=filter, order=order
+        )
 
     async def session_rows(
         self,
@@ -77,41 +133,88 @@ class ApiClient:
         offset: int,
         filter: str | None = None,
         order: str | None = None,
+        access_key: str | None = None,
     ) -> tuple[Sequence[Mapping[str, Any]], int]:
-        """Returns raw GraphQL rows with exactly `fields`, for `ps -f`."""
+        """Returns raw GraphQL rows with exactly `fields`, and the total count, for `ps -f`."""
+        return await _queries.session_rows(
+            self._transport,
+            fields,
+            statuses=statuses,
+            limit=limit,
+            offset=offset,
+            filter=filter,
+            order=order,
+            access_key=access_key,
+        )
 
     async def resolve(self, ref: str) -> str:
         """Returns the id of the live session that `ref` (id, name, or unique prefix of either) means.
 
+        A full id is returned as it is, without asking the server.
+
         Raises: SessionNotFound, AmbiguousReference.
         """
+        return await _queries.resolve(self._transport, ref)
 
-    async def session(self, ref: str) -> SessionView: ...
+    async def session(self, ref: str) -> SessionView:
+        """Returns one session; an ended one by its full id only.
+
+        Raises: SessionNotFound, AmbiguousReference.
+        """
+        return await _queries.session(self._transport, ref)
 
     async def terminate(self, ref: str, *, forced: bool = False, recursive: bool = False) -> Mapping[str, Any]:
-        """Returns the session's statistics, empty when the server has none."""
+        """Ends a session. Returns its statistics, empty when the server has none."""
+        return await _sessions.terminate(self._transport, ref, forced=forced, recursive=recursive)
 
-    async def rename(self, ref: str, name: str) -> None: ...
+    async def restart(self, ref: str) -> None:
+        """Restarts the kernel of a session; new managers refuse that."""
+        await _sessions.restart(self._transport, ref)
 
-    async def interrupt(self, ref: str) -> None: ...
+    async def rename(self, ref: str, name: str) -> None:
+        """Gives a session another name."""
+        await _sessions.rename(self._transport, ref, name)
 
-    async def complete(self, ref: str, code: str, row: int, col: int) -> Sequence[str]: ...
+    async def interrupt(self, ref: str) -> None:
+        """Interrupts what runs in a session, as ctrl+c would."""
+        await _sessions.interrupt(self._transport, ref)
+
+    async def complete(self, ref: str, code: str, row: int, col: int) -> Sequence[str]:
+        """Returns completions for `code` with the cursor at line `row` and column `col`, both from 0."""
+        return await _sessions.complete(self._transport, ref, code, row, col)
 
     async def upload(self, ref: str, files: Mapping[str, Path]) -> None:
-        """Uploads files; keys are paths relative to the work folder."""
+        """Uploads files; keys are paths relative to the work folder.
 
-    async def logs(self, ref: str) -> str: ...
+        Raises:
+            BadRequest: a file cannot be read.
+        """
+        await _upload.upload(self._transport, ref, files)
+
+    async def logs(self, ref: str) -> str:
+        """Returns what the session has written so far."""
+        return await _sessions.logs(self._transport, ref)
 
     async def journal(self, ref: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0) -> Sequence[JournalLine]:
         """Returns journal records after a number (capability `journal` only); waits up to `wait_s` for the first."""
+        return await _sessions.journal(self._transport, ref, after=after, limit=limit, wait_s=wait_s)
 
     def execute(self, ref: str, request: ExecuteRequest) -> AbstractAsyncContextManager[ExecuteStream]:
         """Opens a run over the websocket. Leaving the context closes the socket."""
+        return _stream.execute(self._transport, ref, request)
 
     def events(self, *, session: str | None = None) -> AsyncIterator[EventView]:
-        """Yields events until the server closes or the connection is lost (then raises Unreachable)."""
+        """Yields `bai_connected` as soon as the subscription stands, then events until the server closes.
 
-    async def images(self) -> Sequence[ImageView]: ...
+        Raises:
+            Unreachable: the connection was lost.
+        """
+        return _events.events(self._transport, session)
+
+    async def images(self) -> Sequence[ImageView]:
+        """Returns the images that sessions can be started with."""
+        return await _queries.images(self._transport)
 
     async def machine(self) -> MachineView:
         """Returns slots and GPUs: capability `devices`, else agents (admin), else what check-presets tells."""
+        return await _machine.machine(self._transport)

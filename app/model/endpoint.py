@@ -16,3 +16,9 @@ class Endpoint:
     name: str = "local"
     """What the user calls it."""
     connect_timeout_s: float = 10.0
+    domain: str = "default"
+    """Domain of a cluster; ours has one only."""
+    group: str = "default"
+    """Project (group) in which sessions are made."""
+    verify_tls: bool = True
+    """False = take any certificate of an https endpoint."""

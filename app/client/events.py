@@ -1,0 +1,92 @@
+"""Server-sent events of sessions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from ..model.errors import Unreachable
+from .parsing import event_view
+from .queries import UUID
+from .transport import Transport
+from .views import EventView
+
+CONNECTED = "bai_connected"
+"""Name of the event that `events` yields first: the subscription stands, what happens from now on will be seen."""
+_REMOTE_SILENCE_S = 120.0
+"""A manager sends comments every 15 s; a longer silence over a network is a dead connection."""
+_LINE_LIMIT_BYTES = 4 * 2**20
+
+
+class EventParser:
+    """Bytes in, events out; lines may end in LF, CR or CRLF and be cut anywhere."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._name = ""
+        self._data: list[str] = []
+
+    def feed(self, piece: bytes) -> list[tuple[str, str]]:
+        """Returns the (name, data) pairs that `piece` completes."""
+        found: list[tuple[str, str]] = []
+        text = self._rest + piece
+        held = b"\r" if text.endswith(b"\r") else b""  # may be half of a CRLF
+        lines = text[: len(text) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = lines.pop() + held
+        if len(self._rest) > _LINE_LIMIT_BYTES:
+            raise ValueError("an event line is too long")
+        for line in lines:
+            if not line:
+                if self._data or self._name:
+                    found.append((self._name or "message", "\n".join(self._data)))
+                self._name, self._data = "", []
+                continue
+            field, _, value = line.decode("utf-8", "replace").partition(":")
+            value = value.removeprefix(" ")
+            if field == "event":
+                self._name = value
+            elif field == "data":
+                self._data.append(value)
+        return found
+
+
+def _decoded(text: str) -> Mapping[str, Any]:
+    try:
+        data = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return data if isinstance(data, Mapping) else {}
+
+
+async def events(transport: Transport, session: str | None) -> AsyncIterator[EventView]:
+    """Yields `bai_connected`, then events until the server says `server_close`.
+
+    Raises:
+        Unreachable: the connection was lost; what happened meanwhile is not known.
+    """
+    query = [("scope", "*")]
+    if session is not None:
+        query.insert(0, ("sessionId" if UUID.fullmatch(session) else "sessionName", session))
+    parser = EventParser()
+    async with transport.open(
+        "GET",
+        "/events/session",
+        query=query,
+        content_type=None,
+        accept="text/event-stream",
+        timeout_s=None if transport.address.is_loopback else _REMOTE_SILENCE_S,
+    ) as response:
+        if response.status != 200:
+            transport.check(response, await transport.error_body(response))
+        yield event_view(CONNECTED, {})
+        async for piece in response.chunks():
+            try:
+                found = parser.feed(piece)
+            except ValueError as exc:
+                raise Unreachable(f"{transport.url} sent events that cannot be read: {exc}") from None
+            for name, text in found:
+                if name == "server_close":
+                    return
+                yield event_view(name, _decoded(text))
+    raise Unreachable(f"connection lost: {transport.url} ended the stream of events")

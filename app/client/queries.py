@@ -1,0 +1,206 @@
+"""What is asked by GraphQL: sessions, images, agents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..model.errors import AmbiguousReference, RemoteError, SessionNotFound
+from ..model.sessions import LIVE, SessionStatus
+from .errors import with_data
+from .parsing import image_view, session_view
+from .transport import Transport, version_of
+from .views import ImageView, SessionView
+
+SESSION_FIELDS = [
+    "id",
+    "name",
+    "status",
+    "status_info",
+    "status_data",
+    "status_changed",
+    "image",
+    "type",
+    "access_key",
+    "group_name",
+    "tag",
+    "result",
+    "created_at",
+    "terminated_at",
+    "requested_slots",
+    "occupying_slots",
+    "idle_checks",
+    "priority",
+]
+IMAGE_FIELDS = [
+    "name",
+    "registry",
+    "architecture",
+    "tag",
+    "digest",
+    "size_bytes",
+    "aliases",
+    "installed",
+    "labels{key,value}",
+]
+_PRIORITY_SINCE = (8, "20240915")
+_NEW_STATUSES = frozenset({SessionStatus.PREPARED, SessionStatus.CREATING})
+_NEW_STATUSES_SINCE = (8, "20240315")
+"""Older servers refuse a list that names a status they do not know."""
+_PAGE = 100
+_UNKNOWN = re.compile(r"Cannot query field ['\"](\w+)['\"]")
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+async def _ask(
+    transport: Transport, head: str, root: str, fields: Sequence[str], wrap: str, variables: Mapping[str, Any]
+) -> Any:
+    """Asks for `root` with those of `fields` that the server knows; learns which it does not."""
+    for _ in range(len(fields)):
+        wanted = [f for f in fields if (root, f.partition("{")[0]) not in transport.unknown_fields]
+        try:
+            data = await transport.graphql(f"{head}{wrap % ' '.join(wanted)}}}", variables)
+        except RemoteError as exc:
+            unknown = {(root, name) for name in _UNKNOWN.findall(exc.message)} - transport.unknown_fields
+            if not unknown & {(root, f.partition("{")[0]) for f in wanted}:
+                raise
+            transport.unknown_fields |= unknown
+            continue
+        return data.get(root)
+    return None
+
+
+async def session_rows(
+    transport: Transport,
+    fields: Sequence[str],
+    *,
+    statuses: Sequence[SessionStatus] | None = None,
+    limit: int = _PAGE,
+    offset: int = 0,
+    filter: str | None = None,
+    order: str | None = None,
+    access_key: str | None = None,
+    lenient: bool = False,
+) -> tuple[Sequence[Mapping[str, Any]], int]:
+    """Returns one page of raw rows and the total count.
+
+    Args:
+        lenient: leave out fields that the server does not know instead of failing.
+    """
+    version = version_of(await transport.info())
+    if statuses is not None and version < _NEW_STATUSES_SINCE:
+        statuses = [status for status in statuses if status not in _NEW_STATUSES]
+    variables = {
+        "limit": limit,
+        "offset": offset,
+        "status": None if statuses is None else ",".join(statuses),
+        "access_key": access_key,
+        "filter": filter,
+        "order": order,
+    }
+    head = (
+        "query($limit:Int!,$offset:Int!,$status:String,$access_key:String,$filter:String,$order:String){"
+        "compute_session_list(limit:$limit,offset:$offset,status:$status,access_key:$access_key,"
+        "filter:$filter,order:$order){"
+    )
+    wrap = "items{%s} total_count}"
+    if lenient:
+        if version < _PRIORITY_SINCE:
+            fields = [field for field in fields if field != "priority"]
+        page = await _ask(transport, head, "compute_session_list", fields, wrap, variables)
+    else:
+        data = await transport.graphql(f"{head}{wrap % ' '.join(fields)}}}", variables)
+        page = data.get("compute_session_list")
+    page = page if isinstance(page, Mapping) else {}
+    return [row for row in page.get("items") or () if isinstance(row, Mapping)], int(page.get("total_count") or 0)
+
+
+async def list_sessions(
+    transport: Transport,
+    *,
+    statuses: Sequence[SessionStatus] | None,
+    limit: int,
+    offset: int,
+    filter: str | None,
+    order: str | None,
+) -> tuple[Sequence[SessionView], int]:
+    rows, total = await session_rows(
+        transport,
+        SESSION_FIELDS,
+        statuses=statuses,
+        limit=limit,
+        offset=offset,
+        filter=filter,
+        order=order,
+        lenient=True,
+    )
+    return [session_view(row) for row in rows], total
+
+
+async def _live_rows(transport: Transport) -> Sequence[Mapping[str, Any]]:
+    statuses = [status for status in SessionStatus if status in LIVE]
+    rows: list[Mapping[str, Any]] = []
+    while True:
+        page, total = await session_rows(
+            transport,
+            ["id", "name", "status", "access_key"],
+            statuses=statuses,
+            offset=len(rows),
+            lenient=True,
+        )
+        rows += page
+        if not page or len(rows) >= total:
+            return rows
+
+
+async def resolve(transport: Transport, ref: str) -> str:
+    """Returns the id of the live session that `ref` means; a full id is returned without asking.
+
+    A whole name wins over a prefix, our own session over another user's.
+    """
+    if UUID.fullmatch(ref):
+        return ref.lower()
+    rows = await _live_rows(transport) if ref else []
+    exact = [row for row in rows if row.get("name") == ref]
+    own = [row for row in exact if row.get("access_key") == transport.endpoint.access_key]
+    lowered = ref.lower()
+    near = [r for r in rows if str(r.get("name")).startswith(ref) or str(r.get("id")).startswith(lowered)]
+    found = own or exact or near
+    if len(found) == 1:
+        return str(found[0]["id"])
+    if not found:
+        raise with_data(SessionNotFound, _not_found(ref, [str(row.get("name")) for row in rows]))
+    matches = [{"id": row["id"], "name": row.get("name"), "status": row.get("status")} for row in found]
+    shown = ", ".join(f"{m['name']} ({str(m['id'])[:8]})" for m in matches[:5])
+    more = ", ..." if len(matches) > 5 else ""
+    raise with_data(
+        AmbiguousReference,
+        f"{ref!r} could mean {len(matches)} sessions: {shown}{more}; write more of it",
+        {"matches": matches},
+    )
+
+
+def _not_found(ref: str, names: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(ref, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "; `bai-tui ps` lists what there is"
+    return f"no live session has an id or name that begins with {ref!r}{hint}"
+
+
+async def session(transport: Transport, ref: str) -> SessionView:
+    """Returns one session; an ended one is found by its full id."""
+    sid = await resolve(transport, ref)
+    fields = SESSION_FIELDS if version_of(await transport.info()) >= _PRIORITY_SINCE else SESSION_FIELDS[:-1]
+    row = await _ask(
+        transport, "query($id:UUID!){compute_session(id:$id){", "compute_session", fields, "%s}", {"id": sid}
+    )
+    if not isinstance(row, Mapping):
+        raise with_data(SessionNotFound, f"there is no session {ref!r}")
+    return session_view(row)
+
+
+async def images(transport: Transport) -> Sequence[ImageView]:
+    rows = await _ask(transport, "query{images{", "images", IMAGE_FIELDS, "%s}", {})
+    return [image_view(row) for row in rows or () if isinstance(row, Mapping)]

@@ -1,0 +1,132 @@
+"""REST calls about one session: create, end, rename, interrupt, complete, logs, journal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..model.errors import BadRequest, RemoteError
+from ..model.sessions import new_session_name
+from ..model.slots import CUDA_SHARES, GPU_ALIAS
+from .address import segment
+from .errors import with_data
+from .parsing import created_session, journal_line, mapping
+from .transport import Transport, version_of
+from .views import CreatedSession, JournalLine, ServerInfo
+
+_ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+_PRIORITY_SINCE = (8, "20240915")
+_SLACK_S = 60.0
+
+
+def wire_resources(resources: Mapping[str, str], info: ServerInfo) -> dict[str, str]:
+    """Returns `resources` in the words of the server: a real cluster knows no slot `gpu`, ours does.
+
+    Raises:
+        BadRequest: `gpu` together with `cuda.shares`.
+    """
+    wire = dict(resources)
+    if info.capabilities or GPU_ALIAS not in wire:
+        return wire
+    if CUDA_SHARES in wire:
+        raise with_data(BadRequest, "give 'gpu' or 'cuda.shares', not both: they are the same slot")
+    wire[CUDA_SHARES] = wire.pop(GPU_ALIAS)
+    return wire
+
+
+async def create(
+    transport: Transport,
+    image: str,
+    *,
+    name: str | None,
+    resources: Mapping[str, str] | None,
+    resource_opts: Mapping[str, str] | None,
+    environ: Mapping[str, str] | None,
+    type: str,
+    startup_command: str | None,
+    enqueue_only: bool,
+    max_wait_s: int,
+    reuse: bool,
+    priority: int | None,
+    tag: str | None,
+) -> CreatedSession:
+    info = await transport.info()
+    name = name or new_session_name()
+    machine = os.uname().machine.lower()
+    body: dict[str, Any] = {
+        "name": name,
+        "image": image,
+        "architecture": _ARCHITECTURES.get(machine, machine),
+        "type": type,
+        "tag": tag,
+        "domain": transport.endpoint.domain,
+        "group": transport.endpoint.group,
+        "clusterSize": 1,
+        "clusterMode": "single-node",
+        "enqueueOnly": enqueue_only,
+        "maxWaitSeconds": max_wait_s,
+        "reuseIfExists": reuse,
+        "startupCommand": startup_command,
+        "config": {
+            "environ": dict(environ or {}),
+            "resources": wire_resources(resources or {}, info),
+            "resource_opts": dict(resource_opts or {}),
+            "mounts": [],
+        },
+    }
+    if priority is not None and version_of(info) >= _PRIORITY_SINCE:
+        body["priority"] = priority
+    # The server holds its answer until the session runs, without limit unless told otherwise.
+    timeout_s = _SLACK_S if enqueue_only else max_wait_s + _SLACK_S if max_wait_s else None
+    answer = await transport.request("POST", "/session", json_body=body, timeout_s=timeout_s)
+    created = created_session(answer, name)
+    if not created.id:
+        raise RemoteError(f"{transport.url} created a session but did not tell its id", http_status=201)
+    return created
+
+
+async def terminate(transport: Transport, ref: str, *, forced: bool, recursive: bool) -> Mapping[str, Any]:
+    query = [(key, "true") for key, wanted in (("forced", forced), ("recursive", recursive)) if wanted]
+    answer = await transport.request("DELETE", f"/session/{segment(ref)}", query=query, timeout_s=120.0)
+    return mapping(mapping(answer).get("stats"))
+
+
+async def restart(transport: Transport, ref: str) -> None:
+    await transport.request("PATCH", f"/session/{segment(ref)}", timeout_s=120.0)
+
+
+async def rename(transport: Transport, ref: str, name: str) -> None:
+    await transport.request("POST", f"/session/{segment(ref)}/rename", query=[("name", name)])
+
+
+async def interrupt(transport: Transport, ref: str) -> None:
+    await transport.request("POST", f"/session/{segment(ref)}/interrupt")
+
+
+async def complete(transport: Transport, ref: str, code: str, row: int, col: int) -> Sequence[str]:
+    """Returns completions. Servers differ: a list, or an object with `suggestions` (or `completions`)."""
+    lines = code.split("\n")
+    line = lines[row] if 0 <= row < len(lines) else ""
+    options = {"row": row, "col": col, "line": line, "post": "\n".join(lines[row + 1 :])}
+    answer = await transport.request(
+        "POST", f"/session/{segment(ref)}/complete", json_body={"code": code, "options": options}, idempotent=True
+    )
+    result = mapping(answer).get("result")
+    if isinstance(result, Mapping):
+        result = result.get("suggestions") or result.get("completions")
+    return [str(item) for item in result] if isinstance(result, list) else []
+
+
+async def logs(transport: Transport, ref: str) -> str:
+    answer = await transport.request("GET", f"/session/{segment(ref)}/logs")
+    return str(mapping(mapping(answer).get("result")).get("logs") or "")
+
+
+async def journal(transport: Transport, ref: str, *, after: int, limit: int, wait_s: float) -> Sequence[JournalLine]:
+    query = [("after", str(after)), ("limit", str(limit)), ("wait", f"{wait_s:g}")]
+    answer = await transport.request(
+        "GET", f"/session/{segment(ref)}/journal", query=query, timeout_s=wait_s + _SLACK_S
+    )
+    records = mapping(answer).get("records")
+    return [journal_line(row) for row in records or () if isinstance(row, Mapping)]

@@ -1,0 +1,136 @@
+"""Runs over the execute websocket. One connection is one run."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from ..model.console import ExecuteRequest, Frame, RunStatus
+from ..model.errors import BadRequest, RemoteError, Unreachable
+from .address import segment
+from .errors import error_of
+from .transport import USER_AGENT, Transport
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection, connect
+
+MAX_FRAME_BYTES = 64 * 2**20
+"""The manager allows 16 MiB; a frame may carry a picture."""
+_PING_EVERY_S = 30.0
+_CLOSE_WITHIN_S = 2.0
+
+
+class WebsocketRun:
+    """An open run. Iterate it for frames until one is `finished`; the iteration ends by itself then."""
+
+    def __init__(self, socket_: ClientConnection, url: str) -> None:
+        self._socket = socket_
+        self._url = url
+
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        """Yields frames, `finished` last.
+
+        Raises:
+            Unreachable: the connection was lost before the run ended: how it ended is not known.
+            RemoteError: the server gave up the run and says why.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        while True:
+            try:
+                frame = Frame.parse(await self._socket.recv())
+            except BadRequest as exc:
+                raise RemoteError(f"{self._url}: {exc.message}", http_status=0) from None
+            except ConnectionClosed as exc:
+                told = f" ({exc.rcvd.reason})" if exc.rcvd is not None and exc.rcvd.reason else ""
+                raise Unreachable(f"connection lost: {self._url} went away before the run ended{told}") from None
+            if frame.status is RunStatus.ERROR:
+                raise RemoteError(frame.message or f"{self._url} gave up the run without a reason", http_status=0)
+            yield frame
+            if frame.status is RunStatus.FINISHED:
+                return
+
+    async def send_input(self, text: str) -> None:
+        """Answers a `waiting-input` frame.
+
+        Raises:
+            Unreachable: the connection was lost.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            await self._socket.send(text)
+        except ConnectionClosed:
+            raise Unreachable(f"connection lost: {self._url} went away before the input was sent") from None
+
+
+async def _connector(transport: Transport, ref: str) -> connect:
+    from websockets.asyncio.client import connect
+
+    address = transport.address
+    target = address.target(f"/stream/session/{segment(ref)}/execute")
+    signed = await transport.headers("GET", target, None)
+    # websockets writes these two itself; its Host is the same as ours.
+    headers = [(name, value) for name, value in signed if name not in ("Host", "User-Agent")]
+    return connect(
+        address.websocket_url(target),
+        additional_headers=headers,
+        user_agent_header=USER_AGENT,
+        compression=None,  # what travels is local or already small; deflate costs more than it saves
+        proxy=None if address.is_loopback else True,
+        ssl=transport.tls(),
+        open_timeout=max(30.0, transport.endpoint.connect_timeout_s),
+        ping_interval=_PING_EVERY_S,
+        # Whoever reads slowly stops the reading of pongs as well: only TCP may find the connection dead.
+        ping_timeout=None,
+        close_timeout=_CLOSE_WITHIN_S,
+        max_size=MAX_FRAME_BYTES,
+    )
+
+
+def _keep_alive(connection: ClientConnection) -> None:
+    """Lets TCP notice within minutes that the other machine is gone."""
+    sock = connection.transport.get_extra_info("socket")
+    if sock is None:
+        return
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+@contextlib.asynccontextmanager
+async def execute(transport: Transport, ref: str, request: ExecuteRequest) -> AsyncIterator[WebsocketRun]:
+    """Opens a run and gives its stream. Leaving the context closes the socket.
+
+    Raises:
+        RemoteError: the server refused; the class of its error.
+        Unreachable: no websocket could be opened.
+    """
+    connector = await _connector(transport, ref)
+    from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, WebSocketException
+
+    try:
+        connection = await connector
+    except InvalidStatus as exc:
+        answer = exc.response
+        kind = answer.headers.get("Content-Type", "")
+        raise error_of(
+            answer.status_code, answer.reason_phrase, bytes(answer.body or b""), kind, transport.url
+        ) from None
+    except TimeoutError:
+        raise Unreachable(f"{transport.url} did not open the stream in time: is the server well?") from None
+    except (InvalidHandshake, InvalidMessage, WebSocketException) as exc:
+        raise Unreachable(f"{transport.url} did not open a websocket: {exc}") from None
+    except OSError as exc:
+        raise Unreachable(f"{transport.url} does not answer: {exc.strerror or exc}") from None
+    try:
+        _keep_alive(connection)
+        run = WebsocketRun(connection, transport.url)
+        await run.send_input(request.dump())
+        yield run
+    finally:
+        await connection.close()
