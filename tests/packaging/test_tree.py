@@ -26,7 +26,9 @@ def test_no_file_names_a_machine_or_a_registry(checkout: Path, tracked: list[str
 
 
 def test_no_product_of_a_tool_is_tracked(tracked: list[str]) -> None:
-    bad = re.compile(r"(^|/)(__pycache__|\.venv|build|dist|\.cache|\.coverage|\.hypothesis)(/|$)|\.(pyc|so|whl|egg-info)$")
+    bad = re.compile(
+        r"(^|/)(__pycache__|\.venv|build|dist|\.cache|\.coverage|\.hypothesis)(/|$)|\.(pyc|so|whl|egg-info)$"
+    )
     assert [name for name in tracked if bad.search(name)] == []
 
 
@@ -41,16 +43,16 @@ def test_every_module_says_why_it_exists(checkout: Path, tracked: list[str]) -> 
     assert not silent, f"modules without a docstring: {silent}"
 
 
-def test_every_public_function_of_the_package_has_a_docstring_or_a_telling_class(
-    checkout: Path, shipped: list[str]
-) -> None:
-    """Public classes and module functions say what they are; the measure is a floor, not a target."""
+def test_public_names_say_what_they_are(checkout: Path, shipped: list[str]) -> None:
+    """A floor under the share of public classes and functions of modules that have a docstring."""
     public = documented = 0
     for name in shipped:
         if not name.endswith(".py"):
             continue
         for node in ast.parse((checkout / name).read_text()).body:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            if not node.name.startswith("_"):
                 public += 1
                 documented += bool(ast.get_docstring(node))
     assert public > 50
@@ -58,7 +60,7 @@ def test_every_public_function_of_the_package_has_a_docstring_or_a_telling_class
 
 
 def test_runner_is_python_3_6_and_standard_library_only(checkout: Path, shipped: list[str]) -> None:
-    """It runs inside the interpreter of any image. Modules that an image may have or not have are asked for in a try."""
+    """It runs inside the interpreter of any image. What an image may lack is asked for in a try."""
     modules = [name for name in shipped if name.startswith("app/backend/runner/") and name.endswith(".py")]
     assert len(modules) > 1, "the runner has no modules"
     for name in modules:
