@@ -56,7 +56,7 @@ class LocalDevices:
             }
         return environ
 
-    def _gpu_shares(self, session: Session) -> list[tuple[Device, Decimal]]:
+    def _gpu_shares(self, session: Session) -> Sequence[tuple[Device, Decimal]]:
         """Returns the session's GPUs in the machine's order, each with the part of it that is promised."""
         held = {
             device_id: Decimal(amount)
