@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 from ..ports import Service
+from . import events, execute_rest, execute_stream, files, gql, journal, resources, sessions
+from .auth import advertised_version, gate
+from .body import MAX_JSON_BYTES
+from .context import CONTEXT, ApiContext, context_of
+from .runner import ProblemRunner
 
 GIB = 1024**3
+CAPABILITIES = ("journal", "devices")
+"""What this backend offers beyond the public API."""
+_NOT_HERE = ("commit", "imagify", "start-service", "shutdown-service")
 
 
 def create_app(
@@ -17,7 +26,7 @@ def create_app(
     version: str,
     hosts: Sequence[str] = (),
     upload_limit_bytes: int = GIB,
-    clock: Callable[[], float] | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> web.Application:
     """Returns the application that speaks Backend.AI's API on behalf of `service`.
 
@@ -30,11 +39,93 @@ def create_app(
         hosts: names under which the endpoint may be addressed besides `localhost` and IP literals; any other Host
             header is refused (a browser page that has rebound its name to this machine).
         upload_limit_bytes: most bytes of one upload request.
-        clock: Unix time, for tests; the wall clock by default.
+        clock: Unix time, for tests.
     """
-    raise NotImplementedError
+    app = web.Application(middlewares=[gate], client_max_size=MAX_JSON_BYTES)
+    app[CONTEXT] = ApiContext(
+        service=service,
+        version=version,
+        hosts=frozenset(host.lower() for host in hosts),
+        upload_limit_bytes=upload_limit_bytes,
+        clock=clock,
+    )
+    app[gql.ENGINE] = gql.GraphQLEngine()
+    app[execute_rest.CURSORS] = execute_rest.Cursors()
+    app.on_shutdown.append(_begin_shutdown)
+    app.add_routes(_routes())
+    return app
 
 
-def create_runner(app: web.Application) -> web.AppRunner:
-    """Returns the runner that serves `app`: `await runner.setup()`, then `web.TCPSite(runner, host, port)`."""
-    raise NotImplementedError
+def create_runner(app: web.Application, *, shutdown_timeout_s: float = 5.0) -> web.AppRunner:
+    """Returns the runner that serves `app`: `await runner.setup()`, then `web.TCPSite(runner, host, port)`.
+
+    Args:
+        shutdown_timeout_s: how long `cleanup` waits for requests under way before it cuts them.
+    """
+    return ProblemRunner(app, access_log=None, keepalive_timeout=75.0, shutdown_timeout=shutdown_timeout_s)
+
+
+async def _handshake(request: web.Request) -> web.Response:
+    version = context_of(request).version
+    return web.json_response(
+        {
+            "version": advertised_version(request.headers.get("User-Agent", "")),
+            "manager": version,
+            "bai-tui": {"version": version, "capabilities": list(CAPABILITIES)},
+        }
+    )
+
+
+async def _begin_shutdown(app: web.Application) -> None:
+    context = app[CONTEXT]
+    context.closing.set()
+    for ws in list(context.sockets):
+        await ws.close(code=WSCloseCode.GOING_AWAY, message=b"the backend stops; runs go on")
+
+
+def _routes() -> list[web.RouteDef]:
+    session, stream = "/session/{ref}", "/stream/session/{ref}"
+    routes = [
+        web.get("/", _handshake),
+        web.get("/auth", resources.auth_get),
+        web.post("/auth", resources.auth_post),
+        web.get("/manager/announcement", resources.announcement),
+        web.get("/config/resource-slots", resources.resource_slots),
+        web.get("/config/vfolder-types", resources.vfolders),
+        web.get("/folders", resources.vfolders),
+        web.get("/resource/presets", resources.presets),
+        web.post("/resource/check-presets", resources.check_presets),
+        web.get("/scaling-groups", resources.scaling_groups),
+        web.get("/machine", resources.machine),
+        web.post("/admin/gql", gql.admin_gql),
+        web.post("/admin/graphql", gql.admin_graphql),
+        web.get("/events/session", events.session_events),
+        web.get("/events/background-task", events.background_task),
+        web.post("/session", sessions.create),
+        web.post("/session/_/create", sessions.create),
+        web.get("/session/_/match", sessions.match),
+        web.get(session, sessions.get_info),
+        web.delete(session, sessions.terminate),
+        web.patch(session, sessions.restart),
+        web.post(session, execute_rest.execute),
+        web.get(f"{stream}/execute", execute_stream.execute),
+        web.get(f"{stream}/apps", sessions.apps),
+        web.get(f"{stream}/tcpproxy", sessions.no_app),
+        web.get(f"{stream}/httpproxy", sessions.no_app),
+        web.get(f"{stream}/pty", sessions.not_here),
+        web.get(f"{session}/journal", journal.read),
+        web.post(f"{session}/interrupt", sessions.interrupt),
+        web.post(f"{session}/complete", sessions.complete),
+        web.post(f"{session}/rename", sessions.rename),
+        web.get(f"{session}/logs", sessions.logs),
+        web.get(f"{session}/status-history", sessions.history),
+        web.get(f"{session}/abusing-report", sessions.abusing_report),
+        web.get(f"{session}/dependency-graph", sessions.dependency_graph),
+        web.get(f"{session}/files", files.list_files),
+        web.post(f"{session}/upload", files.upload),
+        web.get(f"{session}/download", files.download),
+        web.post(f"{session}/download", files.download),
+        web.get(f"{session}/commit", sessions.not_here),
+        web.get(f"{session}/direct-access-info", sessions.not_here),
+    ]
+    return routes + [web.post(f"{session}/{name}", sessions.not_here) for name in _NOT_HERE]

@@ -1,0 +1,194 @@
+"""Who may come in: signatures of requests, API versions, and the defence against browsers."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from ...model.errors import AuthFailed, BadRequest, Forbidden, InvalidAuth
+from ...model.signing import ABSENT_CONTENT_TYPE, MAX_CLOCK_SKEW_S, parse_date, signature
+from ..ports import Keypair, Service
+from .context import CALLER, context_of
+from .problems import Handler, shield
+
+API_VERSIONS: Final = (
+    "v4.20181215",
+    "v4.20190115",
+    "v4.20190315",
+    "v4.20190615",
+    "v5.20191215",
+    "v6.20200815",
+    "v6.20220315",
+    "v6.20220615",
+    "v6.20221201",
+    "v6.20230315",
+    "v7.20230615",
+    "v8.20240315",
+    "v8.20240915",
+    "v9.20250722",
+)
+"""What `X-BackendAI-Version` may say."""
+LATEST: Final = API_VERSIONS[-1]
+_ABSENT_VERSION = "v5.20191215"
+_SCHEMES = frozenset({"BackendAI", "Sorna"})
+_CLIENT = re.compile(r"Backend\.AI Client for Python (\d+)\.(\d+)")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class UnsupportedVersion(BadRequest):
+    problem = "generic-bad-request"
+    title = "Unsupported API version."
+    error_code = "api_parsing_bad-request"
+
+
+def advertised_version(user_agent: str) -> str:
+    """Returns the API version that the handshake offers to a client.
+
+    The official clients print a warning when the server is newer than they are, so each is offered its own.
+    """
+    match = _CLIENT.search(user_agent)
+    if match is None:
+        return LATEST
+    release = (int(match[1]), int(match[2]))
+    if release < (24, 0):
+        return "v7.20230615"
+    if release < (24, 9):
+        return "v8.20240315"
+    if release < (26, 0):
+        return "v8.20240915"
+    return LATEST
+
+
+def _first_header(request: web.BaseRequest, *names: str) -> str | None:
+    for name in names:
+        value = request.headers.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def check_version(request: web.BaseRequest) -> str:
+    """Returns the API version of a request.
+
+    Raises:
+        UnsupportedVersion: none of `API_VERSIONS`.
+    """
+    version = _first_header(request, "X-BackendAI-Version", "X-Sorna-Version")
+    if version is None:
+        return _ABSENT_VERSION
+    if version not in API_VERSIONS:
+        raise UnsupportedVersion(f"the API version {version[:32]!r} is not known here; the newest is {LATEST}")
+    return version
+
+
+def authenticate(request: web.BaseRequest, service: Service, *, now_s: float) -> Keypair:
+    """Returns the keypair that signed a request (wire contract 2).
+
+    Raises:
+        AuthFailed: no Authorization header, an unknown key, a wrong signature.
+        InvalidAuth: a header that cannot be used, or a date more than 15 minutes away.
+        UnsupportedVersion: see `check_version`.
+    """
+    header = request.headers.get(hdrs.AUTHORIZATION)
+    if not header:
+        raise AuthFailed("Unauthorized access")
+    access_key, given, hash_name = _parse_authorization(header)
+    date = _first_header(request, hdrs.DATE, "X-BackendAI-Date", "X-Sorna-Date")
+    if date is None:
+        raise InvalidAuth("Date/time sync error: the request has no Date header")
+    skew_s = now_s - parse_date(date).timestamp()
+    if abs(skew_s) >= MAX_CLOCK_SKEW_S:
+        raise InvalidAuth(
+            f"Date/time sync error: the request is dated {abs(skew_s) / 60:.0f} minutes "
+            f"{'before' if skew_s > 0 else 'after'} the clock of this machine; 15 are allowed"
+        )
+    version = check_version(request)
+    keypair = service.keypair(access_key)
+    if keypair is None:
+        raise AuthFailed("Access key not found in HMAC")
+    try:
+        wanted = signature(
+            secret_key=keypair.secret_key,
+            method=request.method,
+            # the request line's target as it came: yarl would normalise it and break the signature
+            raw_target=request.raw_path,
+            date=date,
+            host=request.headers.get(hdrs.HOST, ""),
+            content_type=request.headers.get(hdrs.CONTENT_TYPE, ABSENT_CONTENT_TYPE),
+            api_version=version,
+            hash_name=hash_name,
+        )
+    except UnicodeEncodeError:
+        raise InvalidAuth("a signed part of the request is no UTF-8") from None
+    if not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "surrogateescape")):
+        raise AuthFailed("HMAC signature mismatch")
+    if not keypair.is_active:
+        raise AuthFailed("the access key is switched off")
+    return keypair
+
+
+def _parse_authorization(header: str) -> tuple[str, str, str]:
+    scheme, _, rest = header.partition(" ")
+    if scheme not in _SCHEMES:
+        raise InvalidAuth("Invalid authorization type name")
+    fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+    method, credential = fields.get("signMethod", ""), fields.get("credential", "")
+    access_key, colon, given = credential.partition(":")
+    if not method.startswith("HMAC-") or not (access_key and colon and given):
+        raise InvalidAuth(
+            "Missing or malformed authorization parameters: "
+            "write 'BackendAI signMethod=HMAC-SHA256, credential=<access key>:<signature>'"
+        )
+    return access_key, given, method.removeprefix("HMAC-").lower()
+
+
+def check_browser(request: web.BaseRequest, hosts: frozenset[str]) -> None:
+    """Refuses what a web page in the user's browser could send.
+
+    Raises:
+        Forbidden: a Host header with a foreign name (a rebound one), or an Origin header on a request that acts or
+            opens a websocket.
+    """
+    host = request.headers.get(hdrs.HOST, "")
+    if not _own_host(host, hosts):
+        raise Forbidden(f"the host {host[:128]!r} is not a name of this backend: use 127.0.0.1 or localhost")
+    if hdrs.ORIGIN in request.headers and (
+        request.method not in _SAFE_METHODS or request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
+    ):
+        raise Forbidden("requests of web pages are refused: this backend takes orders from programs only")
+
+
+def _own_host(host: str, hosts: frozenset[str]) -> bool:
+    name = host.lower()
+    if name.startswith("["):
+        name = name[1:].partition("]")[0]
+    else:
+        name = name.rpartition(":")[0] if name.count(":") == 1 else name
+    if name == "localhost" or name in hosts:
+        return True
+    try:
+        # rebinding needs a name that the page's owner controls; a literal address is none
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+@web.middleware
+async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Lets in the handshake and signed requests; everything that goes wrong leaves as a problem body."""
+    return await shield(request, lambda _: _pass(request, handler))
+
+
+async def _pass(request: web.Request, handler: Handler) -> web.StreamResponse:
+    context = context_of(request)
+    check_browser(request, context.hosts)
+    if request.path == "/" and request.method in _SAFE_METHODS:
+        check_version(request)
+    else:
+        request[CALLER] = authenticate(request, context.service, now_s=context.clock())
+    return await handler(request)

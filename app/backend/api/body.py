@@ -1,0 +1,150 @@
+"""Reading of JSON bodies: types are checked here, the meaning by the service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from ...model.errors import BadRequest, NotImplementedHere
+from ..ports import CreateRequest
+from .problems import MalformedBody
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
+
+
+class Fields:
+    """The members of a JSON object, taken by name with their types checked; null counts as absent."""
+
+    __slots__ = ("_values", "_where")
+
+    def __init__(self, values: Mapping[str, Any], where: str = "") -> None:
+        self._values = values
+        self._where = where
+
+    def _get(self, names: tuple[str, ...], kind: type | tuple[type, ...], said: str) -> Any:
+        for name in names:
+            value = self._values.get(name)
+            if value is None:
+                continue
+            wrong_bool = isinstance(value, bool) and kind is not bool
+            if wrong_bool or not isinstance(value, kind):
+                raise BadRequest(f"the field '{self._where}{name}' must be {said}")
+            return value
+        return None
+
+    def text(self, *names: str, default: str = "") -> str:
+        value = self._get(names, str, "a string")
+        return default if value is None else value
+
+    def optional_text(self, *names: str) -> str | None:
+        value: str | None = self._get(names, str, "a string or null")
+        return value
+
+    def flag(self, *names: str, default: bool = False) -> bool:
+        value = self._get(names, bool, "true or false")
+        return default if value is None else value
+
+    def integer(self, *names: str, default: int = 0) -> int:
+        value = self._get(names, int, "an integer")
+        return default if value is None else value
+
+    def number(self, *names: str, default: float = 0.0) -> float:
+        value = self._get(names, (int, float), "a number")
+        return default if value is None else float(value)
+
+    def object(self, *names: str) -> dict[str, Any]:
+        value = self._get(names, dict, "an object")
+        return {} if value is None else value
+
+    def texts(self, *names: str) -> list[str]:
+        value = self._get(names, list, "a list of strings")
+        if value is None:
+            return []
+        if not all(isinstance(item, str) for item in value):
+            raise BadRequest(f"the field '{self._where}{names[0]}' must be a list of strings")
+        return list(value)
+
+    def within(self, name: str) -> Fields:
+        return Fields(self.object(name), f"{self._where}{name}.")
+
+
+def parse_object(raw: bytes | str, what: str) -> dict[str, Any]:
+    """Returns the JSON object in `raw`, an empty one when there is nothing in it.
+
+    Raises:
+        MalformedBody: no JSON, or no object.
+    """
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as exc:
+        raise MalformedBody(f"the body of {what} is no JSON: {exc}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise MalformedBody(f"the body of {what} must be a JSON object")
+    return value
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """Returns the JSON object of a request's body, of any method (errors as `parse_object`)."""
+    return parse_object(await request.read(), f"{request.method} {request.path}")
+
+
+async def read_fields(request: web.Request) -> Fields:
+    return Fields(await read_object(request))
+
+
+def _words(values: Mapping[str, Any], where: str) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise BadRequest(f"the field '{where}.{name}' must be a string")
+        words[name] = str(value)
+    return words
+
+
+def create_request(body: Mapping[str, Any]) -> CreateRequest:
+    """Returns what `POST /session` asks for.
+
+    Raises:
+        BadRequest: no image, or a field of the wrong type.
+        NotImplementedHere: a delayed start, a time limit, or dependencies: better refused than forgotten.
+    """
+    fields = Fields(body)
+    for name in ("starts_at", "startsAt", "batch_timeout", "dependencies", "dependency"):
+        if body.get(name):
+            raise NotImplementedHere(f"this backend cannot honour the field {name!r}: leave it out")
+    config = fields.within("config")
+    image = fields.text("image", "lang")
+    if not image:
+        raise BadRequest("the field 'image' is missing: name the image to start, for example python:3.11-debian12")
+    max_wait_s = fields.number("maxWaitSeconds")
+    if max_wait_s < 0:
+        raise BadRequest("the field 'maxWaitSeconds' cannot be negative")
+    mounts: Sequence[str] = config.texts("mounts")
+    return CreateRequest(
+        name=fields.optional_text("name", "clientSessionToken") or None,
+        image=image,
+        architecture=fields.text("architecture", default="x86_64"),
+        type=fields.text("type", "sessionType", default="interactive").lower(),
+        tag=fields.optional_text("tag"),
+        domain=fields.text("domain", default="default"),
+        group=fields.text("group", default="default"),
+        cluster_size=fields.integer("clusterSize", "cluster_size", default=1),
+        enqueue_only=fields.flag("enqueueOnly"),
+        max_wait_s=max_wait_s,
+        reuse=fields.flag("reuseIfExists", default=True),
+        startup_command=fields.optional_text("startupCommand"),
+        bootstrap_script=fields.optional_text("bootstrap_script"),
+        callback_url=fields.optional_text("callback_url", "callbackURL"),
+        priority=fields.integer("priority", default=10),
+        resources=config.object("resources"),
+        resource_opts=_words(config.object("resource_opts"), "config.resource_opts"),
+        environ=_words(config.object("environ"), "config.environ"),
+        mounts=mounts,
+    )

@@ -1,0 +1,66 @@
+"""What every handler reaches through the application and the request: typed keys, no globals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from ...model.errors import Forbidden, NotFound
+from ..ports import Keypair, Service
+
+
+@dataclass(slots=True, kw_only=True)
+class ApiContext:
+    """The application's own state, made by `create_app`."""
+
+    service: Service
+    version: str
+    """Of this program."""
+    hosts: frozenset[str]
+    """Lower-case names, besides `localhost` and IP literals, that a Host header may carry."""
+    upload_limit_bytes: int
+    clock: Callable[[], float]
+    """Unix time."""
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server begins to shut down: endless answers come to their end."""
+    sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    """Open websockets, to be closed then."""
+
+
+CONTEXT = web.AppKey("context", ApiContext)
+CALLER = "caller"
+"""Key of the request under which the signer's keypair lies."""
+
+
+def context_of(request: web.Request) -> ApiContext:
+    return request.app[CONTEXT]
+
+
+def service_of(request: web.Request) -> Service:
+    return request.app[CONTEXT].service
+
+
+def caller_of(request: web.Request) -> Keypair:
+    """Returns the keypair on whose behalf the request acts: the signer's, or for an admin that of `owner_access_key`.
+
+    Raises:
+        Forbidden: an ordinary user names somebody else.
+        NotFound: there is no such keypair.
+    """
+    caller: Keypair = request[CALLER]
+    return acting_for(caller, request.query.get("owner_access_key"), service_of(request))
+
+
+def acting_for(caller: Keypair, owner: str | None, service: Service) -> Keypair:
+    """Returns `caller`, or the keypair of `owner` when an admin acts for somebody else (errors as `caller_of`)."""
+    if not owner or owner == caller.access_key:
+        return caller
+    if not caller.is_admin:
+        raise Forbidden(f"only an administrator may act for the access key {owner!r}")
+    found = service.keypair(owner)
+    if found is None:
+        raise NotFound(f"there is no access key {owner!r} on this backend")
+    return found

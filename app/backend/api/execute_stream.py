@@ -1,0 +1,190 @@
+"""GET /stream/session/{ref}/execute: one websocket, one run.
+
+Three tasks share a run: one reads the journal into a small buffer, one sends what has gathered there as one
+frame, one takes the client's answers. Whatever is ready goes out at once and together: nothing waits for a timer and
+nothing is sent line by line. The buffer is bounded, so a slow client slows the reading of the journal, not the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from ...model.console import ExecuteRequest
+from ...model.errors import BackendFailure, BadRequest, BaiTuiError
+from ..ports import JournalRecord, Run
+from .context import caller_of, context_of
+from .frames import MAX_FRAME_BYTES, failure, frames_of, is_end
+from .problems import unexpected
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+BUFFER_BYTES: Final = 4 * MAX_FRAME_BYTES
+"""Records read ahead of a client that does not keep up."""
+FIRST_FRAME_TIMEOUT_S: Final = 60.0
+_GONE: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+
+
+class ClientGone(Exception):
+    """The other side has closed or lost the connection."""
+
+
+class RecordBuffer:
+    """Records between their reader and their sender; bounded by bytes."""
+
+    __slots__ = ("_items", "_ready", "_room", "_size", "finished")
+
+    def __init__(self) -> None:
+        self._items: list[JournalRecord] = []
+        self._size = 0
+        self._ready = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self.finished = False
+        """No record will follow those that are here."""
+
+    async def put(self, record: JournalRecord) -> None:
+        self._items.append(record)
+        self._size += len(record.raw)
+        self._ready.set()
+        if self._size >= BUFFER_BYTES:
+            self._room.clear()
+            await self._room.wait()
+
+    def finish(self) -> None:
+        self.finished = True
+        self._ready.set()
+
+    async def take(self) -> list[JournalRecord]:
+        """Returns all that is there, waiting for the first; empty only after `finish`. Safe to cancel."""
+        await self._ready.wait()
+        items, self._items, self._size = self._items, [], 0
+        self._room.set()
+        if not self.finished:
+            self._ready.clear()
+        return items
+
+
+async def execute(request: web.Request) -> web.WebSocketResponse:
+    context, caller = context_of(request), caller_of(request)
+    # refused as a handshake answer where the session is not there: clients then show the status
+    session = await context.service.get(caller, request.match_info["ref"])
+    ws = web.WebSocketResponse(compress=False, max_msg_size=MAX_MESSAGE_BYTES, timeout=2.0)
+    await ws.prepare(request)
+    context.sockets.add(ws)
+    try:
+        asked = await _first_frame(ws)
+        if asked is not None:
+            async with context.service.run(caller, session.id, asked) as run:
+                await _attend(ws, run)
+    except ClientGone:
+        log.info("the client of a run in session %s has gone; the run goes on", session.id)
+    except BaiTuiError as exc:
+        await _say(ws, failure(exc.message).dump(""))
+    except ConnectionError:
+        log.info("the connection of a run in session %s was lost; the run goes on", session.id)
+    except Exception as exc:
+        # the answer has begun, so the failure travels as a frame
+        await _say(ws, failure(unexpected(exc, f"a run in session {session.id}")).dump(""))
+    finally:
+        context.sockets.discard(ws)
+        if not ws.closed:
+            await ws.close()
+    return ws
+
+
+async def _say(ws: web.WebSocketResponse, frame: bytes) -> None:
+    if not ws.closed:
+        try:
+            await ws.send_frame(frame, WSMsgType.TEXT)
+        except ConnectionError:
+            log.debug("nobody is there any more to be told of a failure")
+
+
+async def _refuse(ws: web.WebSocketResponse, message: str, code: WSCloseCode) -> None:
+    await ws.send_json({"status": "error", "msg": message})
+    # a close reason has room for 123 bytes
+    await ws.close(code=code, message=message.encode()[:120].decode(errors="ignore").encode())
+
+
+async def _first_frame(ws: web.WebSocketResponse) -> ExecuteRequest | None:
+    """Returns what the client wants run; None when it said nothing usable and was told so."""
+    try:
+        message = await ws.receive(timeout=FIRST_FRAME_TIMEOUT_S)
+    except TimeoutError:
+        await _refuse(ws, "no first frame came within a minute", WSCloseCode.POLICY_VIOLATION)
+        return None
+    if message.type in _GONE:
+        return None
+    if message.type is not WSMsgType.TEXT:
+        await _refuse(ws, "the first frame of an execute stream must be text", WSCloseCode.UNSUPPORTED_DATA)
+        return None
+    try:
+        return ExecuteRequest.parse(message.data)
+    except (BadRequest, RecursionError) as exc:
+        await _refuse(ws, str(exc), WSCloseCode.INVALID_TEXT)
+        return None
+
+
+async def _attend(ws: web.WebSocketResponse, run: Run) -> None:
+    """Serves one run until its end has been told.
+
+    Raises:
+        ClientGone: the client left first, or the server closed the socket because it stops.
+        BackendFailure: the journal ended before the run did.
+    """
+    buffer = RecordBuffer()
+    reader = asyncio.create_task(_read(run, buffer), name=f"journal of run {run.run_id}")
+    sender = asyncio.create_task(_send(ws, buffer, run.run_id), name=f"frames of run {run.run_id}")
+    answers = asyncio.create_task(_listen(ws, run), name=f"input of run {run.run_id}")
+    tasks = (reader, sender, answers)
+    try:
+        await asyncio.wait((sender, answers), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+
+async def _read(run: Run, buffer: RecordBuffer) -> None:
+    try:
+        async for record in run.records():
+            await buffer.put(record)
+            if is_end(record):
+                break
+    finally:
+        buffer.finish()
+
+
+async def _send(ws: web.WebSocketResponse, buffer: RecordBuffer, run_id: str) -> None:
+    """Sends until the end of the run has been told."""
+    while records := await buffer.take():
+        for frame in frames_of(records):
+            # awaiting each frame lets the socket's own buffer push back
+            await ws.send_frame(frame.dump(run_id), WSMsgType.TEXT)
+        if is_end(records[-1]):
+            return
+    # a reader that failed has the better story: its error is raised before this one
+    raise BackendFailure("The journal of the run ended before the run did: the log of the backend says more.")
+
+
+async def _listen(ws: web.WebSocketResponse, run: Run) -> None:
+    """Hands the client's text frames to the run as answers to its prompts."""
+    while True:
+        message = await ws.receive()
+        if message.type in _GONE:
+            raise ClientGone
+        if message.type is not WSMsgType.TEXT:
+            await _refuse(ws, "answers to a prompt must be text frames", WSCloseCode.UNSUPPORTED_DATA)
+            raise ClientGone
+        try:
+            await run.send_input(message.data)
+        except BaiTuiError as exc:
+            await ws.send_json({"status": "error", "msg": exc.message})

@@ -1,0 +1,131 @@
+"""Endpoints of the work folder: list, upload, download. All disk work happens in threads, piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from aiohttp import BodyPartReader, MultipartReader, hdrs, web
+
+from ...model.errors import BadRequest
+from .body import Fields, parse_object, read_object
+from .context import caller_of, context_of, service_of
+from .problems import ContentTooLarge, MalformedBody
+from .workfolder import Staging, listing, tar_stream, upload_name, wanted_files
+
+MAX_FILES: Final = 1000
+"""Files of one upload request."""
+_PIECE: Final = 1024 * 1024
+
+
+async def _folder(request: web.Request) -> Path:
+    return await service_of(request).work_dir(caller_of(request), request.match_info["ref"])
+
+
+async def list_files(request: web.Request) -> web.Response:
+    """GET /session/{ref}/files: `path` is taken from the query or from a JSON body, as clients differ."""
+    folder = await _folder(request)
+    path = request.query.get("path") or Fields(await read_object(request)).text("path", default=".")
+    items, error, absolute = await asyncio.to_thread(listing, folder, path)
+    return web.json_response({"files": json.dumps(items), "errors": error, "abspath": absolute})
+
+
+async def upload(request: web.Request) -> web.Response:
+    """POST /session/{ref}/upload: all files of the request come into being, or none."""
+    folder = await _folder(request)
+    if not request.content_type.startswith("multipart/"):
+        raise MalformedBody("an upload is multipart/form-data")
+    try:
+        parts = await request.multipart()
+    except (ValueError, AssertionError) as exc:
+        raise MalformedBody(f"the upload is no multipart body: {exc}") from None
+    staging = Staging(folder)
+    try:
+        await asyncio.to_thread(staging.open, secrets.token_hex(8))
+        await _receive(parts, staging, context_of(request).upload_limit_bytes)
+        if not len(staging):
+            raise BadRequest("the upload holds no file: send each as a part with a filename")
+        await asyncio.to_thread(staging.commit)
+    finally:
+        await asyncio.shield(asyncio.to_thread(staging.close))
+    return web.Response(status=204)
+
+
+async def _receive(parts: MultipartReader, staging: Staging, limit_bytes: int) -> None:
+    left = limit_bytes
+    try:
+        async for part in parts:
+            if not isinstance(part, BodyPartReader):
+                raise MalformedBody("an upload holds files only, no nested multipart")
+            if part.filename is None:
+                continue  # a plain form field
+            if len(staging) >= MAX_FILES:
+                raise ContentTooLarge(f"an upload takes at most {MAX_FILES} files: send the rest in another")
+            path = staging.add(upload_name(part.filename))
+            left = await _store(part, path, left, limit_bytes)
+    except (ValueError, AssertionError, RuntimeError) as exc:
+        raise MalformedBody(f"the upload is no multipart body: {exc}") from None
+
+
+async def _store(part: BodyPartReader, path: Path, left: int, limit_bytes: int) -> int:
+    """Writes one part to `path`; returns how many bytes the request may still bring."""
+    file = await asyncio.to_thread(path.open, "wb")
+    try:
+        ended = False
+        while not ended:
+            pieces, size = [], 0
+            while size < _PIECE:
+                chunk = await part.read_chunk(_PIECE)
+                if not chunk:
+                    ended = True
+                    break
+                pieces.append(chunk)
+                size += len(chunk)
+            left -= size
+            if left < 0:
+                raise ContentTooLarge(f"an upload takes at most {limit_bytes} bytes: send the files in several")
+            if pieces:
+                await asyncio.to_thread(file.writelines, pieces)
+    finally:
+        await asyncio.to_thread(file.close)
+    return left
+
+
+async def download(request: web.Request) -> web.StreamResponse:
+    """{GET,POST} /session/{ref}/download: one tar per file as multipart/mixed, made while it is sent."""
+    folder = await _folder(request)
+    asked = request.query.getall("files", [])
+    if not asked:
+        raw = await request.read()
+        asked = Fields(parse_object(raw, f"{request.method} {request.path}")).texts("files")
+    paths = await asyncio.to_thread(wanted_files, folder, asked)
+    boundary = f"bai-{secrets.token_hex(16)}"
+    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: f"multipart/mixed; boundary={boundary}"})
+    await response.prepare(request)
+    for path in paths:
+        await response.write(
+            f"--{boundary}\r\nContent-Type: application/x-tar\r\nContent-Encoding: identity\r\n\r\n".encode()
+        )
+        pieces = tar_stream(path)
+        while piece := await asyncio.to_thread(_next_piece, pieces):
+            await response.write(piece)
+        await response.write(b"\r\n")
+    await response.write(f"--{boundary}--\r\n".encode())
+    await response.write_eof()
+    return response
+
+
+def _next_piece(pieces: Iterator[bytes]) -> bytes:
+    """Returns the next pieces joined to about one MiB, empty at the end."""
+    gathered: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        gathered.append(piece)
+        size += len(piece)
+        if size >= _PIECE:
+            break
+    return b"".join(gathered)

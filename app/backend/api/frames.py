@@ -1,0 +1,126 @@
+"""From journal records to frames: the records' bytes are spliced in as they are, never decoded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ...model.console import RunStatus
+from ..ports import JournalRecord
+
+MAX_FRAME_BYTES: Final = 256 * 1024
+"""A frame takes no further record once it holds this much."""
+SILENT_KINDS: Final = frozenset({"run-started", "kernel-started"})
+"""Records that a watcher of a run is not shown."""
+_ENDINGS: Final = frozenset({"run-finished", "kernel-died"})
+_STATUS_OF: Final = {
+    "waiting-input": RunStatus.WAITING_INPUT,
+    "clean-finished": RunStatus.CLEAN_FINISHED,
+    "build-finished": RunStatus.BUILD_FINISHED,
+    "run-finished": RunStatus.FINISHED,
+    "kernel-died": RunStatus.FINISHED,
+}
+"""Control records -> the status of the frame that they close."""
+
+
+@dataclass(slots=True)
+class FrameParts:
+    """One frame before it is written out."""
+
+    status: RunStatus
+    console: list[bytes]
+    """Records as JSON bytes."""
+    exit_code: int | None = None
+    options: dict[str, Any] | None = None
+    seq: int | None = None
+    """Journal number of the last record that went in."""
+    message: str | None = None
+
+    def dump(self, run_id: str) -> bytes:
+        """Returns the frame as JSON bytes."""
+        tail: dict[str, Any] = {
+            "exitCode": self.exit_code,
+            "options": self.options,
+            "files": [],
+            "seq": self.seq,
+            "runId": run_id,
+        }
+        if self.message is not None:
+            tail["msg"] = self.message
+        return b'{"status":"%s","console":[%s],%s' % (
+            self.status.value.encode(),
+            b",".join(self.console),
+            json.dumps(tail).encode()[1:],
+        )
+
+
+def text_record(kind: str, text: str) -> bytes:
+    return json.dumps([kind, text]).encode()
+
+
+def failure(message: str) -> FrameParts:
+    """Returns the frame that tells a failure so that every client shows it: as error output and an end."""
+    return FrameParts(
+        RunStatus.FINISHED, [text_record("stderr", message + "\n")], exit_code=1, options=None, message=message
+    )
+
+
+def is_end(record: JournalRecord) -> bool:
+    """Whether `record` is the last of its run."""
+    return record.kind in _ENDINGS
+
+
+def tells(record: JournalRecord) -> bool:
+    """Whether `record` closes a frame with a status of its own."""
+    return record.kind in _STATUS_OF
+
+
+def death_notice(data: dict[str, Any]) -> str:
+    """Returns the sentence about a dead kernel for the reader of its output."""
+    signal, reason = data.get("signal"), data.get("reason")
+    if signal and reason and str(signal) not in str(reason):
+        return f"The kernel died: {reason} ({signal})."
+    if reason or signal:
+        return f"The kernel died: {reason or signal}."
+    return f"The kernel died with exit code {data.get('exitCode')}."
+
+
+def frames_of(records: Iterable[JournalRecord], *, max_bytes: int = MAX_FRAME_BYTES) -> list[FrameParts]:
+    """Returns the frames for `records`: joined up to `max_bytes`, split where a status has to be told."""
+    frames: list[FrameParts] = []
+    parts = FrameParts(RunStatus.CONTINUED, [])
+    size = 0
+    for record in records:
+        kind = record.kind
+        if kind in SILENT_KINDS:
+            continue
+        status = _STATUS_OF.get(kind)
+        parts.seq = record.seq
+        if status is None:
+            parts.console.append(record.raw)
+            size += len(record.raw)
+            if size < max_bytes:
+                continue
+        else:
+            _close(parts, kind, status, record.data)
+        frames.append(parts)
+        parts, size = FrameParts(RunStatus.CONTINUED, []), 0
+    if parts.console:
+        frames.append(parts)
+    return frames
+
+
+def _close(parts: FrameParts, kind: str, status: RunStatus, data: dict[str, Any]) -> None:
+    parts.status = status
+    if kind == "waiting-input":
+        parts.options = {"is_password": bool(data.get("is_password"))}
+        return
+    parts.exit_code = data.get("exitCode")
+    if kind == "kernel-died":
+        notice = death_notice(data)
+        parts.console.append(text_record("stderr", notice + "\n"))
+        parts.message = notice
+        if parts.exit_code is None:
+            parts.exit_code = 1

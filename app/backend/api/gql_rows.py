@@ -1,0 +1,362 @@
+"""Rows behind the GraphQL types: values are computed only for the fields that a query selects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from ...model.images import Image, ImageState
+from ...model.sessions import HOLDING, Session, SessionStatus
+from ...model.slots import format_amount
+from ..ports import Keypair, Service
+from .gql_schema import global_id
+from .sessionview import (
+    AGENT_ID,
+    REGION,
+    SCALING_GROUP,
+    group_id,
+    idle_checks,
+    occupying,
+    registry_of,
+    status_data,
+)
+
+Table = Mapping[str, Callable[[Any], Any]]
+"""Field name -> function from row to value."""
+
+
+class Row:
+    """An object whose attributes are the functions of its field table, called on access."""
+
+    fields: ClassVar[Table] = {}
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            get = type(self).fields[name]
+        except KeyError:
+            raise AttributeError(name) from None
+        return get(self)
+
+
+class SessionRow(Row):
+    __slots__ = ("owner", "service", "session")
+
+    def __init__(self, service: Service, session: Session) -> None:
+        self.service = service
+        self.session = session
+        self.owner = service.keypair(session.access_key)
+
+    def agents(self) -> list[str]:
+        return [AGENT_ID] if self.session.status in HOLDING else []
+
+    def started(self) -> Any:
+        return self.session.starts_at or self.session.status_history.get(SessionStatus.RUNNING.value)
+
+
+def _when(status: SessionStatus) -> Callable[[SessionRow], Any]:
+    return lambda row: row.session.status_history.get(status.value)
+
+
+def _user(name: str) -> Callable[[SessionRow], Any]:
+    return lambda row: getattr(row.owner, name) if row.owner else None
+
+
+def _constant(value: Any) -> Callable[[Any], Any]:
+    return lambda _: value
+
+
+def _status_data(row: Any) -> dict[str, Any] | None:
+    return status_data(row.service, row.session) or None
+
+
+_SHARED: Final[dict[str, Callable[[Any], Any]]] = {
+    "tag": lambda row: row.session.tag,
+    "architecture": lambda row: row.session.architecture,
+    "domain_name": lambda row: row.session.domain,
+    "status": lambda row: row.session.status.value,
+    "status_changed": lambda row: row.session.status_changed,
+    "status_info": lambda row: row.session.status_info,
+    "status_data": _status_data,
+    "created_at": lambda row: row.session.created_at,
+    "terminated_at": lambda row: row.session.terminated_at,
+    "starts_at": lambda row: row.started(),
+    "scheduled_at": _when(SessionStatus.SCHEDULED),
+    "resource_opts": lambda row: row.session.resource_opts,
+    "occupied_slots": lambda row: occupying(row.session).wire(),
+    "live_stat": _constant(None),
+    "last_stat": _constant(None),
+    "preopen_ports": _constant([]),
+    "scaling_group": _constant(SCALING_GROUP),
+    "local_rank": _constant(0),
+    "cluster_role": _constant("main"),
+    "cluster_hostname": _constant("main1"),
+    "cluster_idx": _constant(1),
+}
+"""Fields that sessions and their kernels have alike: there is one kernel to a session."""
+
+_SESSION: Final[dict[str, Callable[[Any], Any]]] = {
+    **_SHARED,
+    "id": lambda row: row.session.id,
+    "session_id": lambda row: row.session.id,
+    "main_kernel_id": lambda row: row.session.kernel_id,
+    "name": lambda row: row.session.name,
+    "type": lambda row: row.session.type.value.upper(),
+    "main_kernel_role": _constant("main"),
+    "priority": lambda row: row.session.priority,
+    "image": lambda row: row.session.image,
+    "registry": lambda row: registry_of(row.session.image),
+    "cluster_template": _constant(None),
+    "cluster_mode": _constant("single-node"),
+    "cluster_size": _constant(1),
+    "group_name": lambda row: row.session.group,
+    "group_id": lambda row: group_id(row.session.group),
+    "project_id": lambda row: group_id(row.session.group),
+    "agent_ids": lambda row: row.agents(),
+    "agents": lambda row: row.agents(),
+    "user_email": _user("user_id"),
+    "full_name": _user("user_id"),
+    "user_id": _user("user_uuid"),
+    "access_key": lambda row: row.session.access_key,
+    "created_user_email": _user("user_id"),
+    "created_user_id": _user("user_uuid"),
+    "status_history": lambda row: {name: when.isoformat() for name, when in row.session.status_history.items()},
+    "startup_command": lambda row: row.session.startup_command,
+    "result": lambda row: row.session.result.value,
+    "commit_status": _constant("ready"),
+    "service_ports": _constant(None),
+    "mounts": lambda row: list(row.session.mounts),
+    "vfolder_mounts": _constant([]),
+    "occupying_slots": lambda row: occupying(row.session).wire(),
+    "requested_slots": lambda row: row.session.requested_slots.wire(),
+    "num_queries": lambda row: row.session.num_queries,
+    "containers": lambda row: [KernelRow(row.service, row.session)],
+    "dependencies": _constant([]),
+    "abusing_reports": _constant([]),
+    "idle_checks": lambda row: idle_checks(row.service, row.session),
+    "inference_metrics": _constant(None),
+}
+SessionRow.fields = _SESSION
+SESSION_FILTERS: Final[Mapping[str, Callable[[SessionRow], Any]]] = {
+    name: get
+    for name, get in _SESSION.items()
+    if name not in ("containers", "dependencies", "abusing_reports", "inference_metrics", "status_data")
+}
+"""What `filter` and `order` of session lists may name."""
+
+
+class KernelRow(SessionRow):
+    """The kernel of a session, as `containers` and as `kernel_nodes` show it."""
+
+    __slots__ = ()
+    fields: ClassVar[Table] = {
+        **_SHARED,
+        "id": lambda row: row.session.kernel_id,
+        "row_id": lambda row: row.session.kernel_id,
+        "kernel_id": lambda row: row.session.kernel_id,
+        "idx": _constant(1),
+        "role": _constant("main"),
+        "hostname": _constant("main1"),
+        "session_id": lambda row: row.session.id,
+        "image": lambda row: row.session.image,
+        "image_reference": lambda row: row.session.image,
+        "registry": lambda row: registry_of(row.session.image),
+        "agent": lambda row: next(iter(row.agents()), None),
+        "agent_id": lambda row: next(iter(row.agents()), None),
+        "agent_addr": _constant(None),
+        "container_id": lambda row: row.session.kernel_id if row.session.status in HOLDING else None,
+        "abusing_report": _constant(None),
+    }
+
+
+def _node_image(row: SessionRow) -> ImageRow | None:
+    return next((ImageRow(image) for image in row.service.images() if image.canonical == row.session.image), None)
+
+
+class KernelNodeRow(KernelRow):
+    __slots__ = ()
+    fields: ClassVar[Table] = {
+        **KernelRow.fields,
+        "id": lambda row: global_id("KernelNode", row.session.kernel_id),
+        "image": _node_image,
+    }
+
+
+class SessionNodeRow(SessionRow):
+    __slots__ = ()
+    fields: ClassVar[Table] = {
+        **_SESSION,
+        "id": lambda row: global_id("ComputeSessionNode", row.session.id),
+        "row_id": lambda row: row.session.id,
+        "type": lambda row: row.session.type.value,
+        "image_references": lambda row: [row.session.image],
+        "kernel_nodes": lambda row: {
+            "count": 1,
+            "edges": [
+                {
+                    "node": KernelNodeRow(row.service, row.session),
+                    "cursor": global_id("KernelNode", row.session.kernel_id),
+                }
+            ],
+        },
+    }
+
+
+def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in values.items()]
+
+
+class ImageRow(Row):
+    __slots__ = ("image",)
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+
+    fields: ClassVar[Table] = {
+        "id": lambda row: row.image.id,
+        "name": lambda row: row.image.reference.name,
+        "humanized_name": lambda row: row.image.reference.name,
+        "namespace": lambda row: row.image.reference.name,
+        "base_image_name": lambda row: row.image.reference.language,
+        "project": lambda row: None,
+        "tag": lambda row: row.image.reference.tag,
+        "tags": lambda row: _pairs({row.image.reference.platform: ""}) if row.image.reference.platform else [],
+        "version": lambda row: row.image.reference.version,
+        "registry": lambda row: row.image.registry,
+        "architecture": lambda row: row.image.architecture,
+        "is_local": lambda row: row.image.registry == "local",
+        "digest": lambda row: row.image.digest,
+        "status": lambda row: "ALIVE",
+        "labels": lambda row: _pairs(_image_labels(row.image)),
+        "aliases": lambda row: list(row.image.aliases),
+        "size_bytes": lambda row: row.image.size_bytes,
+        "resource_limits": lambda row: [
+            {"key": slot, "min": format_amount(amount), "max": "Infinity"}
+            for slot, amount in row.image.min_slots.items()
+        ],
+        "supported_accelerators": lambda row: ["*"],
+        "installed": lambda row: row.image.state is ImageState.READY,
+        "installed_agents": lambda row: [AGENT_ID] if row.image.state is ImageState.READY else [],
+    }
+
+
+def _image_labels(image: Image) -> dict[str, str]:
+    labels = dict(image.labels)
+    labels.setdefault("ai.backend.runtime-type", image.language)
+    if image.runtime_version:
+        labels.setdefault("bai-tui.runtime-version", image.runtime_version)
+    if image.reason:
+        labels.setdefault("bai-tui.reason", image.reason)
+    return labels
+
+
+class KeypairRow(Row):
+    __slots__ = ("keypair", "sessions")
+
+    def __init__(self, keypair: Keypair, sessions: list[SessionRow]) -> None:
+        self.keypair = keypair
+        self.sessions = sessions
+
+    def compute_sessions(self, _info: Any, status: str | None = None) -> list[SessionRow]:
+        return [row for row in self.sessions if status is None or row.session.status.value == status.upper()]
+
+    fields: ClassVar[Table] = {
+        "user_id": lambda row: row.keypair.user_id,
+        "full_name": lambda row: row.keypair.user_id,
+        "access_key": lambda row: row.keypair.access_key,
+        "secret_key": lambda row: row.keypair.secret_key,
+        "is_active": lambda row: row.keypair.is_active,
+        "is_admin": lambda row: row.keypair.is_admin,
+        "resource_policy": _constant("default"),
+        "created_at": lambda row: row.keypair.created_at,
+        "last_used": _constant(None),
+        "rate_limit": _constant(None),
+        "num_queries": _constant(None),
+        "user": lambda row: row.keypair.user_uuid,
+        "concurrency_used": lambda row: len(row.sessions),
+        "concurrency_limit": _constant(None),
+        "projects": _constant(["default"]),
+        "ssh_public_key": _constant(None),
+    }
+
+
+def group_row(name: str) -> dict[str, Any]:
+    return {"id": group_id(name), "name": name, "description": "", "is_active": True, "domain_name": "default"}
+
+
+class UserRow(Row):
+    __slots__ = ("keypair",)
+
+    def __init__(self, keypair: Keypair) -> None:
+        self.keypair = keypair
+
+    fields: ClassVar[Table] = {
+        "id": lambda row: row.keypair.user_uuid,
+        "uuid": lambda row: row.keypair.user_uuid,
+        "username": lambda row: row.keypair.user_id.partition("@")[0],
+        "email": lambda row: row.keypair.user_id,
+        "full_name": lambda row: row.keypair.user_id.partition("@")[0],
+        "description": _constant(""),
+        "is_active": lambda row: row.keypair.is_active,
+        "status": lambda row: "active" if row.keypair.is_active else "inactive",
+        "status_info": _constant(None),
+        "created_at": lambda row: row.keypair.created_at,
+        "modified_at": _constant(None),
+        "domain_name": _constant("default"),
+        "role": lambda row: "superadmin" if row.keypair.is_admin else "user",
+        "resource_policy": _constant("default"),
+        "main_access_key": lambda row: row.keypair.access_key,
+        "groups": lambda row: [group_row("default")],
+    }
+
+
+SCALING_GROUP_ROW: Final[Mapping[str, Any]] = {
+    "name": SCALING_GROUP,
+    "description": "this machine",
+    "is_active": True,
+    "is_public": True,
+    "created_at": None,
+    "driver": "static",
+    "scheduler": "fifo",
+}
+
+
+def agent_row(service: Service, *, version: str, architecture: str, since: Any) -> dict[str, Any]:
+    """Returns this machine as an agent; no statistics are claimed that nobody measures."""
+    available, occupied = service.slots()
+    taken = {name: format_amount(occupied.amount(name)) for name in available}
+    hardware = {
+        use.device.id: {
+            "status": "healthy",
+            "status_info": None,
+            "metadata": {
+                "model": use.device.model,
+                "kind": use.device.kind,
+                "uuid": use.device.uuid,
+                "mem_bytes": str(use.device.mem_bytes),
+            },
+        }
+        for use in service.devices()
+    }
+    return {
+        "id": AGENT_ID,
+        "status": "ALIVE",
+        "status_changed": since,
+        "region": REGION,
+        "architecture": architecture,
+        "scaling_group": SCALING_GROUP,
+        "schedulable": True,
+        "available_slots": available.wire(),
+        "occupied_slots": taken,
+        "addr": "local",
+        "first_contact": since,
+        "lost_at": None,
+        "live_stat": None,
+        "version": version,
+        "compute_plugins": {},
+        "hardware_metadata": hardware,
+        "local_config": {},
+        "auto_terminate_abusing_kernel": False,
+        "cpu_cur_pct": None,
+        "mem_cur_bytes": None,
+    }

@@ -1,0 +1,160 @@
+"""REST endpoints of sessions, apart from execution and files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from ...model.errors import BadRequest, NotFound, NotImplementedHere
+from ...model.sessions import Session, SessionStatus
+from .body import create_request, read_fields, read_object
+from .context import acting_for, caller_of, context_of, service_of
+from .sessionview import create_status, info, status_history, utc_now
+
+NO_CONTENT = 204
+
+
+def _ref(request: web.Request) -> str:
+    return request.match_info["ref"]
+
+
+async def _session(request: web.Request) -> Session:
+    return await service_of(request).get(caller_of(request), _ref(request))
+
+
+async def create(request: web.Request) -> web.Response:
+    """POST /session: answers when the session runs, unless it is only to be queued or the wait is over."""
+    body = await read_object(request)
+    service, caller = service_of(request), caller_of(request)
+    asked = create_request(body)
+    owner = body.get("owner_access_key")
+    if owner is not None and not isinstance(owner, str):
+        raise BadRequest("the field 'owner_access_key' must be a string")
+    outcome = await service.create(acting_for(caller, owner, service), asked)
+    session = outcome.session
+    answer = {
+        "sessionId": session.id,
+        "sessionName": session.name,
+        "status": create_status(session.status, timed_out=outcome.timed_out),
+        "servicePorts": [],
+        "created": outcome.created,
+        "image": session.image,
+        "imageNotice": session.image_notice,
+    }
+    if session.status_info:
+        answer["statusInfo"] = session.status_info
+    return web.json_response(answer, status=201)
+
+
+async def get_info(request: web.Request) -> web.Response:
+    session = await _session(request)
+    context = context_of(request)
+    owner = context.service.keypair(session.access_key)
+    return web.json_response(info(context.service, session, owner, utc_now(context.clock())))
+
+
+async def terminate(request: web.Request) -> web.Response:
+    """DELETE /session/{ref}: answers when its processes are gone. No session has dependents for `recursive` to take."""
+    forced = _truth(request, "forced")
+    session = await service_of(request).terminate(caller_of(request), _ref(request), forced=forced)
+    status = "cancelled" if session.status is SessionStatus.CANCELLED else "terminated"
+    return web.json_response({"stats": {"version": 2, "status": status}})
+
+
+async def restart(request: web.Request) -> web.Response:
+    await service_of(request).restart(caller_of(request), _ref(request))
+    return web.Response(status=NO_CONTENT)
+
+
+async def rename(request: web.Request) -> web.Response:
+    name = request.query.get("name") or (await read_fields(request)).text("name")
+    if not name:
+        raise BadRequest("give the new name as ?name= or in the body")
+    await service_of(request).rename(caller_of(request), _ref(request), name)
+    return web.Response(status=NO_CONTENT)
+
+
+async def interrupt(request: web.Request) -> web.Response:
+    await service_of(request).interrupt(caller_of(request), _ref(request))
+    return web.Response(status=NO_CONTENT)
+
+
+async def complete(request: web.Request) -> web.Response:
+    """POST /session/{ref}/complete: completions at `options.row` and `options.col`, else at the end of the code."""
+    fields = await read_fields(request)
+    code = fields.text("code")
+    cursor = _cursor(code, fields.object("options"))
+    found = await service_of(request).complete(caller_of(request), _ref(request), code, cursor)
+    return web.json_response({"result": {"status": "finished", "error": None, "suggestions": list(found)}})
+
+
+def _cursor(code: str, options: dict[str, Any]) -> int:
+    row, col = options.get("row"), options.get("col")
+    if not isinstance(row, int) or not isinstance(col, int):
+        return len(code)
+    lines = code.split("\n")
+    if not 0 <= row < len(lines) or not 0 <= col <= len(lines[row]):
+        raise BadRequest(f"the completion cursor is at row {row}, column {col}, where the code has nothing")
+    return sum(len(line) + 1 for line in lines[:row]) + col
+
+
+async def logs(request: web.Request) -> web.Response:
+    text = await service_of(request).logs(caller_of(request), _ref(request))
+    return web.json_response({"result": {"logs": text}})
+
+
+async def history(request: web.Request) -> web.Response:
+    return web.json_response(status_history(await _session(request)))
+
+
+async def abusing_report(request: web.Request) -> web.Response:
+    """GET /session/{ref}/abusing-report: nobody watches for abuse on a machine of one's own."""
+    session = await _session(request)
+    return web.json_response({"kernel": session.kernel_id, "abuse_report": None})
+
+
+async def dependency_graph(request: web.Request) -> web.Response:
+    session = await _session(request)
+    return web.json_response(
+        {
+            "session_id": session.id,
+            "session_name": session.name,
+            "status": session.status.value,
+            "status_changed": session.status_changed.isoformat(),
+            "depends_on": [],
+        }
+    )
+
+
+async def match(request: web.Request) -> web.Response:
+    found = await service_of(request).match(caller_of(request), request.query.get("id", ""))
+    return web.json_response({"matches": [{"id": s.id, "name": s.name, "status": s.status.value} for s in found]})
+
+
+async def apps(request: web.Request) -> web.Response:
+    """GET /stream/session/{ref}/apps: sessions of this backend offer no service ports."""
+    await _session(request)
+    return web.json_response([])
+
+
+async def no_app(request: web.Request) -> web.Response:
+    session = await _session(request)
+    app = request.query.get("app", "")
+    raise NotFound(f"the session {session.name!r} offers no app {app!r}: this backend opens no service ports")
+
+
+async def not_here(request: web.Request) -> web.Response:
+    """Refuses what Backend.AI has and this backend has not, by name."""
+    await _session(request)
+    what = request.path.rpartition("/")[2]
+    raise NotImplementedHere(f"{what!r} is not available on this backend; a Backend.AI cluster offers it")
+
+
+def _truth(request: web.Request, name: str) -> bool:
+    value = request.query.get(name, "false").lower()
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("0", "false", "no", "off", ""):
+        return False
+    raise BadRequest(f"the parameter {name!r} is {value!r}: write true or false")
