@@ -1,0 +1,115 @@
+"""The shapes of the interface, once in Unicode and once in plain ASCII for poor fonts.
+
+Every state has a shape and a word of its own, so that the screen reads without colour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ..app.model.sessions import ANSWERING, STARTING, SessionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """One set of shapes; every one is a single cell wide."""
+
+    running: str = "●"
+    busy: str = "◐"
+    asks: str = "?"
+    pending: str = "○"
+    preparing: str = "◌"
+    failed: str = "✕"
+    ended: str = "·"
+    cursor: str = "▌"
+    bar_full: str = "█"
+    bar_part: str = "▏▎▍▌▋▊▉"
+    """Eighths of a full cell, growing; empty = whole cells only."""
+    bar_empty: str = "░"
+    bar_left: str = "▕"
+    bar_right: str = "▏"
+    share_on: str = "▰"
+    share_off: str = "▱"
+    branch: str = "└"
+    ok: str = "✓"
+    ellipsis: str = "…"
+    dot: str = "·"
+    rule: str = "─"
+    spinner: str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+    down: str = "▾"
+
+
+UNICODE: Final = Glyphs()
+ASCII: Final = Glyphs(
+    running="*",
+    busy="@",
+    pending="o",
+    preparing=":",
+    failed="x",
+    ended=".",
+    cursor=">",
+    bar_full="#",
+    bar_part="",
+    bar_empty="-",
+    bar_left="[",
+    bar_right="]",
+    share_on="#",
+    share_off="-",
+    branch="\\",
+    ok="+",
+    ellipsis="~",
+    dot="-",
+    rule="-",
+    spinner="|/-\\",
+    down="v",
+)
+
+_WORDS: Final = {
+    SessionStatus.PENDING: "pending",
+    SessionStatus.SCHEDULED: "scheduled",
+    SessionStatus.PREPARING: "preparing",
+    SessionStatus.PULLING: "pulling",
+    SessionStatus.PREPARED: "prepared",
+    SessionStatus.CREATING: "creating",
+    SessionStatus.RUNNING: "running",
+    SessionStatus.RUNNING_DEGRADED: "degraded",
+    SessionStatus.RESTARTING: "restarting",
+    SessionStatus.TERMINATING: "ending",
+    SessionStatus.TERMINATED: "ended",
+    SessionStatus.ERROR: "failed",
+    SessionStatus.CANCELLED: "cancelled",
+}
+
+
+def status_word(status: SessionStatus | None, text: str = "", *, busy: bool = False, asks: bool = False) -> str:
+    """Returns the word of a state, at most 10 letters; `text` for a state that this program does not know."""
+    if status in ANSWERING and asks:
+        return "asks"
+    if status in ANSWERING and busy:
+        return "busy"
+    return _WORDS[status] if status is not None else (text.lower()[:10] or "unknown")
+
+
+def status_glyph(glyphs: Glyphs, status: SessionStatus | None, *, busy: bool = False, asks: bool = False) -> str:
+    """Returns the shape of a state."""
+    if status in ANSWERING:
+        return glyphs.asks if asks else glyphs.busy if busy else glyphs.running
+    if status is SessionStatus.PENDING:
+        return glyphs.pending
+    if status in STARTING or status is SessionStatus.RESTARTING:
+        return glyphs.preparing
+    if status is SessionStatus.ERROR:
+        return glyphs.failed
+    return glyphs.ended
+
+
+def status_class(status: SessionStatus | None, *, busy: bool = False, asks: bool = False) -> str:
+    """Returns the name of the style of a state: `asks`, `busy`, `running`, `waiting`, `failed` or `ended`."""
+    if status in ANSWERING:
+        return "asks" if asks else "busy" if busy else "running"
+    if status is SessionStatus.ERROR:
+        return "failed"
+    if status is SessionStatus.PENDING or status in STARTING or status is SessionStatus.RESTARTING:
+        return "waiting"
+    return "ended"

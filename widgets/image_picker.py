@@ -1,0 +1,152 @@
+"""Finds an image by a few letters of its name, an alias or its detail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.fuzzy import FuzzySearch
+from textual.message import Message
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from .rows import ImageRow
+from .text import one_line
+
+
+def ranked(images: Iterable[ImageRow], query: str) -> list[tuple[ImageRow, Sequence[int]]]:
+    """Returns the images that fit `query`, best first, with the offsets in their reference that matched.
+
+    Without a query the order stays; images that are here come before those that are not.
+    """
+    query = query.strip()
+    if not query:
+        return [(image, ()) for image in images]
+    search = FuzzySearch()
+    hits: list[tuple[float, int, ImageRow, Sequence[int]]] = []
+    for place, image in enumerate(images):
+        score, offsets = search.match(query, image.reference)
+        if query.lower() in image.reference.lower():
+            score += 10
+        for alias in image.aliases:
+            alias_score = search.match(query, alias)[0] * 1.05
+            if alias.lower() == query.lower():
+                alias_score += 100
+            if alias_score > score:
+                score, offsets = alias_score, ()
+        if not score:
+            score = search.match(query, image.detail)[0] * 0.1
+        if score > 0:
+            hits.append((-score, place, image, offsets))
+    return [(image, offsets) for _, _, image, offsets in sorted(hits, key=lambda hit: hit[:2])]
+
+
+class ImagePicker(Vertical):
+    """A search line over a list. The arrow keys move in the list while one types."""
+
+    class Chosen(Message):
+        """Another image is under the cursor, or none fits."""
+
+        def __init__(self, picker: ImagePicker, image: ImageRow | None) -> None:
+            super().__init__()
+            self.picker = picker
+            self.image = image
+
+        @property
+        def control(self) -> ImagePicker:
+            return self.picker
+
+    class Submitted(Message):
+        """Enter was pressed on an image."""
+
+        def __init__(self, picker: ImagePicker, image: ImageRow) -> None:
+            super().__init__()
+            self.picker = picker
+            self.image = image
+
+        @property
+        def control(self) -> ImagePicker:
+            return self.picker
+
+    def __init__(self, images: Sequence[ImageRow] = (), *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._images = tuple(images)
+        self._shown: list[ImageRow] = []
+
+    def compose(self) -> ComposeResult:
+        yield Input(placeholder="search images, aliases", id="image-search", compact=True)
+        yield OptionList(id="image-list", compact=True)
+        yield Static("", id="image-empty", markup=False)
+
+    def on_mount(self) -> None:
+        self._fill("")
+
+    @property
+    def image(self) -> ImageRow | None:
+        """The image under the cursor."""
+        place = self.query_one("#image-list", OptionList).highlighted
+        return self._shown[place] if place is not None and place < len(self._shown) else None
+
+    def set_images(self, images: Sequence[ImageRow]) -> None:
+        """Offers other images; the search and, where it is still there, the chosen image stay."""
+        chosen = self.image
+        self._images = tuple(images)
+        self._fill(self.query_one("#image-search", Input).value, keep=chosen)
+
+    def choose(self, reference: str) -> None:
+        """Puts the cursor on an image, by reference or alias."""
+        for place, image in enumerate(self._shown):
+            if reference == image.reference or reference in image.aliases:
+                self.query_one("#image-list", OptionList).highlighted = place
+                return
+
+    def move(self, step: int) -> None:
+        """Moves the cursor; stops at the ends."""
+        listing = self.query_one("#image-list", OptionList)
+        if self._shown:
+            place = 0 if listing.highlighted is None else listing.highlighted + step
+            listing.highlighted = max(0, min(len(self._shown) - 1, place))
+
+    def _fill(self, query: str, keep: ImageRow | None = None) -> None:
+        listing = self.query_one("#image-list", OptionList)
+        found = ranked(self._images, query)
+        self._shown = [image for image, _ in found]
+        listing.clear_options()
+        listing.add_options([Option(_prompt(image, offsets)) for image, offsets in found])
+        place = next((at for at, image in enumerate(self._shown) if keep and image.reference == keep.reference), 0)
+        listing.highlighted = place if self._shown else None
+        empty = self.query_one("#image-empty", Static)
+        empty.update("no image fits: escape clears the search" if self._images else "no images known yet")
+        empty.display = not self._shown
+        listing.display = bool(self._shown)
+        if not self._shown:
+            self.post_message(self.Chosen(self, None))
+
+    @on(Input.Changed, "#image-search")
+    def _searched(self, event: Input.Changed) -> None:
+        event.stop()
+        self._fill(event.value)
+
+    @on(Input.Submitted, "#image-search")
+    @on(OptionList.OptionSelected, "#image-list")
+    def _submitted(self, event: Message) -> None:
+        event.stop()
+        if self.image is not None:
+            self.post_message(self.Submitted(self, self.image))
+
+    @on(OptionList.OptionHighlighted, "#image-list")
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        self.post_message(self.Chosen(self, self.image))
+
+
+def _prompt(image: ImageRow, offsets: Sequence[int]) -> Content:
+    name = Content(one_line(image.reference))
+    for offset in offsets:
+        name = name.stylize("bold underline", offset, offset + 1)
+    aliases = "  = " + ", ".join(image.aliases) if image.aliases else ""
+    detail = f"  {image.detail}" if image.detail else ""
+    return Content.assemble(name, (one_line(aliases), "$text-muted"), (one_line(detail), "$text-disabled"))

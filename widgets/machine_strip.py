@@ -1,0 +1,133 @@
+"""The line at the top: where we are connected, and how much of the machine is given away."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from .glyphs import UNICODE, Glyphs
+from .rows import Gauge, GpuGauge, Machine
+from .text import count, fit, one_line, share, size
+
+GPUS_SHOWN = 8
+
+
+def bar(part: Decimal, whole: Decimal, width: int, glyphs: Glyphs) -> tuple[str, str]:
+    """Returns the filled and the empty cells of a bar, to an eighth of a cell where the glyphs have it."""
+    steps = len(glyphs.bar_part) + 1
+    filled = 0 if whole <= 0 else int(min(Decimal(1), part / whole) * width * steps)
+    full, rest = divmod(filled, steps)
+    lit = glyphs.bar_full * full + (glyphs.bar_part[rest - 1] if rest else "")
+    return lit, glyphs.bar_empty * (width - len(lit))
+
+
+class MachineStrip(Widget):
+    """One line.
+
+    | Component class | What |
+    | --- | --- |
+    | `strip--brand`, `strip--place` | the name of the program; the endpoint |
+    | `strip--good`, `strip--bad` | the state of the connection |
+    | `strip--label`, `strip--value`, `strip--bar`, `strip--track`, `strip--full` | a gauge |
+    """
+
+    COMPONENT_CLASSES = {  # noqa: RUF012 - as Textual declares it
+        "strip--brand",
+        "strip--place",
+        "strip--good",
+        "strip--bad",
+        "strip--label",
+        "strip--value",
+        "strip--bar",
+        "strip--track",
+        "strip--full",
+    }
+    DEFAULT_CSS = "MachineStrip { height: 1; }"
+
+    def __init__(self, *, glyphs: Glyphs = UNICODE, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._glyphs = glyphs
+        self._machine = Machine()
+        self._place = ""
+        self._state = ""
+        self._good = False
+
+    @property
+    def state(self) -> str:
+        """What is said of the connection; empty while all is well."""
+        return self._state
+
+    def set_machine(self, machine: Machine) -> None:
+        """Shows other gauges."""
+        if machine != self._machine:
+            self._machine = machine
+            self.refresh()
+
+    def set_connection(self, place: str, state: str, *, good: bool) -> None:
+        """Shows where we are connected, and in words what is wrong when it is not `good`."""
+        if (place, state, good) != (self._place, self._state, self._good):
+            self._place, self._state, self._good = place, state, good
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        left = self._left()
+        used = sum(segment.cell_length for segment in left)
+        right = self._right(width - used - 2)
+        gap = max(1, width - used - sum(segment.cell_length for segment in right))
+        strip = Strip([*left, Segment(" " * gap), *right])
+        return strip.adjust_cell_length(width, base).apply_style(base)
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"strip--{name}", partial=True)
+
+    def _left(self) -> list[Segment]:
+        glyphs = self._glyphs
+        mark = glyphs.running if self._good else glyphs.preparing
+        state = self._style("good" if self._good else "bad")
+        told = f" {one_line(self._state)}" if self._state else ""
+        return [
+            Segment(" bai-tui ", self._style("brand")),
+            Segment(f"{glyphs.dot} {one_line(self._place)} ", self._style("place")),
+            Segment(f"{mark}{told}", state),
+        ]
+
+    def _right(self, room: int) -> list[Segment]:
+        """Returns as many gauges as fit: wide, narrow, or numbers only."""
+        for bar_width in (14, 8, 5, 0):
+            parts = [self._gpu(gpu, bar_width) for gpu in self._machine.gpus[:GPUS_SHOWN]]
+            if len(self._machine.gpus) > GPUS_SHOWN:
+                parts.append([Segment(f"+{len(self._machine.gpus) - GPUS_SHOWN} gpus   ", self._style("label"))])
+            parts += [self._slot(gauge) for gauge in self._machine.gauges]
+            segments = [segment for part in parts for segment in part]
+            if sum(segment.cell_length for segment in segments) <= room:
+                return segments
+        while parts and sum(segment.cell_length for part in parts for segment in part) > room:
+            parts.pop(0)
+        return [segment for part in parts for segment in part]
+
+    def _gpu(self, gpu: GpuGauge, width: int) -> list[Segment]:
+        label = gpu.label + (" mock" if gpu.kind == "mock" else "")
+        segments = [Segment(one_line(label) + " ", self._style("label"))]
+        if width:
+            lit, track = bar(gpu.used, gpu.capacity, width, self._glyphs)
+            full = "full" if gpu.used >= gpu.capacity else "bar"
+            segments += [
+                Segment(self._glyphs.bar_left, self._style("track")),
+                Segment(lit, self._style(full)),
+                Segment(track, self._style("track")),
+                Segment(self._glyphs.bar_right + " ", self._style("track")),
+            ]
+        return [*segments, Segment(share(gpu.used) + "   ", self._style("value"))]
+
+    def _slot(self, gauge: Gauge) -> list[Segment]:
+        write = size if gauge.is_bytes else count
+        used, total = write(gauge.used), write(gauge.total)
+        return [
+            Segment(f"{gauge.label} ", self._style("label")),
+            Segment(fit(f"{used}/{total}", 9 if gauge.is_bytes else 5) + " ", self._style("value")),
+        ]
