@@ -134,8 +134,13 @@ class ApiClient:
         filter: str | None = None,
         order: str | None = None,
         access_key: str | None = None,
+        lenient: bool = False,
     ) -> tuple[Sequence[Mapping[str, Any]], int]:
-        """Returns raw GraphQL rows with exactly `fields`, and the total count, for `ps -f`."""
+        """Returns raw GraphQL rows with exactly `fields`, and the total count, for `ps -f`.
+
+        Args:
+            lenient: leave out fields that the server does not know instead of failing.
+        """
         return await _queries.session_rows(
             self._transport,
             fields,
@@ -145,6 +150,7 @@ class ApiClient:
             filter=filter,
             order=order,
             access_key=access_key,
+            lenient=lenient,
         )
 
     async def resolve(self, ref: str) -> str:

@@ -1,0 +1,328 @@
+"""Does what a `RunPlan` says: session, uploads, code, output, interrupts, removal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ..client.api import ApiClient, Endpoint
+from ..client.views import CreatedSession
+from ..model.console import Frame, RunMode, RunStatus
+from ..model.errors import BaiTuiError, NotFound, Unreachable
+from ..model.sessions import TERMINAL
+from . import exit_codes
+from .plan import RunPlan
+from .printing import Printer
+from .prompts import StdinLines
+from .talk import debugging, say
+
+_WAITING = frozenset({"PENDING", "SCHEDULED", "TIMEOUT"})
+_ENDED = frozenset({"TERMINATED", "TERMINATING", "ERROR", "CANCELLED"})
+_REMOVE_WITHIN_S = 60.0
+_LEAVE_WITHIN_S = 10.0
+"""For the removal after a signal that asks us to go."""
+_EMPTY_PROMPTS = 3
+"""So often code may ask for input after stdin has ended, before it is left alone."""
+
+
+def perform(endpoint: Endpoint, plan: RunPlan) -> int:
+    """Runs `plan` and returns the exit status of `bai-tui run`."""
+
+    async def go() -> int:
+        async with ApiClient(endpoint) as client:
+            return await Execution(client, plan).run()
+
+    return asyncio.run(go())
+
+
+class Execution:
+    """One `bai-tui run`."""
+
+    def __init__(self, client: ApiClient, plan: RunPlan) -> None:
+        self._client = client
+        self._plan = plan
+        self._printer = Printer(plan.media_dir)
+        self._stdin = StdinLines()
+        self._session: CreatedSession | None = None
+        self._asked = False
+        """`POST /session` was begun: there may be a session even if no answer came."""
+        self._running = False
+        self._interrupts = 0
+        self._signal: int | None = None
+        """The signal that ended us, if one did."""
+        self._work: asyncio.Task[int] | None = None
+        self._removal: asyncio.Task[None] | None = None
+        self._side: set[asyncio.Task[None]] = set()
+
+    def _talk(self, text: str) -> None:
+        if not self._plan.quiet:
+            self._printer.end_line()
+            say(text)
+
+    # --- life cycle ----------------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Does everything, cleans up in every case, and returns the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            self._work = asyncio.create_task(self._do(), name="run")
+            await asyncio.wait({self._work})
+            status = self._status_of(self._work)
+            await self._clean_up()
+            return exit_codes.SIGNALLED + self._signal if self._signal is not None else status
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+            for task in self._side:
+                task.cancel()
+            await asyncio.gather(*self._side, return_exceptions=True)
+
+    def _status_of(self, work: asyncio.Task[int]) -> int:
+        if work.cancelled():
+            return exit_codes.INTERRUPTED
+        error = work.exception()
+        if error is None:
+            return work.result()
+        if isinstance(error, BrokenPipeError):
+            return exit_codes.BROKEN_PIPE
+        if not isinstance(error, BaiTuiError) or debugging():
+            raise error
+        self._printer.end_line()
+        say(error.message)
+        return exit_codes.of_error(error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+
+    def _on_signal(self, number: int) -> None:
+        if self._removal is not None:
+            # Asked again while the session is removed: go, and say what may be left.
+            self._removal.cancel()
+        elif number == signal.SIGINT and self._running and not self._interrupts:
+            self._interrupts += 1
+            self._talk("interrupting the code; ctrl+c again leaves at once")
+            self._spawn(self._interrupt(), "interrupt")
+        elif self._work is not None:
+            self._signal = number
+            self._work.cancel()
+
+    async def _interrupt(self) -> None:
+        assert self._session is not None
+        try:
+            await self._client.interrupt(self._session.id)
+        except BaiTuiError as exc:
+            say(f"the code could not be interrupted: {exc.message}")
+            self._interrupts = 0
+
+    # --- session -------------------------------------------------------------------------------------------
+
+    async def _do(self) -> int:
+        plan = self._plan
+        self._asked = True
+        session = self._session = await self._client.create_session(
+            plan.image,
+            name=plan.name,
+            resources=plan.resources,
+            resource_opts=plan.resource_opts,
+            environ=plan.environ,
+            type=plan.type,
+            startup_command=plan.startup_command,
+            enqueue_only=plan.enqueue_only,
+            max_wait_s=plan.max_wait_s,
+            reuse=plan.reuse,
+            priority=plan.priority,
+            tag=plan.tag,
+        )
+        if plan.enqueue_only:
+            return await self._enqueued(session)
+        if session.status in _WAITING:
+            reason = await self._reason(session)
+            say(f"the session {session.name} is still in the queue{reason}")
+            return exit_codes.STILL_QUEUED
+        if session.status in _ENDED:
+            reason = await self._reason(session)
+            say(f"the session {session.name} could not be started: {session.status}{reason}")
+            return exit_codes.REFUSED
+        await self._introduce(session)
+        if plan.files:
+            await self._client.upload(session.id, plan.files)
+        if plan.request is None:
+            await self._printer.out.write(f"{session.id}\n")
+            return exit_codes.OK
+        status = await self._execute(session)
+        if not plan.remove and not plan.named:
+            self._talk(f"the session {session.name} stays; `bai-tui rm {session.name}` removes it")
+        return status
+
+    async def _enqueued(self, session: CreatedSession) -> int:
+        if self._plan.request is not None:
+            self._talk(f"the session {session.name} is {session.status}; the code was not run (--enqueue-only)")
+        await self._printer.out.write(f"{session.id}\n")
+        return exit_codes.OK
+
+    async def _reason(self, session: CreatedSession) -> str:
+        """Returns why a session stands where it stands, as the end of a sentence."""
+        try:
+            view = await self._client.session(session.id)
+        except BaiTuiError:
+            return ""
+        return f": {view.status_info}" if view.status_info else ""
+
+    async def _introduce(self, session: CreatedSession) -> None:
+        if self._plan.quiet:
+            return
+        if not session.created:
+            self._talk(f"using the live session {session.name}")
+        if not (await self._client.info()).capabilities:
+            if session.created:
+                self._talk(f"session {session.name} is running")
+            return
+        # Our backend knows what really runs, and tells when that is not literally what was asked for.
+        view = await self._client.session(session.id)
+        if session.created:
+            self._talk(f"session {session.name} runs {view.image}")
+        if view.image_notice:
+            self._talk(view.image_notice)
+
+    async def _clean_up(self) -> None:
+        session, plan = self._session, self._plan
+        if session is None:
+            # Our request may have reached the queue although its answer did not reach us.
+            if not self._asked or (self._signal is None and not self._work_lost()) or (plan.named and not plan.remove):
+                return
+        elif not plan.remove:
+            if self._signal is not None and self._running:
+                self._talk(f"the session {session.name} stays, its code may still run")
+            return
+        ref = plan.name if session is None else session.id
+        within_s = _REMOVE_WITHIN_S if self._signal is None else _LEAVE_WITHIN_S
+        self._removal = asyncio.create_task(self._remove(ref), name="remove")
+        await asyncio.wait({self._removal}, timeout=within_s)
+        if not self._removal.done():
+            self._removal.cancel()
+            await asyncio.wait({self._removal})
+        if self._removal.cancelled():
+            say(f"the session {plan.name} may still be there: `bai-tui rm {plan.name}`")
+            return
+        error = self._removal.exception()
+        if session is None and isinstance(error, NotFound):
+            return
+        if isinstance(error, NotFound):
+            self._talk(f"the session {plan.name} is gone already")
+        elif isinstance(error, BaiTuiError):
+            say(f"the session {plan.name} could not be removed: {error.message}")
+        elif error is not None:
+            raise error
+
+    def _work_lost(self) -> bool:
+        return self._work is not None and not self._work.cancelled() and isinstance(self._work.exception(), Unreachable)
+
+    async def _remove(self, ref: str) -> None:
+        stats = await self._client.terminate(ref, forced=self._signal is not None)
+        if self._plan.stats:
+            from .stats import stats_text
+
+            self._printer.end_line()
+            await self._printer.err.write(stats_text(stats))
+
+    # --- run -----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _as_running(self) -> AsyncIterator[None]:
+        self._running = True
+        try:
+            yield
+        except asyncio.CancelledError:
+            raise  # `_running` stays: the code may go on without us
+        except BrokenPipeError:
+            # Nobody reads any more: the code shall not go on for nobody.
+            await self._interrupt()
+            raise
+        except BaseException:
+            self._running = False
+            raise
+        self._running = False
+
+    async def _execute(self, session: CreatedSession) -> int:
+        request = self._plan.request
+        assert request is not None
+        built = 0
+        finished: Frame | None = None
+        async with self._as_running(), self._client.execute(session.id, request) as stream:
+            empty_prompts = 0
+            try:
+                async for frame in stream:
+                    await self._printer.records(frame.console)
+                    if frame.status in (RunStatus.BUILD_FINISHED, RunStatus.CLEAN_FINISHED):
+                        built = self._step(frame) or built
+                    elif frame.status is RunStatus.WAITING_INPUT:
+                        answer = await self._stdin.line(password=bool((frame.options or {}).get("is_password")))
+                        if answer is not None:
+                            await stream.send_input(answer)
+                            continue
+                        empty_prompts += 1
+                        if empty_prompts > _EMPTY_PROMPTS:
+                            break
+                        if empty_prompts == 1:
+                            self._printer.end_line()
+                            say("the code asks for input and stdin has ended: it is interrupted")
+                        await self._client.interrupt(session.id)
+                    elif frame.status is RunStatus.EXEC_TIMEOUT:
+                        self._printer.end_line()
+                        say("the run was cut off: it took longer than the server allows")
+                    elif frame.status is RunStatus.FINISHED:
+                        finished = frame
+            except Unreachable as exc:
+                await self._explain_loss(session, exc)
+                raise
+        if finished is None:
+            return exit_codes.FAILED
+        return self._exit_status(finished, built)
+
+    def _step(self, frame: Frame) -> int:
+        """Tells of a step that failed; returns its exit code if it is the build's."""
+        code = frame.exit_code or 0
+        name = "build" if frame.status is RunStatus.BUILD_FINISHED else "clean"
+        if code:
+            self._talk(f"the {name} step ended with exit status {code}")
+        return code if name == "build" else 0
+
+    def _exit_status(self, frame: Frame, built: int) -> int:
+        code = frame.exit_code
+        if code is None:
+            self._printer.end_line()
+            say("the server did not tell how the code ended")
+            return exit_codes.FAILED
+        request = self._plan.request
+        if not code and built and request is not None and request.mode is RunMode.BATCH and not request.options["exec"]:
+            code = built
+        if code and self._interrupts:
+            return exit_codes.INTERRUPTED
+        if code < 0:
+            self._talk(f"the code was ended by {_signal_name(-code)}")
+        return exit_codes.of_code(code)
+
+    async def _explain_loss(self, session: CreatedSession, loss: Unreachable) -> None:
+        """Replaces the message of a lost connection when the reason is that the session has ended."""
+        try:
+            view = await self._client.session(session.id)
+        except BaiTuiError:
+            return
+        if view.status in TERMINAL:
+            loss.message = (
+                f"the session {session.name} ended while its code ran: {view.status_info or view.status_text}"
+            )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,138 @@
+"""The command `bai-tui`: a table of commands, and the one place where an error becomes a sentence and a status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from ... import __version__
+from . import exit_codes
+from .lazy import CONTEXT, LazyGroup
+from .talk import debugging, harmless, say
+
+_LIST = ("listing:ps", "List sessions.")
+_RUN = ("run:run", "Run code, or files, in a session.")
+_RM = ("removal:rm", "End sessions and remove them.")
+_SESSION = {
+    "list": _LIST,
+    "run": _RUN,
+    "rm": _RM,
+    "kill": _RM,
+    "destroy": _RM,
+    "terminate": _RM,
+    "logs": ("session:logs", "Show what a session has written."),
+    "interrupt": ("session:interrupt", "Interrupt what runs in sessions."),
+    "restart": ("session:restart", "Restart the kernel of sessions."),
+    "rename": ("session:rename", "Give a session another name."),
+}
+_IMAGES = ("images:images", "List the images that sessions can use.")
+_TABLE = {
+    "ps": _LIST,
+    "run": _RUN,
+    "rm": _RM,
+    "kill": (_RM[0], ""),
+    "destroy": (_RM[0], ""),
+    "logs": _SESSION["logs"],
+    "interrupt": _SESSION["interrupt"],
+    "restart": _SESSION["restart"],
+    "rename": _SESSION["rename"],
+    "images": _IMAGES,
+    "serve": ("serve:serve", "Run the local backend; it starts by itself when needed."),
+    "env": ("serve:env", "Print the variables by which other clients reach the local backend."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    table=_TABLE,
+    context_settings=CONTEXT,
+    invoke_without_command=True,
+    epilog="Errors are one sentence on stderr; `bai-tui run --help` lists the exit statuses. "
+    "BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY lead to a Backend.AI cluster.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["console", "json"]),
+    default="console",
+    help="How lists are printed.",
+)
+@click.version_option(__version__, prog_name="bai-tui")
+@click.pass_context
+def cli(ctx: click.Context, output: str) -> int:
+    """Compute sessions from the terminal: pick an image, run code, watch it, kill it.
+
+    Without a command the workspace opens: sessions, editor, output, GPU shares on one screen.
+    """
+    ctx.obj = output
+    if ctx.invoked_subcommand is not None:
+        return exit_codes.OK
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("the workspace needs a terminal; `bai-tui --help` lists the commands")
+    from ..tui.app import run
+
+    return run(None)
+
+
+def _group(name: str, help_: str, table: dict[str, tuple[str, str]]) -> LazyGroup:
+    return LazyGroup(name=name, help=help_, table=table, context_settings=CONTEXT)
+
+
+_session = _group("session", "Sessions: list, run, rm, logs, ...", _SESSION)
+_admin = _group("admin", "The same under the names of Backend.AI's admin commands.", {"sessions": _LIST})
+_admin.add_command(_session)
+_image = _group("image", "Images.", {"list": _IMAGES})
+_admin.add_command(_image)
+for _each in (_session, _image, _admin):
+    cli.add_command(_each)
+
+
+def invoke(arguments: list[str] | None = None) -> int:
+    """Runs a command line and returns its exit status; every error has been told on stderr by then."""
+    from ..model.errors import BaiTuiError
+
+    try:
+        result = cli.main(arguments, prog_name="bai-tui", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else exit_codes.OK
+    except click.UsageError as exc:
+        hint = ""
+        if exc.ctx is not None:
+            hint = f" (see `{exc.ctx.command_path} --help`)"
+        say(f"{exc.format_message().rstrip('.')}{hint}")
+        return exit_codes.USAGE
+    except click.ClickException as exc:
+        say(exc.format_message())
+        return exit_codes.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return exit_codes.INTERRUPTED
+    except BaiTuiError as exc:
+        if debugging():
+            raise
+        say(exc.message)
+        return exit_codes.of_error(exc)
+    except BrokenPipeError:
+        _forget_stdout()
+        return exit_codes.BROKEN_PIPE
+    except Exception as exc:
+        if debugging():
+            raise
+        say(f"this is a defect of bai-tui: {type(exc).__name__}: {harmless(str(exc))}; BAI_TUI_DEBUG=1 shows where")
+        return exit_codes.INTERNAL
+
+
+def _forget_stdout() -> None:
+    """Keeps the interpreter from complaining, when it ends, that nobody reads what is left in the buffer."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        pass
+
+
+def main() -> NoReturn:
+    """The console script."""
+    sys.exit(invoke())

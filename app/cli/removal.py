@@ -1,0 +1,51 @@
+"""`bai-tui rm`, also `kill` and `destroy`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ..model.errors import BaiTuiError
+from . import exit_codes
+from .lazy import CONTEXT
+
+if TYPE_CHECKING:
+    from ..client.api import ApiClient
+
+
+@click.command("rm", context_settings=CONTEXT)
+@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True)
+@click.option("-f", "--forced", is_flag=True, help="Do not wait for the session to end by itself.")
+@click.option("-r", "--recursive", is_flag=True, help="The sessions that depend on it as well.")
+@click.option("-s", "--stats", is_flag=True, help="Show what the session used.")
+def rm(sessions: Sequence[str], forced: bool, recursive: bool, stats: bool) -> int:
+    """End sessions and remove them, with every process in them.
+
+    Ids, names and unique beginnings of either are understood. All are tried; the exit status is 1 when one failed.
+    """
+    from .endpoint import with_client
+
+    return with_client(lambda client: _remove(client, dict.fromkeys(sessions), forced, recursive, stats))
+
+
+async def _remove(client: ApiClient, refs: dict[str, None], forced: bool, recursive: bool, stats: bool) -> int:
+    from ..model.errors import Unreachable
+    from .stats import stats_text
+    from .talk import say
+
+    failed = 0
+    for ref in refs:
+        try:
+            used = await client.terminate(await client.resolve(ref), forced=forced, recursive=recursive)
+        except Unreachable:
+            raise  # the others would fail alike, each after its time
+        except BaiTuiError as exc:
+            say(f"{ref}: {exc.message}")
+            failed += 1
+        else:
+            click.echo(ref)
+            if stats:
+                click.echo(stats_text(used), nl=False)
+    return exit_codes.FAILED if failed else exit_codes.OK

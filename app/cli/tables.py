@@ -1,0 +1,107 @@
+"""Tables for people (cut to the terminal) and for pipes (whole values), ages and sizes in words."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from ..model.slots import CUDA_SHARES, ResourceSlots, format_amount, is_bytes
+from .talk import harmless
+
+_GAP = "  "
+_LEAST_WIDTH = 6
+_UNITS = ((86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def width_of(text: str) -> int:
+    """Returns how many cells `text` takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, width: int) -> str:
+    """Returns `text` in at most `width` cells, with an ellipsis where something is missing."""
+    if width_of(text) <= width:
+        return text
+    kept = ""
+    for character in text:
+        if width_of(kept + character) > width - 1:
+            break
+        kept += character
+    return f"{kept}…"
+
+
+def _widths(rows: Sequence[Sequence[str]], room: int | None, flexible: Sequence[int]) -> list[int]:
+    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+    if room is None:
+        return widths
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - room
+    while excess > 0:
+        # The widest of the columns that may shrink gives way first.
+        widest = max(flexible, key=lambda index: widths[index], default=None)
+        if widest is None or widths[widest] <= _LEAST_WIDTH:
+            break
+        widths[widest] -= 1
+        excess -= 1
+    return widths
+
+
+def table(header: Sequence[str] | None, rows: Sequence[Sequence[str]], flexible: Sequence[int] = ()) -> str:
+    """Returns lines of aligned columns, each line ended by a newline.
+
+    On a terminal the columns named by `flexible` are cut until a line fits; in a pipe every value is whole.
+    Empty values show as `-`, so that a line always has as many words as columns unless a value holds spaces.
+    """
+    clean = [[harmless(cell).replace("\n", " ").replace("\t", " ") or "-" for cell in row] for row in rows]
+    lines = [list(header), *clean] if header is not None else clean
+    if not lines:
+        return ""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    widths = _widths(lines, room, flexible)
+    return "".join(
+        _GAP.join(
+            cut(cell, width) + " " * max(0, width - width_of(cell)) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def age(since: datetime | None, now: datetime | None = None) -> str:
+    """Returns the time since then in its largest unit, such as `12s`, `5m`, `3h`, `2d`; empty when not known."""
+    if since is None:
+        return ""
+    return duration(((now or datetime.now(UTC)) - since).total_seconds())
+
+
+def duration(seconds: float) -> str:
+    """Returns a duration in its largest unit."""
+    whole = max(0, int(seconds))
+    for size, unit in _UNITS:
+        if whole >= size:
+            return f"{whole // size}{unit}"
+    return "0s"
+
+
+def size(amount: Decimal) -> str:
+    """Returns bytes in words: `512m`, `1g`, `1.5g`; exact where that is short."""
+    for power, unit in ((4, "t"), (3, "g"), (2, "m"), (1, "k")):
+        base = Decimal(1024) ** power
+        if amount >= base:
+            return f"{format_amount(round(amount / base, 1).normalize())}{unit}"
+    return format_amount(amount)
+
+
+def slots(amounts: ResourceSlots) -> str:
+    """Returns slots in words: `cpu 1, mem 1g, gpu 0.5`."""
+    shown = [
+        f"{'gpu' if name == CUDA_SHARES else name} {size(amount) if is_bytes(name) else format_amount(amount)}"
+        for name, amount in amounts.items()
+        if amount
+    ]
+    return ", ".join(shown)

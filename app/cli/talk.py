@@ -1,0 +1,28 @@
+"""What the commands say about themselves: to stderr, one line at a time. stdout belongs to data."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(text: str) -> str:
+    """Returns `text` without control characters: names and messages of a server are untrusted."""
+    return _CONTROL.sub("?", text)
+
+
+def say(text: str) -> None:
+    """Writes one line to stderr; a closed stderr is not worth an error."""
+    try:
+        sys.stderr.write(f"bai-tui: {harmless(text)}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted."""
+    return os.environ.get("BAI_TUI_DEBUG", "") not in ("", "0")
