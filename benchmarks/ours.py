@@ -149,6 +149,7 @@ async def backend(home: Path) -> AsyncIterator[Backend]:
                 image=f"python:{sys.version_info.major}.{sys.version_info.minor}",
             )
     finally:
-        for row in json.loads(await asyncio.to_thread(command, "ps", "--output", "json"))["items"]:
-            await asyncio.to_thread(command, "rm", "--forced", str(row.get("session_id") or row.get("id")))
+        # A measurement that failed may have left sessions, and sessions outlive the daemon.
+        if names := (await asyncio.to_thread(command, "ps", "--name-only")).split():
+            await asyncio.to_thread(command, "rm", "--forced", *names)
         await asyncio.to_thread(command, "serve", "--stop")
