@@ -9,7 +9,7 @@ Each Protocol is what one room asks of another; `daemon.py` alone knows who fulf
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -239,6 +239,16 @@ class SessionStore(Protocol):
     """SQLite behind a thread of its own. Every write is durable against the end of this process when it returns."""
 
     async def save(self, session: Session) -> None: ...
+
+    async def save_all(self, sessions: Iterable[Session]) -> None:
+        """Writes sessions in one transaction.
+
+        Raises:
+            ServiceUnavailable: the database refused; nothing is written then.
+        """
+
+    async def last_enqueue_order(self) -> int:
+        """Returns the highest position ever given to an admission; 0 when there was none."""
 
     async def load_live(self) -> Sequence[Session]:
         """Returns the sessions whose status is not terminal, in the order of admission."""

@@ -1,0 +1,194 @@
+"""What a request must be to become a session. Checks and builds; changes nothing."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+from ...model.durations import parse_duration
+from ...model.errors import BadRequest, NotImplementedHere, UnknownSlot
+from ...model.images import Image
+from ...model.sessions import Session, SessionType, check_session_name, new_session_name
+from ...model.slots import (
+    CPU,
+    CUDA_DEVICE,
+    CUDA_SHARES,
+    GPU_ALIAS,
+    KNOWN_SLOTS,
+    MEM,
+    ResourceSlots,
+    format_amount,
+    parse_amount,
+)
+from ..ports import CreateRequest, Keypair, Resolution
+
+IDLE_TIMEOUT: Final = "idle_timeout"
+_FALLBACK: Final = ResourceSlots({CPU: 1, MEM: 1 << 30})
+"""For images that name no defaults."""
+_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+def check_kind(request: CreateRequest) -> SessionType:
+    """Returns the type of session that is asked for.
+
+    Raises:
+        BadRequest: an unknown type, a batch session without its command, a priority outside 0..100.
+        NotImplementedHere: what needs a cluster or storage that one machine has not.
+    """
+    try:
+        kind = SessionType(request.type)
+    except ValueError:
+        names = ", ".join(item.value for item in SessionType)
+        raise BadRequest(f"the session type {request.type!r} is not known: use one of {names}") from None
+    if kind in (SessionType.INFERENCE, SessionType.SYSTEM):
+        raise NotImplementedHere(f"sessions of type {kind.value!r} need a cluster: this backend runs one machine")
+    if kind is SessionType.BATCH and not (request.startup_command or "").strip():
+        raise BadRequest("a batch session needs a startupCommand: the command that it runs")
+    if request.cluster_size != 1:
+        raise BadRequest(f"a cluster of {request.cluster_size} does not fit on one machine: ask for a clusterSize of 1")
+    if request.mounts:
+        raise NotImplementedHere(
+            f"the folder {request.mounts[0]!r} cannot be mounted: this backend has no storage folders; upload files"
+        )
+    if not 0 <= request.priority <= 100:
+        raise BadRequest(f"the priority {request.priority} is outside 0 to 100")
+    return kind
+
+
+def check_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables if they can be an environment.
+
+    Raises:
+        BadRequest: a name that is no identifier, or a NUL in a value.
+    """
+    for name, value in environ.items():
+        if not _VARIABLE.match(name):
+            raise BadRequest(f"{name!r} cannot name an environment variable: take letters, digits and '_'")
+        if "\0" in value:
+            raise BadRequest(f"the value of the environment variable {name!r} holds a NUL character")
+    return dict(environ)
+
+
+def idle_timeout_s(request: CreateRequest, default_s: float) -> float:
+    """Returns the idle timeout of the session; 0 = never.
+
+    Raises:
+        BadRequest: `resource_opts.idle_timeout` is no duration.
+    """
+    asked = request.resource_opts.get(IDLE_TIMEOUT)
+    if asked is None or asked == "":
+        return default_s
+    try:
+        return parse_duration(asked)
+    except BadRequest as exc:
+        raise BadRequest(f"resource_opts.{IDLE_TIMEOUT}: {exc.message}") from None
+
+
+def asked_slots(request: CreateRequest, image: Image, offered: ResourceSlots) -> ResourceSlots:
+    """Returns what the session needs: what was asked for, with the image's defaults for cpu and mem.
+
+    Raises:
+        UnknownSlot: a slot that this machine does not offer.
+        InvalidAmount, BadRequest: see `ResourceSlots.parse`; less than the image's minimum.
+    """
+    for name in request.resources:
+        slot = CUDA_SHARES if name == GPU_ALIAS else name
+        if slot in (CUDA_SHARES, CUDA_DEVICE) and slot not in offered:
+            raise UnknownSlot(
+                f"Unknown slot type: {name!r}: this machine has no GPU; it offers {', '.join(offered)} "
+                "(`bai-tui serve --mock-gpus 1` offers a mock one)"
+            )
+    known = {name: KNOWN_SLOTS.get(name, "count") for name in offered}
+    amounts = {name: amount for name, amount in ResourceSlots.parse(request.resources, known=known).items() if amount}
+    for name in (CPU, MEM):
+        minimum = image.min_slots.amount(name)
+        if name in request.resources:
+            amount = amounts.get(name, Decimal(0))
+            if amount < minimum:
+                raise BadRequest(
+                    f"{format_amount(amount)} of the slot {name!r} is less than the image {image.canonical} needs: "
+                    f"at least {format_amount(minimum)}"
+                )
+        elif name in offered:
+            default = image.default_slots.amount(name) or _FALLBACK[name]
+            # a default is a wish, not a demand: it shrinks on a small machine
+            amounts[name] = max(min(default, offered[name]), minimum)
+    return ResourceSlots(amounts)
+
+
+def build_session(
+    caller: Keypair,
+    request: CreateRequest,
+    resolution: Resolution,
+    *,
+    offered: ResourceSlots,
+    default_idle_timeout_s: float,
+    check: Callable[[ResourceSlots], None],
+) -> Session:
+    """Returns the record of a session that may be admitted; its `enqueue_order` is still to be given.
+
+    Raises:
+        BadRequest and its children: the request cannot be fulfilled, and why.
+    """
+    kind = check_kind(request)
+    name = check_session_name(request.name) if request.name is not None else new_session_name()
+    environ = check_environ(request.environ)
+    slots = asked_slots(request, resolution.image, offered)
+    check(slots)
+    if "shmem" in request.resource_opts:
+        parse_amount(MEM, request.resource_opts["shmem"])
+    return Session(
+        id=str(uuid.uuid4()),
+        kernel_id=str(uuid.uuid4()),
+        name=name,
+        access_key=caller.access_key,
+        image=resolution.image.canonical,
+        image_asked=request.image,
+        image_notice=resolution.notice,
+        architecture=resolution.image.architecture,
+        type=kind,
+        priority=request.priority,
+        tag=request.tag,
+        domain=request.domain,
+        group=request.group,
+        created_at=datetime.now(UTC),
+        requested_slots=slots,
+        resource_opts={key: str(value) for key, value in request.resource_opts.items()},
+        environ=environ,
+        mounts=[],
+        startup_command=request.startup_command,
+        bootstrap_script=request.bootstrap_script,
+        callback_url=request.callback_url,
+        # batch sessions end with their command, never for idling
+        idle_timeout_s=0.0 if kind is SessionType.BATCH else idle_timeout_s(request, default_idle_timeout_s),
+    )
+
+
+def process_environment(session: Session, owner: Keypair | None, devices: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables of the session's processes: the user's, then those that say what it was granted."""
+    user = owner.user_id if owner else ""
+    return {
+        **session.environ,
+        **devices,
+        "BACKENDAI_SESSION_ID": session.id,
+        "BACKENDAI_SESSION_NAME": session.name,
+        "BACKENDAI_KERNEL_ID": session.kernel_id,
+        "BACKENDAI_KERNEL_IMAGE": session.image,
+        "BACKENDAI_ACCESS_KEY": session.access_key,
+        "BACKENDAI_USER_UUID": owner.user_uuid if owner else "",
+        "BACKENDAI_USER_EMAIL": user,
+        "BACKENDAI_USER_NAME": user.partition("@")[0],
+        "BACKENDAI_CLUSTER_SIZE": "1",
+        "BACKENDAI_CLUSTER_ROLE": "main",
+        "BACKENDAI_CLUSTER_IDX": "1",
+        "BACKENDAI_CLUSTER_LOCAL_RANK": "0",
+        "BACKENDAI_CLUSTER_HOST": "main1",
+        "BACKENDAI_CLUSTER_HOSTS": "main1",
+        "BACKENDAI_CLUSTER_REPLICAS": "main:1",
+        "BACKENDAI_SERVICE_PORTS": "",
+        "BACKENDAI_PREOPEN_PORTS": "",
+    }

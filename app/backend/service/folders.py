@@ -1,0 +1,94 @@
+"""The folders of sessions: `<state>/sessions/<id>/` with `work/` in it, all of mode 0700."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Container
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from ...model.errors import LaunchFailed
+
+log = logging.getLogger(__name__)
+KEEP_ENDED_S: Final = 7 * 86400
+"""How long the journal of an ended session is kept."""
+
+
+class Folders:
+    """Makes, names and removes them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def session(self, session_id: str) -> Path:
+        return self._root / session_id
+
+    def work(self, session_id: str) -> Path:
+        return self._root / session_id / "work"
+
+    def make(self, session_id: str) -> tuple[Path, Path]:
+        """Makes and returns (session folder, work folder).
+
+        Raises:
+            LaunchFailed: the disk refused, and why.
+        """
+        folder, work = self.session(session_id), self.work(session_id)
+        try:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            work.mkdir(mode=0o700, exist_ok=True)
+        except OSError as exc:
+            raise LaunchFailed(f"the session's folder {folder} cannot be made: {exc.strerror}") from None
+        return folder, work
+
+    def remove_work(self, session_id: str) -> None:
+        """Removes the work folder with all that is in it, also what was made read-only. Blocks; raises nothing."""
+        _remove(self.work(session_id))
+
+    def ended(self, live: Container[str]) -> list[Path]:
+        """Returns the folders of sessions that are not among `live`. Blocks for the reading of one folder."""
+        try:
+            return [folder for folder in self._root.iterdir() if folder.name not in live and folder.is_dir()]
+        except OSError:
+            return []
+
+    def remove_old(self, folders: list[Path], now: float) -> None:
+        """Removes those of `folders` that nothing was written to for long, of the others the work folder. Blocks."""
+        for folder in folders:
+            try:
+                age_s = now - max(item.stat().st_mtime for item in (folder, *folder.glob("*")))
+            except OSError:
+                continue
+            _remove(folder if age_s > KEEP_ENDED_S else folder / "work")
+
+
+def _remove(folder: Path) -> None:
+    def unlock(function: Callable[..., Any], path: str, _: BaseException) -> None:
+        # Users make folders read-only; as their owner we may undo that.
+        try:
+            parent = Path(path).parent
+            parent.chmod(parent.stat().st_mode | stat.S_IRWXU)
+            if not Path(path).is_symlink() and Path(path).is_dir():
+                Path(path).chmod(stat.S_IRWXU)
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                Path(path).unlink()
+        except OSError as exc:
+            log.warning("%s cannot be removed: %s", path, exc.strerror)
+
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(folder, onexc=unlock)
+    else:
+
+        def unlock_old(
+            function: Callable[..., Any], path: str, info: tuple[type[BaseException], BaseException, TracebackType]
+        ) -> None:
+            unlock(function, path, info[1])
+
+        shutil.rmtree(folder, onerror=unlock_old)

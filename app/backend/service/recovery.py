@@ -1,0 +1,104 @@
+"""What a new daemon does with the sessions of the one before it: takes over those that live, ends the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from ...model.errors import BadRequest, BaiTuiError, IllegalState
+from ...model.sessions import ANSWERING, Session, SessionStatus
+from ..ports import Engine, Kernel
+from ..scheduler import Allocation, Scheduler
+from .entries import Entry, Register
+from .folders import Folders
+from .lifecycle import Lifecycle
+from .states import States
+
+log = logging.getLogger(__name__)
+S = SessionStatus
+_AT_ONCE: Final = 16
+"""Runners that are asked at the same time."""
+
+
+class Recovery:
+    """Runs once, before the daemon is ready."""
+
+    def __init__(
+        self,
+        *,
+        scheduler: Scheduler,
+        engine: Engine,
+        folders: Folders,
+        states: States,
+        register: Register,
+        lifecycle: Lifecycle,
+    ) -> None:
+        self._scheduler = scheduler
+        self._engine = engine
+        self._folders = folders
+        self._states = states
+        self._register = register
+        self._lifecycle = lifecycle
+
+    async def adopt(self, sessions: list[Session]) -> list[Session]:
+        """Takes over or ends the sessions that had started; returns those that still wait, for `requeue`."""
+        started = [session for session in sessions if session.status is not S.PENDING]
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(session: Session) -> Kernel | None:
+            async with gate:
+                try:
+                    return await self._engine.adopt(session.id, self._folders.session(session.id), session.runner)
+                except Exception:
+                    log.exception("the runner of the session %s cannot be taken over", session.id)
+                    return None
+
+        kernels = await asyncio.gather(*(ask(session) for session in started))
+        for session, kernel in zip(started, kernels, strict=True):
+            entry = Entry(session, kernel=kernel)
+            self._register.add(entry)
+            self._promise(entry)
+            self._settle(entry)
+        return [session for session in sessions if session.status is S.PENDING]
+
+    def _promise(self, entry: Entry) -> None:
+        session = entry.session
+        try:
+            self._scheduler.adopt(session.id, Allocation.parse(session.allocation))
+        except (BadRequest, IllegalState) as exc:
+            # The machine offers less than before. The user's work is worth more than the sum of the slots.
+            entry.promised = False
+            log.warning("session %s goes on without a promise of resources: %s", session.id, exc.message)
+
+    def _settle(self, entry: Entry) -> None:
+        session = entry.session
+        if entry.kernel is None:
+            if session.status is S.TERMINATING:
+                self._lifecycle.end(entry, session.status_info or "user-requested")
+            elif session.status in ANSWERING or session.status is S.RESTARTING:
+                self._lifecycle.end(entry, "self-terminated: its processes were gone when the backend started")
+            else:
+                self._lifecycle.end(entry, "failed-to-start: the backend ended meanwhile", final=S.ERROR)
+            return
+        session.runner = self._engine.runner_info(entry.kernel)
+        if session.status is S.RESTARTING:
+            self._states.move(session, S.RUNNING)
+        if session.status in ANSWERING:
+            self._lifecycle.watch(entry)
+            entry.settled.set()
+        elif session.status is S.TERMINATING:
+            self._lifecycle.end(entry, session.status_info or "user-requested")
+        else:
+            self._lifecycle.end(entry, "failed-to-start: the backend ended meanwhile", final=S.ERROR)
+
+    def requeue(self, waiting: list[Session]) -> None:
+        """Queues again, in order, what waited. What cannot be granted on this machine any more ends as ERROR."""
+        for session in waiting:
+            entry = Entry(session)
+            try:
+                self._lifecycle.requeue(entry)
+            except BaiTuiError as exc:
+                self._states.move(session, S.ERROR, f"failed-to-start: {exc.message}")
+                entry.settled.set()
+                entry.ended.set()

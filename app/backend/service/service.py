@@ -1,0 +1,477 @@
+"""The service: all that the outside can ask of the backend. Fulfils `ports.Service`.
+
+The only writer of session records. Who asks is checked here; what happens is in `lifecycle`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from ...model.console import ExecuteRequest
+from ...model.errors import IllegalState, KernelNotReady, NotFound, ServiceUnavailable, SessionExists
+from ...model.images import Image
+from ...model.sessions import ANSWERING, LIVE, Session, SessionStatus, check_session_name
+from ...model.slots import ResourceSlots
+from ..ports import (
+    CreateOutcome,
+    CreateRequest,
+    Devices,
+    DeviceUse,
+    Engine,
+    ImageCatalogue,
+    JournalRecord,
+    Kernel,
+    Keypair,
+    SessionEvent,
+    SessionStore,
+)
+from ..scheduler import Scheduler
+from . import journal
+from .admission import build_session
+from .entries import Entry, Register
+from .events import EventBus
+from .folders import Folders
+from .lifecycle import Lifecycle
+from .lookup import begins, find, is_session_id, missing
+from .recorder import Recorder
+from .recovery import Recovery
+from .runs import WatchedRun, reading
+from .states import States
+from .tasks import Tasks
+
+log = logging.getLogger(__name__)
+S = SessionStatus
+_LAUNCH_WAIT_S: Final = 5.0
+"""How long `stop` waits for launches that are under way."""
+
+
+class LocalService:
+    """One machine's sessions. `start` before use, `stop` after; both belong to the daemon."""
+
+    def __init__(
+        self,
+        *,
+        scheduler: Scheduler,
+        engine: Engine,
+        catalogue: ImageCatalogue,
+        devices: Devices,
+        store: SessionStore,
+        keypairs: Iterable[Keypair],
+        sessions_dir: Path,
+        idle_timeout_s: float = 1800.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Begins with nothing; `start` reads what there is.
+
+        Args:
+            sessions_dir: where each session gets its folder; made when needed.
+            idle_timeout_s: of sessions that name none; 0 = never.
+            clock: Unix time.
+        """
+        self._scheduler = scheduler
+        self._engine = engine
+        self._catalogue = catalogue
+        self._devices = devices
+        self._store = store
+        self._keypairs = {pair.access_key: pair for pair in keypairs}
+        self._idle_timeout_s = idle_timeout_s
+        self._clock = clock
+        self._folders = Folders(sessions_dir)
+        self._register = Register()
+        self._bus = EventBus()
+        self._recorder = Recorder(store, self._bus)
+        self._states = States(self._recorder)
+        self._tasks = Tasks()
+        self._order = 0
+        self._stopping = False
+        self._lifecycle = Lifecycle(
+            scheduler=scheduler,
+            engine=engine,
+            catalogue=catalogue,
+            devices=devices,
+            folders=self._folders,
+            states=self._states,
+            register=self._register,
+            tasks=self._tasks,
+            keypairs=self._keypairs,
+            clock=clock,
+        )
+
+    # --- life -----------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Takes over the sessions of the daemon before; returns when the service can be asked."""
+        self._order = await self._store.last_enqueue_order()
+        sessions = list(await self._store.load_live())
+        recovery = Recovery(
+            scheduler=self._scheduler,
+            engine=self._engine,
+            folders=self._folders,
+            states=self._states,
+            register=self._register,
+            lifecycle=self._lifecycle,
+        )
+        waiting = await recovery.adopt(sessions)
+        recovery.requeue(waiting)
+        self._tasks.spawn(self._recorder.run(), name="recorder", vital=True)
+        self._tasks.spawn(self._lifecycle.idle.run(), name="idle timer", vital=True)
+        # listed now, removed later: a session that begins meanwhile is not among them
+        ended = self._folders.ended({session.id for session in sessions})
+        removal = asyncio.to_thread(self._folders.remove_old, ended, self._clock())
+        self._tasks.spawn(removal, name="remove old session folders")
+
+    async def failure(self) -> BaseException:
+        """Returns when the service has failed for good, with the reason. Safe to cancel."""
+        return await self._tasks.failure()
+
+    async def end_all(self) -> None:
+        """Ends every session, the waiting ones first; returns when nothing is left."""
+        self._stopping = True
+        for entry in self._register:
+            if entry.session.status is S.PENDING:
+                self._lifecycle.cancel(entry, "user-requested")
+        endings = [self._lifecycle.end(entry, "user-requested") for entry in self._register]
+        if endings:
+            await asyncio.wait(endings)
+
+    async def stop(self) -> None:
+        """Lets go of everything: sessions and their processes live on. Idempotent."""
+        self._stopping = True
+        launches = [entry.launch for entry in self._register if entry.launch is not None and not entry.launch.done()]
+        endings = [entry.ending for entry in self._register if entry.ending is not None]
+        if launches or endings:
+            await asyncio.wait([*launches, *endings], timeout=_LAUNCH_WAIT_S)
+        await self._tasks.close()
+        await self._recorder.flush()
+        self._bus.close()
+
+    def close_events(self) -> None:
+        """Ends the iterations of `events`, so that their readers can say goodbye."""
+        self._bus.close()
+
+    # --- who ------------------------------------------------------------------------------------------------
+
+    def keypair(self, access_key: str) -> Keypair | None:
+        """Returns the active keypair of that access key."""
+        pair = self._keypairs.get(access_key)
+        return pair if pair is not None and pair.is_active else None
+
+    # --- sessions -------------------------------------------------------------------------------------------
+
+    async def create(self, caller: Keypair, request: CreateRequest) -> CreateOutcome:
+        """Admits, queues, starts; or finds the live session of that name. Waits as the request says.
+
+        A failed start is an outcome (status ERROR with the reason), not an error. Cancelling leaves the session be.
+
+        Raises:
+            BadRequest and its children, ImageNotFound, NotImplementedHere, ServiceUnavailable.
+        """
+        self._refuse_when_stopping()
+        if request.name is not None:
+            check_session_name(request.name)
+        resolution = await self._catalogue.resolve(request.image)
+        existing = self._register.named(caller.access_key, request.name) if request.name else None
+        if existing is not None and existing.session.status is S.TERMINATING:
+            await existing.ended.wait()  # the name is free in a moment
+            existing = self._register.named(caller.access_key, request.name or "")
+        if existing is not None:
+            return await self._reuse(existing, request, resolution.image)
+        self._refuse_when_stopping()
+        session = build_session(
+            caller,
+            request,
+            resolution,
+            offered=self._scheduler.available(),
+            default_idle_timeout_s=self._idle_timeout_s,
+            check=self._scheduler.check,
+        )
+        self._order += 1
+        session.enqueue_order = self._order
+        entry = Entry(session, image=resolution.image)
+        self._lifecycle.admit(entry)
+        return await self._wait(entry, request, created=True)
+
+    def _refuse_when_stopping(self) -> None:
+        if self._stopping:
+            raise ServiceUnavailable("the backend is stopping and takes no new sessions: try again in a moment")
+
+    async def _reuse(self, entry: Entry, request: CreateRequest, image: Image) -> CreateOutcome:
+        session = entry.session
+        data = {"existingSessionId": session.id}
+        if not request.reuse:
+            raise SessionExists(f"there is a live session {session.name!r} already: take another name", data=data)
+        if session.image != image.canonical:
+            raise SessionExists(
+                f"the live session {session.name!r} runs {session.image}, not {image.canonical}: take another name",
+                data=data,
+            )
+        return await self._wait(entry, request, created=False)
+
+    async def _wait(self, entry: Entry, request: CreateRequest, *, created: bool) -> CreateOutcome:
+        timed_out = False
+        if not request.enqueue_only:
+            try:
+                async with asyncio.timeout(request.max_wait_s if request.max_wait_s > 0 else None):
+                    await entry.settled.wait()
+            except TimeoutError:
+                timed_out = True
+        await self._recorder.settled()
+        return CreateOutcome(self._current(entry), created, timed_out)
+
+    def _current(self, entry: Entry) -> Session:
+        """Returns the record, with what a waiting session waits for now."""
+        session = entry.session
+        if session.status is S.PENDING and self._scheduler.is_waiting(session.id):
+            session.status_info = self._scheduler.waiting_reason(session.id)
+        return session
+
+    async def get(self, caller: Keypair, ref: str) -> Session:
+        """Returns a session; ended ones are found by their full id only."""
+        try:
+            return self._current(find(self._register, caller, ref))
+        except NotFound:
+            return await self._ended(caller, ref)
+
+    async def _ended(self, caller: Keypair, ref: str) -> Session:
+        if is_session_id(ref):
+            await self._recorder.settled()
+            session = await self._store.get(str(uuid.UUID(ref)))
+            if session is not None and (caller.is_admin or session.access_key == caller.access_key):
+                return session
+        # say again what went wrong: the reference may be ambiguous
+        find(self._register, caller, ref)
+        raise missing(ref)
+
+    async def search(
+        self,
+        caller: Keypair,
+        *,
+        statuses: Sequence[SessionStatus] | None,
+        access_key: str | None,
+        limit: int,
+        offset: int,
+    ) -> tuple[Sequence[Session], int]:
+        """Returns one page, newest first, and the total count. `access_key` None = all that the caller may see."""
+        owner = access_key if caller.is_admin else caller.access_key
+        if statuses is not None and LIVE.issuperset(statuses):
+            wanted = [
+                entry
+                for entry in self._register.seen_by(caller)
+                if entry.session.status in statuses and owner in (None, entry.session.access_key)
+            ]
+            wanted.sort(key=lambda entry: entry.session.enqueue_order, reverse=True)
+            return [self._current(entry) for entry in wanted[offset : offset + limit]], len(wanted)
+        await self._recorder.settled()
+        page, total = await self._store.search(access_key=owner, statuses=statuses, limit=limit, offset=offset)
+        live = ((self._register.get(session.id), session) for session in page)
+        return [self._current(entry) if entry else session for entry, session in live], total
+
+    async def match(self, caller: Keypair, prefix: str) -> Sequence[Session]:
+        """Returns the live sessions whose id or name begins with `prefix`."""
+        return [self._current(entry) for entry in self._register.seen_by(caller) if begins(entry, prefix)]
+
+    async def terminate(self, caller: Keypair, ref: str, *, forced: bool = False) -> Session:
+        """Ends a session; returns when its processes are gone and its slots are free. PENDING becomes CANCELLED.
+
+        Cancelling does not stop the ending.
+
+        Raises:
+            IllegalState: it is TERMINATING already and not `forced`.
+        """
+        entry = find(self._register, caller, ref)
+        session = entry.session
+        info = "force-terminated" if forced else "user-requested"
+        if session.status is S.PENDING:
+            self._lifecycle.cancel(entry, info)
+        elif session.status is S.TERMINATING:
+            if not forced:
+                raise IllegalState(f"the session {session.name} is being ended already: force it if that takes long")
+            await self._lifecycle.force(entry)
+        else:
+            starting = entry.kernel is None
+            ending = self._lifecycle.end(entry, info, grace_s=0 if forced else None)
+            if forced and starting:
+                await self._lifecycle.force(entry)
+            await asyncio.shield(ending)
+        await self._recorder.settled()
+        return session
+
+    async def rename(self, caller: Keypair, ref: str, name: str) -> None:
+        """Gives a live session another name.
+
+        Raises:
+            BadRequest: no name for a session.
+            SessionExists: another live session of the owner has it.
+        """
+        entry = find(self._register, caller, ref)
+        check_session_name(name)
+        other = self._register.named(entry.session.access_key, name)
+        if other is entry:
+            return
+        if other is not None:
+            raise SessionExists(
+                f"there is a live session {name!r} already: take another name",
+                data={"existingSessionId": other.session.id},
+            )
+        self._register.rename(entry, name)
+        self._states.tell(entry.session, "bai_session_renamed")
+        await self._recorder.settled()
+
+    async def restart(self, caller: Keypair, ref: str) -> None:
+        """Replaces the kernel process of a running session. Cancelling does not stop it."""
+        entry = find(self._register, caller, ref)
+        work = self._tasks.spawn(self._lifecycle.restart(entry), name=f"restart {entry.session.id}")
+        await asyncio.shield(work)
+        await self._recorder.settled()
+
+    # --- runs -----------------------------------------------------------------------------------------------
+
+    def _running(self, caller: Keypair, ref: str) -> tuple[Entry, Kernel]:
+        entry = find(self._register, caller, ref)
+        session = self._current(entry)
+        if entry.kernel is None or session.status not in ANSWERING:
+            why = f" ({session.status_info})" if session.status_info else ""
+            raise KernelNotReady(f"the session {session.name} is {session.status}{why}: it takes code once it runs")
+        return entry, entry.kernel
+
+    def run(
+        self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None
+    ) -> AbstractAsyncContextManager[WatchedRun]:
+        """Starts a run and keeps its session from idling while the context is open.
+
+        A kernel that has died is replaced first, which the run's first record says (stderr). Leaving the context
+        does not end the run.
+
+        Raises (on entering):
+            KernelNotReady: the session does not run.
+            IllegalState: another run is going on, or there was one of this id.
+        """
+        return self._run(caller, ref, request, run_id or uuid.uuid4().hex)
+
+    @asynccontextmanager
+    async def _run(self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str) -> AsyncIterator[WatchedRun]:
+        entry, kernel = self._running(caller, ref)
+        if run_id in entry.run_starts:
+            raise IllegalState(f"there was a run {run_id} in the session {entry.session.name} already")
+        entry.open_runs += 1
+        try:
+            death = await self._lifecycle.revive(entry, kernel)
+            after = kernel.last_seq
+            await kernel.execute(run_id, request)
+            entry.remember_run(run_id, after)
+            entry.session.num_queries += 1
+            notice = f"The kernel had died ({death}) and was started anew: earlier variables are gone.\n"
+            yield WatchedRun(kernel, run_id, after, notice if death else None)
+        finally:
+            entry.open_runs -= 1
+            self._lifecycle.touch(entry)
+            if entry.session.status in LIVE:
+                self._recorder.note_soon(entry.session)
+
+    async def find_run(self, caller: Keypair, ref: str, run_id: str) -> WatchedRun:
+        """Returns a run that was begun before, also under an earlier daemon.
+
+        Raises:
+            NotFound: the journal has no such run.
+        """
+        entry, kernel = self._running(caller, ref)
+        after = entry.run_starts.get(run_id)
+        if after is None:
+            after = await asyncio.to_thread(journal.find_start, self._journal_dir(entry.session.id), run_id)
+            if after is None:
+                raise NotFound(f"there is no run {run_id!r} in the session {entry.session.name}")
+            entry.remember_run(run_id, after)
+        return WatchedRun(kernel, run_id, after)
+
+    async def interrupt(self, caller: Keypair, ref: str) -> None:
+        """Interrupts the run that is going on."""
+        _, kernel = self._running(caller, ref)
+        await kernel.interrupt()
+
+    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Sequence[str]:
+        """Returns completions for `code` at character `cursor`; empty while a run is going on."""
+        entry, kernel = self._running(caller, ref)
+        self._lifecycle.touch(entry)
+        return await kernel.complete(code, cursor)
+
+    async def work_dir(self, caller: Keypair, ref: str) -> Path:
+        """Returns the folder that uploads go to and `files` lists."""
+        entry, _ = self._running(caller, ref)
+        self._lifecycle.touch(entry)
+        return self._folders.work(entry.session.id)
+
+    # --- output ---------------------------------------------------------------------------------------------
+
+    def _journal_dir(self, session_id: str) -> Path:
+        return self._folders.session(session_id) / journal.FOLDER
+
+    async def logs(self, caller: Keypair, ref: str) -> str:
+        """Returns the text of stdout and stderr of all runs, newest last; of very much, the newest."""
+        session = await self.get(caller, ref)
+        return await asyncio.to_thread(journal.log_text, self._journal_dir(session.id))
+
+    async def journal(
+        self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float
+    ) -> Sequence[JournalRecord]:
+        """Returns records after a number; waits up to `wait_s` when there is none yet. Works for ended sessions too."""
+        session = await self.get(caller, ref)
+        entry = self._register.get(session.id)
+        try:
+            async with asyncio.timeout(wait_s):
+                if entry is not None and entry.kernel is None:
+                    await entry.settled.wait()
+                if entry is not None and entry.kernel is not None and entry.kernel.last_seq <= after:
+                    async with reading(entry.kernel, after) as records:
+                        await anext(records, None)
+        except TimeoutError:
+            pass
+        return await asyncio.to_thread(journal.page, self._journal_dir(session.id), after, limit)
+
+    # --- state ----------------------------------------------------------------------------------------------
+
+    def idle_remaining_s(self, session: Session) -> float | None:
+        """Seconds until the idle check ends the session; None = never or not running."""
+        entry = self._register.get(session.id)
+        if entry is None or session.status not in ANSWERING or session.idle_timeout_s <= 0:
+            return None
+        if self._lifecycle.is_active(entry):
+            return session.idle_timeout_s
+        return max(0.0, self._lifecycle.last_activity(entry) + session.idle_timeout_s - self._clock())
+
+    def busy(self, session: Session) -> bool:
+        """Whether a run is going on."""
+        entry = self._register.get(session.id)
+        return entry is not None and entry.kernel is not None and entry.kernel.busy_run is not None
+
+    def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
+        """Yields what happens from this call on, until the backend stops. A reader that lags loses the oldest events
+        and gets one named `bai_lagged` instead.
+
+        Raises:
+            SessionNotFound, AmbiguousReference: at once, not at the first step.
+        """
+        only = find(self._register, caller, session_ref).session.id if session_ref else None
+
+        def wants(event: SessionEvent) -> bool:
+            return (caller.is_admin or event.access_key == caller.access_key) and only in (None, event.session_id)
+
+        return self._bus.subscribe(wants)
+
+    def images(self) -> Sequence[Image]:
+        return self._catalogue.list()
+
+    def devices(self) -> Sequence[DeviceUse]:
+        """Returns the devices with what is promised of them."""
+        promised = self._scheduler.promised()
+        return [DeviceUse(device, promised.get(device.id, {})) for device in self._devices.list()]
+
+    def slots(self) -> tuple[ResourceSlots, ResourceSlots]:
+        """Returns (available, occupied) of the machine."""
+        return self._scheduler.available(), self._scheduler.occupied()

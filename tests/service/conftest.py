@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from bai_tui.app.backend.ports import CreateOutcome, CreateRequest, Keypair
+from bai_tui.app.backend.scheduler import DeviceSpec, Scheduler
+from bai_tui.app.backend.service import LocalService
+
+if TYPE_CHECKING:
+    from tests.service import fakes
+else:  # no package: loaded by its path
+    _spec = importlib.util.spec_from_file_location("service_fakes", Path(__file__).parent / "fakes.py")
+    fakes = importlib.util.module_from_spec(_spec)
+    sys.modules["service_fakes"] = fakes
+    _spec.loader.exec_module(fakes)
+
+USER = Keypair(access_key="AKIAUSER", secret_key="s", user_id="user@localhost", user_uuid="uuid-user")
+OTHER = Keypair(access_key="AKIAOTHER", secret_key="s", user_id="other@localhost", user_uuid="uuid-other")
+ADMIN = Keypair(access_key="AKIAADMIN", secret_key="s", user_id="a@localhost", user_uuid="uuid-admin", is_admin=True)
+
+
+@dataclass
+class World:
+    """A service with everything around it; `start` again makes the next daemon over the same store and runners."""
+
+    root: Path
+    engine: Any = field(default_factory=fakes.FakeEngine)
+    catalogue: Any = field(default_factory=fakes.FakeCatalogue)
+    devices: Any = field(default_factory=fakes.FakeDevices)
+    store: Any = field(default_factory=fakes.MemoryStore)
+    now: float | None = None
+    service: LocalService = field(init=False)
+    scheduler: Scheduler = field(init=False)
+    user: Keypair = USER
+    other: Keypair = OTHER
+    admin: Keypair = ADMIN
+
+    def clock(self) -> float:
+        import time
+
+        return time.time() if self.now is None else self.now
+
+    async def start(self) -> LocalService:
+        self.scheduler = Scheduler([DeviceSpec(d.id, d.slot, d.capacity) for d in self.devices.list()])
+        self.service = LocalService(
+            scheduler=self.scheduler,
+            engine=self.engine,
+            catalogue=self.catalogue,
+            devices=self.devices,
+            store=self.store,
+            keypairs=[USER, OTHER, ADMIN],
+            sessions_dir=self.root / "sessions",
+            clock=self.clock,
+        )
+        await self.service.start()
+        return self.service
+
+    async def create(self, name: str | None = "sess-1", image: str = "python", **fields: Any) -> CreateOutcome:
+        caller = fields.pop("caller", USER)
+        return await self.service.create(caller, CreateRequest(name=name, image=image, **fields))
+
+    def kernel(self, outcome: CreateOutcome) -> Any:
+        return self.engine.kernels[outcome.session.id]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path)
+    await world.start()
+    yield world
+    await world.service.stop()
+    await world.engine.close()
+
+
+@pytest.fixture
+def names() -> Callable[[list[Any]], list[str]]:
+    return lambda events: [event.name for event in events]

@@ -1,0 +1,267 @@
+"""Engine, catalogue, devices and store that behave, without processes: journals are real files on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bai_tui.app.backend.ports import Device, Exit, JournalRecord, Keypair, LaunchSpec, Resolution
+from bai_tui.app.backend.runner.journal import Journal
+from bai_tui.app.backend.service import journal as journals
+from bai_tui.app.model.console import ExecuteRequest
+from bai_tui.app.model.errors import IllegalState, ImageNotFound, KernelNotReady, LaunchFailed
+from bai_tui.app.model.images import Image, ImageReference
+from bai_tui.app.model.sessions import Session
+from bai_tui.app.model.slots import ResourceSlots
+
+GIB = 1 << 30
+
+
+class FakeKernel:
+    """Understands `print TEXT`, `input`, `wait` (until interrupted), `die`; batch: `exit N`."""
+
+    def __init__(self, spec: LaunchSpec) -> None:
+        self.spec = spec
+        self.session_id = spec.session_id
+        self.journal = Journal(str(spec.session_dir / "journal"))
+        self.busy_run: str | None = None
+        self.last_activity = time.time()
+        self.pid = 4711
+        self.alive = True
+        self.restarts = 0
+        self.terminations: list[float | None] = []
+        self.hold_termination: asyncio.Event | None = None
+        self._changed = asyncio.Condition()
+        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._deaths: asyncio.Queue[Exit] = asyncio.Queue()
+
+    @property
+    def last_seq(self) -> int:
+        return self.journal.written_seq
+
+    async def write(self, run_id: str | None, kind: str, data: Any = None) -> None:
+        self.journal.append(run_id, [kind, data])
+        self.journal.flush()
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def execute(self, run_id: str, request: ExecuteRequest) -> None:
+        if self._exit.done():
+            raise KernelNotReady("the runner is gone")
+        if self.busy_run:
+            raise IllegalState("another run is going on")
+        self.busy_run = run_id
+        await self.write(run_id, "run-started", {"mode": request.mode.value, "code": request.code})
+        command, _, rest = (request.code or str(request.options.get("exec", ""))).partition(" ")
+        if command == "print":
+            await self.write(run_id, "stdout", rest + "\n")
+            await self.finish(0)
+        elif command == "exit":
+            await self.finish(int(rest))
+        elif command == "die":
+            await self.die()
+        elif command == "input":
+            await self.write(run_id, "waiting-input", {"is_password": False})
+
+    async def finish(self, code: int) -> None:
+        run_id, self.busy_run = self.busy_run, None
+        self.last_activity = time.time()
+        await self.write(run_id, "run-finished", {"exitCode": code})
+
+    async def die(self) -> None:
+        run_id, self.busy_run = self.busy_run, None
+        self.alive = False
+        await self.write(run_id, "kernel-died", {"exitCode": -11, "signal": "SIGSEGV", "reason": "killed by SIGSEGV"})
+        self._deaths.put_nowait(Exit(-11, "killed by SIGSEGV"))
+
+    async def send_input(self, run_id: str, text: str) -> None:
+        await self.write(run_id, "stdout", f"<{text}>")
+        await self.finish(0)
+
+    async def interrupt(self) -> None:
+        if self.busy_run:
+            await self.write(self.busy_run, "stderr", "KeyboardInterrupt\n")
+            await self.finish(1)
+
+    async def complete(self, code: str, cursor: int) -> Sequence[str]:
+        return [code[:cursor] + "_x"]
+
+    async def restart(self) -> None:
+        self.restarts += 1
+        self.alive = True
+        await self.write(None, "kernel-started", {"pid": 1})
+
+    async def terminate(self, *, grace_s: float | None = None) -> None:
+        self.terminations.append(grace_s)
+        if self.hold_termination is not None and grace_s != 0:
+            await self.hold_termination.wait()
+        await self.end(Exit(0, "terminated"))
+
+    async def end(self, how: Exit) -> None:
+        """The runner ends."""
+        if not self._exit.done():
+            self._exit.set_result(how)
+            if self.hold_termination is not None:
+                self.hold_termination.set()
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def records(self, after: int = 0) -> AsyncIterator[JournalRecord]:
+        folder = self.spec.session_dir / "journal"
+        while True:
+            for record in journals.page(folder, after, 10**9):
+                after = record.seq
+                yield record
+            async with self._changed:
+                if self.last_seq <= after:
+                    if self._exit.done():
+                        return
+                    await self._changed.wait()
+
+    async def wait(self) -> Exit:
+        return await asyncio.shield(self._exit)
+
+    async def kernel_died(self) -> Exit:
+        return await self._deaths.get()
+
+
+class FakeEngine:
+    def __init__(self) -> None:
+        self.kernels: dict[str, FakeKernel] = {}
+        self.specs: list[LaunchSpec] = []
+        self.refuse: Exception | None = None
+        self.hold: asyncio.Event | None = None
+        self.warmed: list[Image] = []
+
+    async def warm(self, image: Image) -> None:
+        self.warmed.append(image)
+
+    async def start(self, spec: LaunchSpec) -> FakeKernel:
+        self.specs.append(spec)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.refuse is not None:
+            raise self.refuse
+        if not spec.work_dir.is_dir():
+            raise LaunchFailed("no work folder")
+        kernel = self.kernels[spec.session_id] = FakeKernel(spec)
+        await kernel.write(None, "kernel-started", {"pid": 1})
+        return kernel
+
+    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> FakeKernel | None:
+        kernel = self.kernels.get(session_id)
+        return None if kernel is None or kernel._exit.done() else kernel
+
+    def runner_info(self, kernel: FakeKernel) -> dict[str, Any]:
+        return {"pid": kernel.pid, "start_time": 12}
+
+    async def close(self) -> None:
+        for kernel in self.kernels.values():
+            kernel.journal.close()
+
+
+def image(name: str = "python", tag: str = "3.11-debian12", **fields: Any) -> Image:
+    return Image(
+        id=f"id-{name}-{tag}",
+        reference=ImageReference(name, tag),
+        min_slots=ResourceSlots({"cpu": 1, "mem": 64 << 20}),
+        default_slots=ResourceSlots({"cpu": 1, "mem": GIB}),
+        **fields,
+    )
+
+
+class FakeCatalogue:
+    def __init__(self) -> None:
+        self.known = {"python:3.11-debian12": image(), "python:3.6-ubuntu18.04": image(tag="3.6-ubuntu18.04")}
+        self.notices: dict[str, str] = {}
+
+    def list(self) -> Sequence[Image]:
+        return list(self.known.values())
+
+    async def refresh(self) -> None:
+        pass
+
+    async def resolve(self, reference: str) -> Resolution:
+        await asyncio.sleep(0)
+        name = "python:3.11-debian12" if reference == "python" else reference
+        if name not in self.known:
+            raise ImageNotFound(f"there is no image {reference!r}; the nearest is python:3.11-debian12")
+        return Resolution(self.known[name], self.notices.get(reference))
+
+
+class FakeDevices:
+    def __init__(self, cpu: int = 4, mem: int = 8 * GIB, gpus: int = 1) -> None:
+        self._devices = [
+            Device(id="cpu0", slot="cpu", capacity=Decimal(cpu)),
+            Device(id="mem", slot="mem", capacity=Decimal(mem)),
+            *(Device(id=f"gpu{n}", slot="cuda.shares", capacity=Decimal(1), kind="mock") for n in range(gpus)),
+        ]
+
+    def list(self) -> Sequence[Device]:
+        return self._devices
+
+    def environment(self, session: Session) -> Mapping[str, str]:
+        return {"GPU_COUNT": str(len(session.allocation.get("cuda.shares", {})))}
+
+
+class MemoryStore:
+    """The store's twin, which can be told to refuse and counts its writes."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, str] = {}
+        self.writes = 0
+        self.refuse: Exception | None = None
+
+    async def save(self, session: Session) -> None:
+        await self.save_all([session])
+
+    async def save_all(self, sessions: Iterable[Session]) -> None:
+        from bai_tui.app.backend.store.rows import dump_session
+
+        rows = {session.id: dump_session(session) for session in sessions}
+        await asyncio.sleep(0)
+        if self.refuse is not None:
+            raise self.refuse
+        self.writes += 1
+        self.rows.update(rows)
+
+    def _all(self) -> list[Session]:
+        from bai_tui.app.backend.store.rows import load_session
+
+        return sorted((load_session(row) for row in self.rows.values()), key=lambda item: item.enqueue_order)
+
+    async def last_enqueue_order(self) -> int:
+        return max((session.enqueue_order for session in self._all()), default=0)
+
+    async def load_live(self) -> Sequence[Session]:
+        ended = ("TERMINATED", "ERROR", "CANCELLED")
+        return [session for session in self._all() if session.status.value not in ended]
+
+    async def get(self, session_id: str) -> Session | None:
+        return next((session for session in self._all() if session.id == session_id), None)
+
+    async def search(self, *, access_key: Any, statuses: Any, limit: int, offset: int) -> tuple[Sequence[Session], int]:
+        found = [
+            session
+            for session in reversed(self._all())
+            if access_key in (None, session.access_key) and (statuses is None or session.status in statuses)
+        ]
+        return found[offset : offset + limit], len(found)
+
+    async def keypairs(self) -> Sequence[Keypair]:
+        return []
+
+    async def add_keypair(self, keypair: Keypair) -> None:
+        raise AssertionError("the service adds no keypairs")
+
+    async def close(self) -> None:
+        pass
+
+
+def dump_frames(records: Sequence[JournalRecord]) -> list[Any]:
+    return [json.loads(record.raw) for record in records]
