@@ -1,0 +1,97 @@
+"""Follows a journal on disk while its runner appends to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from ..ports import JournalRecord
+from ..runner.journal import segment_name
+
+_LINE: Final = re.compile(rb'\{"seq":(\d+),"t":([0-9.]+),"run":(null|"[^"\\]*"),"rec":(\["([a-z-]+)".*\])\}', re.DOTALL)
+_CHUNK_BYTES: Final = 256 << 10
+_THREAD_BYTES: Final = 1 << 20
+"""A reader that is further behind than this reads in a thread."""
+
+
+def parse(line: bytes) -> JournalRecord | None:
+    """Returns the record of a line without its newline; None when it is none."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    run = None if match[3] == b"null" else match[3][1:-1].decode()
+    return JournalRecord(int(match[1]), float(match[2]), run, match[5].decode(), match[4])
+
+
+class JournalFollower:
+    """One reader's place in a journal. Holds one descriptor and at most one unfinished line."""
+
+    def __init__(self, folder: Path, after: int) -> None:
+        """Stands behind record `after`."""
+        self._folder = folder
+        self._after = after
+        self._fd = -1
+        self._name = ""
+        self._offset = 0
+        self._rest = b""
+
+    def _open(self) -> bool:
+        """Opens the segment that holds the next record; False when there is none yet."""
+        name = segment_name(self._after + 1)
+        if not (self._folder / name).exists():
+            earlier = [path.name for path in self._folder.glob("*.jsonl") if path.name < name]
+            if not earlier:
+                return False
+            name = max(earlier)
+        self._fd = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
+        self._name = name
+        self._offset = 0
+        self._rest = b""
+        return True
+
+    def _read(self) -> list[JournalRecord]:
+        """Returns the next records; empty at the end of what is written."""
+        while True:
+            if self._fd < 0 and not self._open():
+                return []
+            data = os.pread(self._fd, _CHUNK_BYTES, self._offset)
+            if not data:
+                # The runner opens a segment only after the one before is complete.
+                follower = segment_name(self._after + 1)
+                if follower == self._name or not (self._folder / follower).exists():
+                    return []
+                data = os.pread(self._fd, _CHUNK_BYTES, self._offset)
+                if not data:
+                    self.close()
+                    continue
+            self._offset += len(data)
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            found = [record for record in map(parse, lines) if record is not None and record.seq > self._after]
+            if found:
+                self._after = found[-1].seq
+                return found
+
+    async def read(self) -> list[JournalRecord]:
+        """Returns the next records, a chunk at a time; empty at the end. Reads in a thread when far behind."""
+        if self._fd >= 0 and os.fstat(self._fd).st_size - self._offset <= _THREAD_BYTES:
+            return self._read()
+        if self._fd < 0:
+            self._open()
+            return await self.read() if self._fd >= 0 else []
+        # Shielded, so that a cancelled reader does not leave a thread behind that works on a closed descriptor.
+        task = asyncio.ensure_future(asyncio.to_thread(self._read))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
+
+    def close(self) -> None:
+        """Closes the segment; safe to call twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+

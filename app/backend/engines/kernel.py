@@ -1,0 +1,255 @@
+"""A session's processes, seen from the backend."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ...model.console import ExecuteRequest
+from ...model.errors import IllegalState, KernelNotReady, LaunchFailed
+from ..ports import Exit, JournalRecord
+from ..runner import procs
+from ..runner.files import EXIT, JOURNAL
+from .journal import JournalFollower
+from .leftovers import end_leftovers, read_json
+from .link import RunnerError, RunnerGone, RunnerLink
+
+_HEAL_S: Final = 5.0
+"""How often a reader looks at the disk although nobody told of news."""
+_STUBBORN_S: Final = 5.0
+"""How long after the time of grace a runner may take to end before it is killed."""
+
+
+class ProcessKernel:
+    """Implements `ports.Kernel` over a runner."""
+
+    def __init__(self, session_id: str, session_dir: Path, interpreter: str) -> None:
+        self.session_id = session_id
+        self.session_dir = session_dir
+        self.interpreter = interpreter
+        self.start_time = 0
+        """Start time of the runner in clock ticks since boot."""
+        self.shell = ""
+        """What runs the cells: `ipython <version>` or `plain`."""
+        self._pid = 0
+        self._link: RunnerLink | None = None
+        self._last_seq = 0
+        self._busy: str | None = None
+        self._last_activity = 0.0
+        self._dead: dict[str, Any] | None = None
+        self._pulse = asyncio.Event()
+        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._watcher: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"ProcessKernel({self.session_id!r}, pid={self._pid})"
+
+    # --- coming and going
+
+    def attach(self, link: RunnerLink, identity: dict[str, Any], state: dict[str, Any]) -> None:
+        """Takes over the runner behind `link`; from now on the kernel watches it."""
+        self._link = link
+        self._pid = identity["pid"]
+        self.start_time = identity["start_time"]
+        self.shell = identity["shell"]
+        self.take_state(state)
+        self._watcher = asyncio.create_task(self._watch(), name=f"runner-{self.session_id}")
+
+    def take_state(self, state: dict[str, Any]) -> None:
+        """Hears what the runner says of itself."""
+        if state["journal"] < self._last_seq:
+            return  # a reader of the journal is ahead of this note; a newer one is on its way
+        self._last_seq = state["journal"]
+        self._busy = state["busy"]
+        self._last_activity = state["last"]
+        self._dead = state["dead"]
+        pulse, self._pulse = self._pulse, asyncio.Event()
+        pulse.set()
+
+    async def _watch(self) -> None:
+        """Waits for the end of the runner, however it comes, and cleans up after it."""
+        await wait_for_end(self._pid, self.start_time)
+        end = await asyncio.to_thread(read_json, self.session_dir / EXIT)
+        if end is None:
+            await asyncio.to_thread(end_leftovers, self.session_id, self.session_dir)
+            ended = Exit(None, "the session's runner was killed")
+        else:
+            ended = Exit(end["code"], end["reason"])
+        if self._link is not None:
+            await self._link.close()
+        self._busy = None
+        if not self._exit.done():
+            self._exit.set_result(ended)
+        self._pulse.set()
+
+    def _take_record(self, record: JournalRecord) -> None:
+        if record.seq > self._last_seq:
+            self._last_seq = record.seq
+            if record.kind in ("run-finished", "kernel-died") and record.run_id == self._busy:
+                self._busy = None
+                self._last_activity = record.time_s
+
+    async def close(self) -> None:
+        """Lets go of the runner without ending it. Readers stop."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+        if self._link is not None:
+            await self._link.close()
+        if not self._exit.done():
+            self._exit.cancel()
+        self._pulse.set()
+
+    async def _call(self, op: str, **arguments: Any) -> dict[str, Any]:
+        if self._link is None or self._exit.done():
+            raise KernelNotReady(f"the session {self.session_id} has ended")
+        try:
+            if self._link.is_closed:
+                # Whatever cut the connection, the runner itself lives: a new one heals it.
+                self._link = await RunnerLink.connect(self.session_dir, self.take_state)
+            return await self._link.call(op, **arguments)
+        except (RunnerGone, OSError):
+            raise KernelNotReady(f"the runner of the session {self.session_id} is gone; start a new session") from None
+        except RunnerError as exc:
+            if exc.code in ("busy", "not-running"):
+                raise IllegalState(f"{exc} (session {self.session_id})") from None
+            if exc.code == "launch-failed":
+                raise LaunchFailed(str(exc)) from None
+            raise KernelNotReady(f"{exc} (session {self.session_id})") from None
+
+    # --- ports.Kernel
+
+    @property
+    def pid(self) -> int:
+        """Process id of the runner."""
+        return self._pid
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest record that is known; 0 when there is none."""
+        return self._last_seq
+
+    @property
+    def busy_run(self) -> str | None:
+        """Id of the run that is going on, else None."""
+        return self._busy
+
+    @property
+    def last_activity(self) -> float:
+        """Unix time of the end of the last run, or of the start of the kernel."""
+        return self._last_activity
+
+    async def execute(self, run_id: str, request: ExecuteRequest) -> None:
+        """Hands a run to the runner. Cancelled, the run may or may not have begun.
+
+        Raises:
+            KernelNotReady: the runner is gone, or the kernel has died.
+            IllegalState: another run is going on.
+        """
+        await self._call(
+            "execute", run=run_id, mode=request.mode.value, code=request.code, options=dict(request.options)
+        )
+
+    async def send_input(self, run_id: str, text: str) -> None:
+        """Answers a `waiting-input` record; the text `\\x04` alone means the end of input.
+
+        Raises:
+            IllegalState: the run has ended.
+        """
+        await self._call("input", run=run_id, text=text)
+
+    async def interrupt(self) -> None:
+        """Interrupts the run that is going on, as ctrl+c would; nothing happens when there is none."""
+        await self._call("interrupt")
+
+    async def complete(self, code: str, cursor: int) -> Sequence[str]:
+        """Returns what could stand in place of the dotted name before `cursor`; empty while a run is going on."""
+        return list((await self._call("complete", code=code, cursor=cursor))["matches"])
+
+    async def restart(self) -> None:
+        """Replaces the kernel and ends all processes that it has left; returns when the new one answers.
+
+        Raises:
+            LaunchFailed: the new kernel died before it was ready.
+        """
+        await self._call("restart")
+
+    async def terminate(self, *, grace_s: float | None = None) -> None:
+        """Ends every process of the session; returns when none is left. Idempotent; cancelled, it goes on."""
+        if self._exit.done() or self._pid == 0:
+            return
+        with contextlib.suppress(KernelNotReady):
+            # The runner's end is the answer.
+            call = asyncio.ensure_future(self._call("terminate", grace_s=grace_s))
+            try:
+                await asyncio.wait([call, self._exit], timeout=_STUBBORN_S + (grace_s or 2.0),
+                                   return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+            finally:
+                call.cancel()
+                await asyncio.wait([call])
+        try:
+            await asyncio.wait_for(asyncio.shield(self._exit), _STUBBORN_S)
+        except TimeoutError:
+            if procs.is_alive(self._pid, self.start_time):
+                os.kill(self._pid, signal.SIGKILL)
+            await asyncio.shield(self._exit)
+
+    async def records(self, after: int = 0) -> AsyncIterator[JournalRecord]:
+        """Yields the journal after number `after`, then what is added, until the runner has ended.
+
+        Safe to cancel; call again with the last number to go on.
+        """
+        follower = JournalFollower(self.session_dir / JOURNAL, after)
+        try:
+            while True:
+                ended, pulse = self._exit.done(), self._pulse
+                found = await follower.read()
+                for record in found:
+                    self._take_record(record)
+                    yield record
+                if not found:
+                    if ended:
+                        return
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(pulse.wait(), _HEAL_S)
+        finally:
+            follower.close()
+
+    async def wait(self) -> Exit:
+        """Returns when the runner has ended, by `terminate` or by itself. Safe to cancel."""
+        return await asyncio.shield(self._exit)
+
+    async def kernel_died(self) -> Exit:
+        """Returns when the kernel process has died by itself while the runner lives. Safe to cancel.
+
+        `Exit.code` is negative for a signal; in the journal it is 128 + number, as a shell shows it.
+        """
+        while self._dead is None:
+            pulse = self._pulse
+            if self._exit.done():
+                await asyncio.get_running_loop().create_future()  # the runner is gone: `wait` tells that
+            await pulse.wait()
+        return Exit(self._dead["code"], self._dead["reason"])
+
+
+async def wait_for_end(pid: int, start_time: int) -> None:
+    """Returns when the process has ended. Safe to cancel."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    try:
+        if not procs.is_alive(pid, start_time):
+            return
+        loop.add_reader(fd, lambda: ended.done() or ended.set_result(None))
+        await ended
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)

@@ -1,0 +1,154 @@
+"""The process engine: sessions as processes of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ...model.errors import LaunchFailed
+from ...model.images import Image
+from ..ports import Kernel, LaunchSpec
+from ..runner import procs
+from .environment import base_environment, early_variables
+from .kernel import ProcessKernel
+from .leftovers import end_leftovers
+from .link import RunnerError, RunnerGone, RunnerLink
+from .zygotes import NewRunner, ZygoteKey, ZygotePool
+
+_READY_S: Final = 30.0
+"""How long a forked kernel may take to answer."""
+_BOOTSTRAP_S: Final = 600.0
+"""How long a bootstrap script may take."""
+
+
+class ProcessEngine:
+    """Implements `ports.Engine` with a runner and a native kernel per session, forked from zygotes.
+
+    Everything runs in the event loop of the daemon; `close` lets the sessions live on.
+    """
+
+    def __init__(self, state_dir: Path, *, spares: int = 1) -> None:
+        """Keeps logs and small files in `state_dir`, which is made when needed, and `spares` runners ready an image."""
+        self._pool = ZygotePool(state_dir, spares=spares)
+        self._kernels: set[ProcessKernel] = set()
+
+    def _key(self, image: Image, environ: Mapping[str, str]) -> ZygoteKey:
+        return self._pool.key(image.interpreter, plain=image.kernel == "plain", early=early_variables(environ))
+
+    async def warm(self, image: Image) -> None:
+        """Makes the next `start` of `image` fast; returns when it is. Failure is silent: `start` will tell."""
+        await self._pool.warm(self._key(image, {}))
+
+    async def start(self, spec: LaunchSpec) -> Kernel:
+        """Starts runner and kernel; returns when the kernel answers. Cancelled, nothing is left running.
+
+        Raises:
+            LaunchFailed: with the reason; nothing is left running.
+        """
+        if not spec.image.interpreter:
+            raise LaunchFailed(f"the image {spec.image.canonical} names no interpreter to run sessions with")
+        key = self._key(spec.image, spec.environ)
+        try:
+            fresh = await self._pool.take(key)
+            kernel = await self._launch(spec, key, fresh)
+        finally:
+            await self._pool.retire(key)
+        self._kernels.add(kernel)
+        self._pool.refill(key)
+        return kernel
+
+    async def _launch(self, spec: LaunchSpec, key: ZygoteKey, fresh: NewRunner) -> ProcessKernel:
+        kernel = ProcessKernel(spec.session_id, spec.session_dir, spec.image.interpreter)
+        environ = base_environment(
+            os.environ,
+            interpreter=spec.image.interpreter,
+            bin_dir=self._pool.bin_dir(key),
+            work_dir=spec.work_dir,
+            session_id=spec.session_id,
+        )
+        environ.update(spec.environ)
+        pid, started = fresh.identity["pid"], fresh.identity["start_time"]
+        try:
+            state = await asyncio.wait_for(
+                fresh.link.call(
+                    "launch",
+                    session_id=spec.session_id,
+                    session_dir=str(spec.session_dir),
+                    work_dir=str(spec.work_dir),
+                    environ=environ,
+                    bootstrap=spec.bootstrap_script,
+                    grace_s=spec.grace_s,
+                ),
+                _BOOTSTRAP_S if spec.bootstrap_script else _READY_S,
+            )
+        except BaseException as exc:
+            # The runner ends itself when this connection closes before it has answered.
+            await fresh.discard()
+            await self._make_sure(spec, pid, started)
+            if isinstance(exc, RunnerError):
+                raise LaunchFailed(f"the session could not be started: {exc}") from None
+            if isinstance(exc, RunnerGone):
+                raise LaunchFailed(
+                    f"the runner ended before the kernel answered; see {spec.session_dir / 'runner.log'}"
+                ) from None
+            if isinstance(exc, TimeoutError):
+                raise LaunchFailed("the kernel did not answer in time; see the session's log") from None
+            raise
+        fresh.listeners.append(kernel.take_state)
+        kernel.attach(fresh.link, fresh.identity, state)
+        return kernel
+
+    @staticmethod
+    async def _make_sure(spec: LaunchSpec, pid: int, started: int) -> None:
+        """Waits until nothing of a failed launch is left."""
+        from .kernel import wait_for_end
+
+        try:
+            await asyncio.wait_for(wait_for_end(pid, started), 2.0)
+        except TimeoutError:
+            procs.send_signal(pid, 9)
+            await asyncio.to_thread(end_leftovers, spec.session_id, spec.session_dir)
+
+    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> Kernel | None:
+        """Takes over a session of an earlier daemon; None when its runner is gone (its leftovers are ended then).
+
+        Args:
+            runner: what `runner_info` returned.
+        """
+        pid, started = int(runner.get("pid", 0)), int(runner.get("start_time", 0))
+        kernel = ProcessKernel(session_id, session_dir, str(runner.get("interpreter", "")))
+        if pid and procs.is_alive(pid, started):
+            try:
+                link = await RunnerLink.connect(session_dir, kernel.take_state)
+                try:
+                    hello = await asyncio.wait_for(link.call("hello"), _READY_S)
+                except BaseException:
+                    await link.close()
+                    raise
+                if hello["pid"] == pid:
+                    kernel.attach(link, hello, hello)
+                    self._kernels.add(kernel)
+                    return kernel
+                await link.close()
+            except (OSError, RunnerGone, RunnerError, TimeoutError):
+                pass
+            # It lives but cannot be spoken to: nobody could ever reach it again.
+            if procs.is_alive(pid, started):
+                procs.send_signal(pid, 9)
+        await kernel.close()
+        await asyncio.to_thread(end_leftovers, session_id, session_dir)
+        return None
+
+    def runner_info(self, kernel: Kernel) -> dict[str, Any]:
+        """Returns what `adopt` needs, to be stored: pid, start time, interpreter."""
+        assert isinstance(kernel, ProcessKernel)
+        return {"pid": kernel.pid, "start_time": kernel.start_time, "interpreter": kernel.interpreter}
+
+    async def close(self) -> None:
+        """Lets go of everything without ending sessions. Idempotent."""
+        kernels, self._kernels = self._kernels, set()
+        await asyncio.gather(*(kernel.close() for kernel in kernels))
+        await self._pool.close()

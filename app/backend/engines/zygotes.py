@@ -1,0 +1,289 @@
+"""Zygotes: warmed interpreters, one per image in use, from which runners are forked."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ...model.errors import LaunchFailed
+from ..runner import procs
+from .environment import base_environment, lent_modules, lent_python, make_bin_dir
+from .link import RunnerGone, RunnerLink
+
+_log: Final = logging.getLogger(__name__)
+_SCRIPT: Final = Path(__file__).parent.parent / "runner" / "zygote.py"
+_START_S: Final = 60.0
+"""How long an interpreter may take to come up on a busy machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZygoteKey:
+    """What a zygote is made for."""
+
+    interpreter: str
+    plain: bool
+    """Never IPython."""
+    early: tuple[tuple[str, str], ...] = ()
+    """Environment variables that act at the start of a process only."""
+
+    @property
+    def name(self) -> str:
+        digest = hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+        return f"{Path(self.interpreter).name}-{digest}"
+
+
+@dataclass(slots=True)
+class NewRunner:
+    """A runner that was forked and has not been given a session yet."""
+
+    link: RunnerLink
+    identity: dict[str, Any]
+    listeners: list[Callable[[dict[str, Any]], None]]
+    """Who hears its state; the session's kernel adds itself."""
+
+    async def discard(self) -> None:
+        """Closes the connection, upon which the runner ends."""
+        await self.link.close()
+
+
+class Zygote:
+    """One zygote process. Ends when `close` is called or the daemon dies."""
+
+    def __init__(self, key: ZygoteKey, state_dir: Path) -> None:
+        self.key = key
+        self.log_path = state_dir / f"{key.name}.log"
+        self.bin_dir = state_dir / f"{key.name}.bin"
+        self._ipython_dir = state_dir / f"{key.name}.{os.getpid()}.ipython"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sock: socket.socket | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Starts the interpreter; it need not be up when this returns. Blocks for some milliseconds.
+
+        Raises:
+            LaunchFailed: the interpreter cannot be executed.
+        """
+        self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_bin_dir(self.bin_dir, self.key.interpreter)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        environ = base_environment(
+            os.environ,
+            interpreter=self.key.interpreter,
+            bin_dir=self.bin_dir,
+            work_dir=self.log_path.parent,
+            session_id="0" * procs.MARKER_ROOM,
+        )
+        environ.update(self.key.early)
+        settings = {
+            "plain": self.key.plain,
+            "lent": lent_modules(),
+            "lent_python": lent_python(),
+            "ipython_dir": str(self._ipython_dir),
+        }
+        try:
+            with self.log_path.open("wb") as log:
+                self._process = subprocess.Popen(
+                    [self.key.interpreter, "-s", str(_SCRIPT), str(theirs.fileno()), json.dumps(settings)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=environ,
+                    cwd="/",
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+        except OSError as exc:
+            ours.close()
+            raise LaunchFailed(
+                f"the interpreter {self.key.interpreter} cannot be started: {exc.strerror or exc}"
+            ) from None
+        finally:
+            theirs.close()
+        self._sock = ours
+
+    async def fork(self) -> NewRunner:
+        """Returns a fresh runner; waits for the zygote where it is still warming up.
+
+        Raises:
+            LaunchFailed: the zygote has ended; the message holds the last line that it wrote.
+        """
+        assert self._sock is not None
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        listeners: list[Callable[[dict[str, Any]], None]] = []
+
+        def on_state(state: dict[str, Any]) -> None:
+            for listener in listeners:
+                listener(state)
+
+        try:
+            with theirs:
+                while True:
+                    try:
+                        ancillary = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))
+                        self._sock.sendmsg([b"f"], [ancillary])
+                        break
+                    except BlockingIOError:
+                        await _writable(loop, self._sock)
+                    except OSError:
+                        raise LaunchFailed(self._epitaph()) from None
+            link = await RunnerLink.over(ours, on_state)
+        except BaseException:
+            ours.close()
+            raise
+        try:
+            identity = await asyncio.wait_for(asyncio.shield(link.hello), _START_S)
+        except RunnerGone:
+            await link.close()
+            raise LaunchFailed(self._epitaph()) from None
+        except TimeoutError:
+            await link.close()
+            raise LaunchFailed(
+                f"the interpreter {self.key.interpreter} did not come up within {_START_S:g} s; see {self.log_path}"
+            ) from None
+        except BaseException:
+            await link.close()
+            raise
+        return NewRunner(link, identity, listeners)
+
+    def _epitaph(self) -> str:
+        lines: list[str] = []
+        with contextlib.suppress(OSError):
+            lines = self.log_path.read_text(errors="replace").strip().splitlines()
+        last = re.sub(r"[^\x20-\x7e]", "?", lines[-1])[:300] if lines else "it wrote nothing"
+        return f"the interpreter {self.key.interpreter} does not come up as a kernel: {last} (log: {self.log_path})"
+
+    async def close(self) -> None:
+        """Ends the zygote; its runners live on."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+        process = self._process
+        if process is not None:
+            await asyncio.to_thread(_reap, process)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    ready = loop.create_future()
+    loop.add_writer(sock, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_writer(sock)
+
+
+class ZygotePool:
+    """The zygotes in use, and runners that were forked ahead of the need."""
+
+    def __init__(self, state_dir: Path, *, spares: int = 1) -> None:
+        """Takes the folder for logs and small files, made when needed, and the number of spare runners an image."""
+        self._state_dir = state_dir
+        self._spares_wanted = spares
+        self._zygotes: dict[ZygoteKey, Zygote] = {}
+        self._spares: dict[ZygoteKey, list[NewRunner]] = {}
+        self._refills: dict[ZygoteKey, asyncio.Task[None]] = {}
+        self._closed = False
+
+    @staticmethod
+    def key(interpreter: str, *, plain: bool, early: Mapping[str, str]) -> ZygoteKey:
+        """Returns the key of the zygote that fits."""
+        return ZygoteKey(interpreter, plain, tuple(sorted(early.items())))
+
+    def bin_dir(self, key: ZygoteKey) -> Path:
+        """Returns the folder that holds `python` of the image."""
+        return self._zygote(key).bin_dir
+
+    def _zygote(self, key: ZygoteKey) -> Zygote:
+        zygote = self._zygotes.get(key)
+        if zygote is None or not zygote.is_running:
+            if zygote is not None:
+                _log.warning("the zygote of %s has ended; starting another (log: %s)", key.interpreter, zygote.log_path)
+                if zygote._sock is not None:
+                    zygote._sock.close()
+            zygote = Zygote(key, self._state_dir)
+            zygote.start()
+            self._zygotes[key] = zygote
+        return zygote
+
+    async def take(self, key: ZygoteKey) -> NewRunner:
+        """Returns a runner for a session.
+
+        Raises:
+            LaunchFailed: the interpreter does not come up.
+        """
+        spares = self._spares.setdefault(key, [])
+        while spares:
+            spare = spares.pop()
+            if not spare.link.is_closed:
+                return spare
+            await spare.discard()
+        return await self._zygote(key).fork()
+
+    async def warm(self, key: ZygoteKey) -> None:
+        """Returns when a spare runner stands ready. Failure is silent."""
+        with contextlib.suppress(LaunchFailed):
+            self.refill(key)
+            task = self._refills.get(key)
+            if task is not None:
+                await asyncio.shield(task)
+
+    def refill(self, key: ZygoteKey) -> None:
+        """Forks spares in the background; sessions with variables of their own get none, they are one of a kind."""
+        if self._closed or key.early or key in self._refills:
+            return
+        task = asyncio.create_task(self._refill(key), name=f"spares-{key.name}")
+        self._refills[key] = task
+        task.add_done_callback(lambda _: self._refills.pop(key, None))
+
+    async def _refill(self, key: ZygoteKey) -> None:
+        spares = self._spares.setdefault(key, [])
+        try:
+            while len(spares) < self._spares_wanted:
+                spares.append(await self._zygote(key).fork())
+        except LaunchFailed as exc:
+            _log.info("no spare kernel: %s", exc)
+
+    async def retire(self, key: ZygoteKey) -> None:
+        """Ends a zygote that was made for one session."""
+        if key.early and (zygote := self._zygotes.pop(key, None)) is not None:
+            await zygote.close()
+
+    async def close(self) -> None:
+        """Ends zygotes and spares; sessions live on."""
+        self._closed = True
+        refills = list(self._refills.values())
+        for task in refills:
+            task.cancel()
+        if refills:
+            await asyncio.wait(refills)
+        for spare in [spare for spares in self._spares.values() for spare in spares]:
+            await spare.discard()
+        self._spares.clear()
+        await asyncio.gather(*(zygote.close() for zygote in self._zygotes.values()))
+        self._zygotes.clear()

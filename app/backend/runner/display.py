@@ -1,0 +1,84 @@
+"""Turns rich representations into console records."""
+
+import base64
+import re
+import sys
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+Emit = Callable[[List[Any]], None]
+
+_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
+_DEFAULT_REPR = re.compile(r"^<[\w.]+( object)?( at 0x[0-9a-f]+)?>$|^<Figure size .*>$")
+_METHODS = (
+    ("image/png", "_repr_png_"),
+    ("image/jpeg", "_repr_jpeg_"),
+    ("image/svg+xml", "_repr_svg_"),
+    ("text/html", "_repr_html_"),
+)
+
+
+def records_of(bundle: Mapping[str, Any]) -> Tuple[Optional[str], List[List[Any]]]:
+    """Returns (text for stdout or None, console records) of a MIME bundle.
+
+    The best image goes out as `media`, HTML as `html`. The plain text goes along with HTML where it says
+    something, since a terminal can show a table as text but no HTML; it is left out for images and for
+    objects whose text is only their type.
+    """
+    text = bundle.get("text/plain")
+    for mime in _IMAGES:
+        value = bundle.get(mime)
+        if value:
+            return None, [["media", [mime, _data_uri(mime, value)]]]
+    html = bundle.get("text/html")
+    if html:
+        if text is not None and _DEFAULT_REPR.match(str(text)):
+            text = None
+        return text, [["html", str(html)]]
+    if text is None:
+        for mime in ("text/markdown", "text/latex"):
+            if bundle.get(mime):
+                return str(bundle[mime]), []
+    return text, []
+
+
+def _data_uri(mime: str, value: Any) -> str:
+    if mime == "image/svg+xml":  # XML travels as text
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes):
+        # IPython's own Image hands out base64 as bytes in some versions
+        raw = value.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"RIFF"))
+        value = base64.b64encode(value).decode("ascii") if raw else value.decode("ascii", "replace")
+    return "data:%s;base64,%s" % (mime, value.replace("\n", ""))
+
+
+def bundle_of(value: Any) -> Dict[str, Any]:
+    """Returns the MIME bundle of `value` by the `_repr_*_` methods, for shells without IPython."""
+    bundle = {"text/plain": repr(value)}  # type: Dict[str, Any]
+    if isinstance(value, type):
+        return bundle
+    for mime, name in _METHODS:
+        method = getattr(value, name, None)
+        if callable(method):
+            try:
+                found = method()
+            except Exception:
+                continue  # as IPython does: a broken rich view does not hide the plain one
+            if isinstance(found, tuple):  # (data, metadata)
+                found = found[0]
+            if found is not None:
+                bundle[mime] = found
+    return bundle
+
+
+def flush_figures(emit: Emit) -> None:
+    """Emits and closes the open figures of matplotlib, where IPython's inline backend does not do it."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None or "inline" in pyplot.get_backend():
+        return
+    import io
+
+    for number in pyplot.get_fignums():
+        file = io.BytesIO()
+        pyplot.figure(number).savefig(file, format="png", bbox_inches="tight")
+        emit(["media", ["image/png", _data_uri("image/png", file.getvalue())]])
+    pyplot.close("all")

@@ -1,0 +1,85 @@
+"""What the runner keeps in the session's folder: journal, socket, who it is, and how it ended."""
+
+import json
+import os
+import socket
+import sys
+import time
+from typing import Any, Dict, Optional
+
+from . import procs
+from .journal import Journal
+from .wire import Folder
+
+SOCKET = "runner.sock"
+RUNNER = "runner.json"
+EXIT = "exit.json"
+JOURNAL = "journal"
+
+
+class SessionFiles:
+    """The open files of a session. `session_dir` is of mode 0700, which guards the socket."""
+
+    def __init__(self, session_id: str, session_dir: str) -> None:
+        self.session_id = session_id
+        self.session_dir = session_dir
+        self.exit = None  # type: Optional[Dict[str, Any]]
+        """What `finish` writes as the end; None = the runner gave up by itself."""
+        self.journal = Journal(os.path.join(session_dir, JOURNAL))
+        folder = Folder(session_dir)
+        try:
+            self.listener = socket.socket(socket.AF_UNIX)
+            try:
+                os.unlink(os.path.join(session_dir, SOCKET))
+            except FileNotFoundError:
+                pass
+            self.listener.bind(folder.address(SOCKET))
+            self.listener.listen(16)
+            self.listener.setblocking(False)
+        finally:
+            folder.close()
+        log = os.open(os.path.join(session_dir, "runner.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+
+    def _write(self, name: str, value: Dict[str, Any]) -> None:
+        path = os.path.join(self.session_dir, name)
+        try:
+            with open(path + ".new", "w") as file:
+                json.dump(value, file)
+            os.replace(path + ".new", path)
+        except OSError as exc:
+            sys.stderr.write("%s cannot be written: %s\n" % (path, exc))
+
+    def write_script(self, name: str, text: str) -> str:
+        """Writes an executable file; returns its path."""
+        path = os.path.join(self.session_dir, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text if text.startswith("#!") else "#!/bin/sh\n" + text)
+        os.chmod(path, 0o700)
+        return path
+
+    def write_runner(self, pid: int, kernel_pid: int, kernel_start_time: int) -> None:
+        """Notes who is running, so that leftovers can be found should the runner be killed."""
+        self._write(
+            RUNNER,
+            {
+                "session_id": self.session_id,
+                "pid": pid,
+                "start_time": procs.start_time(pid),
+                "kernel_pid": kernel_pid,
+                "kernel_start_time": kernel_start_time,
+            },
+        )
+
+    def finish(self) -> None:
+        """Notes how the session ended; the socket is closed."""
+        self.journal.close()
+        end = self.exit or {"code": None, "reason": "the launch was given up"}
+        self._write(EXIT, dict(end, time=time.time()))
+        self.listener.close()
+        try:
+            os.unlink(os.path.join(self.session_dir, SOCKET))
+        except OSError:
+            pass

@@ -1,0 +1,138 @@
+"""The native Python kernel: the process in which user code runs.
+
+It is forked by the runner and never returns. Commands come over the link; output leaves by fd 1 and 2 and, for
+stderr and rich records, over the link.
+"""
+
+import builtins
+import getpass
+import importlib.util
+import os
+import signal
+import socket
+import sys
+import time
+import warnings
+from typing import Any, Dict, List
+
+from . import procs
+from .link import Link
+from .streams import Streams
+
+
+def run(shell: Any, sock: socket.socket, ack_fd: int, out_fd: int, err_fd: int) -> None:
+    """Is the life of a kernel process. Never returns."""
+    code = 70
+    try:
+        _become_kernel(sock.fileno(), ack_fd, out_fd, err_fd)
+        Kernel(shell, Link(sock, ack_fd)).serve()
+        code = 0
+    except BaseException:
+        import traceback
+
+        os.write(2, ("the kernel failed:\n" + traceback.format_exc()).encode("utf-8", "replace"))
+    finally:
+        os._exit(code)
+
+
+def _become_kernel(sock_fd: int, ack_fd: int, out_fd: int, err_fd: int) -> None:
+    os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+    os.dup2(out_fd, 1)
+    os.dup2(err_fd, 2)
+    keep = {0, 1, 2, sock_fd, ack_fd}
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in keep:
+            try:
+                os.close(int(name))
+            except OSError:  # the descriptor of the listing itself
+                pass
+    procs.set_name("bai-kernel")
+    procs.line_buffer_c_streams()
+
+
+class Kernel:
+    """Serves the runner's commands."""
+
+    def __init__(self, shell: Any, link: Link) -> None:
+        self.shell = shell
+        self.link = link
+        self.running = False
+        self.streams = Streams(link)
+        builtins.input = self.streams.input
+        getpass.getpass = self.streams.getpass
+        signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        # Between runs there is nothing to interrupt: the signal came too late.
+        if not self.running or not self.link.is_ours:
+            if not self.link.is_ours:
+                raise KeyboardInterrupt
+            return
+        if self.link.guarded:
+            self.link.pending = True
+            return
+        raise KeyboardInterrupt
+
+    def serve(self) -> None:
+        while True:
+            message = self.link.receive()
+            op = message["op"]
+            if op == "execute":
+                self._execute(message["code"])
+            elif op == "complete":
+                self._complete(message)
+            elif op == "setup":
+                self._setup(message)
+
+    def _setup(self, message: Dict[str, Any]) -> None:
+        environ = message["environ"]
+        procs.stamp(message["session_id"])
+        os.environ.clear()
+        os.environ.update(environ)
+        os.environ.setdefault("MPLBACKEND", self._matplotlib_backend())
+        if "TZ" in environ:
+            time.tzset()
+        os.chdir(message["cwd"])
+        self.shell.attach(self.emit, environ)
+        sys.argv = [""]
+        sys.path[:] = [""] + sys.path
+        warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
+        self.link.send({"ready": self.shell.name})
+
+    def _matplotlib_backend(self) -> str:
+        if self.shell.name != "plain" and importlib.util.find_spec("matplotlib_inline") is not None:
+            return "module://matplotlib_inline.backend_inline"
+        return "Agg"
+
+    def emit(self, record: List[Any]) -> None:
+        """Sends a rich record, in order with the text around it."""
+        if self.link.is_ours:
+            self.streams.flush()
+            self.link.send({"record": record}, wait=True)
+
+    def _execute(self, code: str) -> None:
+        exit_code = 1
+        try:
+            self.streams.begin_run()
+            self.running = True
+            try:
+                exit_code = self.shell.run(code)
+            finally:
+                self.running = False
+        except KeyboardInterrupt:  # at the very edge of the run
+            pass
+        self.streams.flush()
+        self.streams.end_run()
+        self.link.pending = False
+        self.link.send({"done": exit_code})
+
+    def _complete(self, message: Dict[str, Any]) -> None:
+        try:
+            matches = self.shell.complete(message["code"], message["cursor"])
+        except Exception:  # completion looks into user objects, which may do anything
+            matches = []
+        self.streams.flush()
+        self.link.send({"completed": message["id"], "matches": matches})

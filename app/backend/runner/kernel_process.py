@@ -1,0 +1,74 @@
+"""The runner's view of its kernel process."""
+
+import os
+import socket
+from typing import Any, List, Optional
+
+from . import kernel, procs
+from .output import Output
+from .wire import LineReader, Message, encode
+
+
+class KernelProcess:
+    """A kernel, forked from the runner: the runner has kept the warmed shell untouched, so it can do that again."""
+
+    def __init__(self, shell: Any, output: Output) -> None:
+        self.sock, theirs = socket.socketpair()
+        ack_read, self._ack_write = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            kernel.run(shell, theirs, ack_read, output.stdout.write_fd, output.stderr.write_fd)
+        theirs.close()
+        os.close(ack_read)
+        try:
+            os.setpgid(self.pid, self.pid)
+        except OSError:  # it was faster
+            pass
+        self.sock.setblocking(False)
+        self.start_time = procs.start_time(self.pid)
+        self.ready = False
+        self.deaf = False
+        """Its end of the socket is closed."""
+        self.awaited = 0
+        """Events for which the runner's selector watches the socket."""
+        self._reader = LineReader()
+        self._out = b""
+
+    @property
+    def has_output(self) -> bool:
+        return bool(self._out)
+
+    def send(self, message: Message) -> None:
+        """Queues a command and sends what the socket takes."""
+        self._out += encode(message)
+        self.flush()
+
+    def flush(self) -> None:
+        try:
+            while self._out:
+                self._out = self._out[self.sock.send(self._out) :]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:  # it has died, which SIGCHLD tells
+            self._out = b""
+
+    def receive(self) -> Optional[List[Message]]:
+        """Returns the frames that have come; None at the end."""
+        try:
+            data = self.sock.recv(1 << 18)
+        except (BlockingIOError, InterruptedError):
+            return []
+        except OSError:
+            return None
+        return self._reader.feed(data) if data else None
+
+    def ack(self) -> None:
+        """Lets a kernel go on that waits for its frame to be written."""
+        try:
+            os.write(self._ack_write, b"+")
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self.sock.close()
+        os.close(self._ack_write)

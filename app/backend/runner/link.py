@@ -1,0 +1,85 @@
+"""The kernel's end of the socket to its runner."""
+
+import json
+import os
+import socket
+import threading
+from typing import Any, Dict, List, Optional
+
+from .wire import LineReader, Message
+
+
+class Link:
+    """Sends frames and reads commands.
+
+    An interrupt must not cut a frame in two: the handler of SIGINT asks `guarded` and leaves `pending` behind.
+    """
+
+    def __init__(self, sock: socket.socket, ack_fd: int) -> None:
+        self._sock = sock
+        self._ack_fd = ack_fd
+        self._reader = LineReader()
+        self._messages = []  # type: List[Message]
+        self._write_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+        self._main = threading.get_ident()
+        self.pid = os.getpid()
+        self.guarded = False
+        """The main thread is inside a frame."""
+        self.pending = False
+        """An interrupt came meanwhile."""
+
+    @property
+    def is_ours(self) -> bool:
+        """False in a child that user code has forked: the socket belongs to its parent."""
+        return os.getpid() == self.pid
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def reset_locks(self) -> None:
+        """For a forked child: another thread may have held them."""
+        self._write_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+
+    def send(self, frame: Dict[str, Any], wait: bool = False) -> None:
+        """Sends a frame; with `wait`, returns when the runner has written it and all output before it."""
+        data = json.dumps(frame, separators=(",", ":")).encode("ascii") + b"\n"
+        main = threading.get_ident() == self._main
+        if main:
+            self.guarded = True
+        try:
+            with self._write_lock:
+                try:
+                    self._sock.sendall(data)
+                    if wait and not os.read(self._ack_fd, 1):
+                        os._exit(0)
+                except OSError:  # the runner is gone, and with it whoever could want this kernel
+                    os._exit(0)
+        finally:
+            if main:
+                self.guarded = False
+        if main and self.pending:
+            self.pending = False
+            raise KeyboardInterrupt
+
+    def receive(self) -> Message:
+        """Returns the next command; ends the process when the runner is gone. An interrupt loses nothing."""
+        with self._read_lock:
+            while not self._messages:
+                try:
+                    data = self._sock.recv(1 << 16)
+                except OSError:
+                    data = b""
+                if not data:
+                    os._exit(0)
+                self._messages.extend(self._reader.feed(data))
+            return self._messages.pop(0)
+
+    def receive_input(self) -> Optional[str]:
+        """Returns the next answer to a prompt; None = end of input."""
+        while True:
+            message = self.receive()
+            if message.get("op") == "input":
+                text = str(message.get("text", ""))
+                return None if text == "\x04" else text

@@ -1,0 +1,157 @@
+"""What /proc says about processes, and the calls that only the C library has.
+
+Processes are named by pid *and* start time: a pid alone may have been given to somebody else.
+"""
+
+import os
+from typing import Any, Dict, List, NamedTuple, Optional
+
+MARKER = "BACKENDAI_SESSION_ID"
+"""Environment variable that every process of a session carries, forked ones too (see `stamp`)."""
+MARKER_ROOM = 64
+"""Bytes kept free for its value in the environment of a zygote."""
+
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Stat(NamedTuple):
+    """The fields of /proc/PID/stat that matter here."""
+
+    state: str
+    ppid: int
+    pgrp: int
+    session: int
+    start_time: int
+    """Clock ticks since boot."""
+
+
+def stat(pid: int) -> Optional[Stat]:
+    """Returns what /proc says about `pid`, None when there is no such process."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def start_time(pid: int) -> int:
+    """Returns the start time of `pid` in clock ticks since boot, 0 when there is no such process."""
+    found = stat(pid)
+    return found.start_time if found is not None else 0
+
+
+def is_alive(pid: int, started: int) -> bool:
+    """Whether the process `pid` that started at `started` still runs; a zombie does not."""
+    found = stat(pid)
+    return found is not None and found.start_time == started and found.state not in "ZX"
+
+
+def table() -> Dict[int, Stat]:
+    """Returns all processes of the machine that have not ended."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            entry = stat(int(name))
+            if entry is not None and entry.state not in "ZX":
+                found[int(name)] = entry
+    return found
+
+
+def descendants(root: int) -> List[int]:
+    """Returns the pids below `root`, parents before children, without zombies."""
+    children = {}  # type: Dict[int, List[int]]
+    # Zombies are no targets, but their children count until they are given to a new parent.
+    dead = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            entry = stat(int(name))
+            if entry is not None:
+                children.setdefault(entry.ppid, []).append(int(name))
+                if entry.state in "ZX":
+                    dead.add(int(name))
+    found = []  # type: List[int]
+    queue = [root]
+    while queue:
+        below = children.get(queue.pop(), ())
+        found.extend(below)
+        queue.extend(below)
+    return [pid for pid in found if pid not in dead]
+
+
+def send_signal(pid: int, number: int, group: bool = False) -> None:
+    """Sends a signal; a process that has gone is no error."""
+    try:
+        (os.killpg if group else os.kill)(pid, number)
+    except OSError:
+        pass
+
+
+def _libc() -> Any:
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None, use_errno=True)
+    except (ImportError, OSError):  # an interpreter that was built without libffi
+        return None
+
+
+_marker_address = 0
+
+
+def find_marker() -> None:
+    """Remembers where the marker's value lies. To be called before anything changes the environment."""
+    global _marker_address
+    libc = _libc()
+    if libc is not None and len(os.environ.get(MARKER, "")) == MARKER_ROOM:
+        import ctypes
+
+        libc.getenv.restype = ctypes.c_void_p
+        _marker_address = libc.getenv(MARKER.encode()) or 0
+
+
+def stamp(session_id: str) -> None:
+    """Writes `session_id` into the memory that /proc/PID/environ shows, of this process and of all that it forks.
+
+    A forked process shows its ancestor's environment there whatever `os.environ` says, so that without this
+    the children of a dead runner could not be told from anybody else's.
+    """
+    if _marker_address:
+        import ctypes
+
+        value = session_id.encode()[:MARKER_ROOM]
+        ctypes.memmove(_marker_address, value + b"\0" * (MARKER_ROOM - len(value)), MARKER_ROOM)
+
+
+def become_subreaper() -> bool:
+    """Makes orphans among the descendants children of this process; False where that cannot be had."""
+    libc = _libc()
+    return libc is not None and libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def set_name(name: str) -> None:
+    """Sets the name that `ps` and `top` show."""
+    libc = _libc()
+    if libc is not None:
+        libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+
+
+def flush_c_streams() -> None:
+    """Writes out what C code has printed into libc's own buffers."""
+    if _clib is not None:
+        _clib.fflush(None)
+
+
+def line_buffer_c_streams() -> None:
+    """Makes C's stdout write line by line, so that output of C code is seen while it runs."""
+    if _clib is not None:
+        import ctypes
+
+        try:
+            _clib.setvbuf(ctypes.c_void_p.in_dll(_clib, "stdout"), None, 1, 0)
+        except ValueError:  # a libc that has no such symbol
+            pass
+
+
+_clib = _libc()

@@ -1,0 +1,151 @@
+"""IPython's InteractiveShell without ZMQ, without history files and without threads."""
+
+import contextlib
+import io
+import os
+import sys
+import types
+import warnings
+from typing import Any, List, Optional
+
+from . import display
+from .results import exit_code_of
+
+
+def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
+    """Returns a warmed shell whose user namespace is `module`.
+
+    Raises:
+        ImportError: the interpreter has no IPython.
+    """
+    from IPython.core.autocall import ExitAutocall
+    from IPython.core.displayhook import DisplayHook
+    from IPython.core.displaypub import DisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    class Hook(DisplayHook):  # type: ignore[misc]
+        """Echoes results as a plain interpreter does, without `Out[1]:`."""
+
+        def write_output_prompt(self) -> None:
+            pass
+
+        def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+            self.shell.bai.emit_bundle(format_dict)
+
+    class Publisher(DisplayPublisher):  # type: ignore[misc]
+        """Takes what `display()` shows."""
+
+        def publish(self, data: Any, *args: Any, **kwargs: Any) -> None:
+            self.shell.bai.emit_bundle(data)
+
+        def clear_output(self, wait: bool = False) -> None:
+            sys.stdout.write("\033[2K\r")
+
+    class Exit(ExitAutocall):  # type: ignore[misc]
+        """`exit`, `exit()` and `exit(3)` end the run with that code; the session goes on."""
+
+        def __call__(self, code: Any = None) -> None:
+            raise SystemExit(code)
+
+    class Shell(InteractiveShell):  # type: ignore[misc]
+        displayhook_class = Hook
+        display_pub_class = Publisher
+        system = InteractiveShell.system_raw
+        bai = None  # type: Any
+
+        def init_user_ns(self) -> None:
+            super().init_user_ns()
+            for name in ("exit", "quit"):
+                self.user_ns[name] = self.user_ns_hidden[name] = Exit(self)
+
+        def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+            kind = exc_tuple[0] if exc_tuple else sys.exc_info()[0]
+            if kind is not None and issubclass(kind, SystemExit):
+                return  # an exit code, not an accident
+            super().showtraceback(exc_tuple, *args, **kwargs)
+
+        def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+            text = stb if isinstance(stb, str) else self.InteractiveTB.stb2text(stb)
+            sys.stderr.write(text + "\n")
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    config.InteractiveShell.banner1 = ""
+    config.InteractiveShell.separate_in = ""
+    config.InteractiveShell.ipython_dir = ipython_dir
+    config.IPCompleter.use_jedi = False
+    os.environ["IPYTHONDIR"] = ipython_dir
+    shell = Shell.instance(config=config, user_module=module, user_ns=module.__dict__)
+    # SystemExit is how a cell tells its exit code here; IPython would explain how to leave a terminal.
+    warnings.filterwarnings("ignore", message="To exit: use 'exit'")
+    return IPythonShell(shell)
+
+
+class IPythonShell:
+    """What the kernel needs of IPython."""
+
+    def __init__(self, shell: Any) -> None:
+        import IPython
+
+        self.name = "ipython %s" % IPython.__version__
+        self.shell = shell
+        self.emit = lambda record: None  # type: display.Emit
+        shell.bai = self
+        self._warm()
+
+    def _warm(self) -> None:
+        # What a first cell imports and compiles is done once for all sessions, before the fork.
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.shell.run_cell("_warm = [1]; len(_warm)", store_history=False)
+            self.shell.run_cell("_warm", store_history=False)
+        self.shell.user_ns.pop("_warm", None)
+        try:
+            raise ValueError
+        except ValueError:
+            self.shell.InteractiveTB.structured_traceback(*sys.exc_info())
+        self.shell.complete(None, "impo", 4)
+        for name in ("_", "__", "___", "_i", "_ii", "_iii"):
+            if name in self.shell.user_ns:
+                self.shell.user_ns[name] = ""
+        self.shell.displayhook._ = self.shell.displayhook.__ = self.shell.displayhook.___ = ""
+        self.shell.execution_count = 1
+
+    def attach(self, emit: display.Emit, environ: Any) -> None:
+        """Binds the shell to the session's output."""
+        self.emit = emit
+        if environ.get("NO_COLOR"):
+            self.shell.run_line_magic("colors", "NoColor")
+
+    def emit_bundle(self, bundle: Any) -> None:
+        text, records = display.records_of(bundle)
+        if text is not None:
+            sys.stdout.write(text + "\n")
+        for record in records:
+            self.emit(record)
+
+    def run(self, code: str) -> int:
+        """Runs a cell; returns its exit code."""
+        try:
+            result = self.shell.run_cell(code, store_history=True)
+            display.flush_figures(self.emit)
+        except SystemExit as stop:
+            return exit_code_of(stop)
+        except BaseException:
+            self.shell.showtraceback()
+            return 1
+        error = result.error_before_exec or result.error_in_exec  # type: Optional[BaseException]
+        if isinstance(error, SystemExit):
+            return exit_code_of(error)
+        return 0 if error is None else 1
+
+    def complete(self, code: str, cursor: int) -> List[str]:
+        """Returns what could stand in place of the dotted name before `cursor`."""
+        start = code.rfind("\n", 0, cursor) + 1
+        end = code.find("\n", cursor)
+        line = code[start:] if end < 0 else code[start:end]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            matches = self.shell.complete(None, line, cursor - start)[1]
+        return [str(match) for match in matches[:1000]]

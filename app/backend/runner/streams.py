@@ -1,0 +1,265 @@
+"""stdout, stderr and stdin of user code.
+
+stdout is the standard library's own text stream over the pipe, so that printing costs what it costs anywhere; a
+thread that lives only while code runs flushes it every few milliseconds. Python's stderr goes through the link, a
+line at a time, because two pipes alone cannot keep the order between stdout and stderr.
+"""
+
+import io
+import os
+import select
+import sys
+import threading
+import time
+from typing import Any, Iterator, List, Optional
+
+from .link import Link
+from .procs import flush_c_streams
+
+FLUSH_S = 0.005
+IDLE_FLUSH_S = 0.02
+_POLLRDHUP = 0x2000
+_FLUSHING_EVENTS = frozenset(("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "pty.spawn"))
+
+
+class _CountingFile(io.FileIO):
+    """Counts writes, so that the flusher can tell a busy stream from a quiet one."""
+
+    writes = 0
+
+    def write(self, data: Any) -> Any:
+        self.writes += 1
+        return super().write(data)
+
+
+class ErrorStream(io.TextIOWrapper):
+    """stderr: whole lines go to the runner in order with stdout; `.buffer` and `.fileno()` are the plain pipe."""
+
+    def __init__(self, fd: int, link: Link, stdout: io.TextIOBase) -> None:
+        self._parts = []  # type: List[str]
+        self._link = link
+        self._stdout = stdout
+        super().__init__(
+            io.BufferedWriter(io.FileIO(fd, "w", closefd=False)), "utf-8", "backslashreplace", write_through=True
+        )
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError("write() argument must be str, not %s" % type(text).__name__)
+        self._parts.append(text)
+        if "\n" in text or len(self._parts) > 1000:
+            self._emit()
+        return len(text)
+
+    def _emit(self) -> None:
+        parts, self._parts = self._parts, []
+        text = "".join(parts)
+        if not text:
+            return
+        if self._link.is_ours:
+            self._stdout.flush()
+            self._link.send({"stderr": text}, wait=True)
+        else:
+            super().write(text)
+
+    def flush(self) -> None:
+        if getattr(self, "_parts", None):
+            self._emit()
+        super().flush()
+
+
+class InputStream(io.TextIOBase):
+    """stdin: every line is asked for with a prompt in the console."""
+
+    encoding = "utf-8"
+    errors = "replace"
+    name = "<stdin>"
+
+    def __init__(self, streams: "Streams") -> None:
+        self._streams = streams
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 0
+
+    def isatty(self) -> bool:
+        return False
+
+    def readline(self, size: Optional[int] = -1) -> str:  # type: ignore[override]
+        line = self._streams.ask("", False)
+        return "" if line is None else line + "\n"
+
+    def read(self, size: Optional[int] = -1) -> str:
+        """Reads one line where `size` is given, else all lines up to the end of input (ctrl+D)."""
+        if size is not None and size >= 0:
+            return self.readline()[: size or None]
+        return "".join(self)
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        return iter(self.readline, "")
+
+    def close(self) -> None:
+        pass
+
+
+class Streams:
+    """Installs the three streams, and keeps stdout flowing."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        # Before 3.8 there is no hook that tells of a child process about to start, so lines go out at once.
+        self._joins = sys.version_info >= (3, 8)
+        self._raw = _CountingFile(1, "w", closefd=False)
+        self.stdout = io.TextIOWrapper(
+            io.BufferedWriter(self._raw, 1 << 16), "utf-8", "backslashreplace", line_buffering=not self._joins
+        )
+        self.stderr = ErrorStream(2, link, self.stdout)
+        self.stdin = InputStream(self)
+        self.running = False
+        self._restart = False
+        self._thread = None  # type: Optional[threading.Thread]
+        self._wake_read, self._wake_write = os.pipe()
+        for stream, name in ((self.stdout, "<stdout>"), (self.stderr, "<stderr>")):
+            stream.mode = "w"  # type: ignore[attr-defined]
+        sys.stdout = sys.__stdout__ = self.stdout  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = self.stderr  # type: ignore[misc]
+        sys.stdin = sys.__stdin__ = self.stdin  # type: ignore[misc, assignment]
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._before_fork,
+                after_in_parent=self._after_fork_in_parent,
+                after_in_child=self._after_fork_in_child,
+            )
+        if hasattr(sys, "addaudithook"):
+            sys.addaudithook(self._audit)
+
+    # --- flushing
+
+    def begin_run(self) -> None:
+        self.running = True
+        self._start_thread()
+
+    def _start_thread(self) -> None:
+        if self._joins and self._thread is None:
+            self._thread = threading.Thread(target=self._keep_flushing, name="bai-flush", daemon=True)
+            self._thread.start()
+
+    def flush(self) -> None:
+        """Hands everything to the runner."""
+        for stream in (sys.stdout, sys.stderr, self.stdout, self.stderr):
+            try:
+                stream.flush()
+            except (ValueError, AttributeError, OSError):  # user code has closed or replaced it
+                pass
+        flush_c_streams()
+
+    def end_run(self) -> None:
+        self.running = False
+        # Threads that user code left behind may still print.
+        if self._thread is not None and threading.active_count() <= 2:
+            self._stop_thread()
+
+    def _keep_flushing(self) -> None:
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
+        poll.register(self.link.fileno(), _POLLRDHUP)
+        wait_s = FLUSH_S
+        seen = -1
+        while True:
+            for fd, event in poll.poll(wait_s * 1000):
+                if fd == self._wake_read:
+                    os.read(self._wake_read, 1)
+                    return
+                # The runner was killed: nobody can reach this kernel any more, whatever it computes.
+                os.kill(os.getpid(), 9)
+            try:
+                self.stdout.flush()
+                if self.stderr._parts:
+                    self.stderr.flush()
+            except (ValueError, OSError):
+                pass
+            quiet = self._raw.writes == seen
+            seen = self._raw.writes
+            wait_s = min(wait_s * 1.2, IDLE_FLUSH_S) if quiet else FLUSH_S
+            if quiet and not self.running and threading.active_count() <= 2:
+                self._thread = None
+                return
+
+    def _stop_thread(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            os.write(self._wake_write, b"x")
+            thread.join()
+            try:  # it may have ended by itself meanwhile
+                os.set_blocking(self._wake_read, False)
+                os.read(self._wake_read, 1)
+            except BlockingIOError:
+                pass
+            finally:
+                os.set_blocking(self._wake_read, True)
+
+    # --- other processes
+
+    def _audit(self, event: str, _args: Any) -> None:
+        if event in _FLUSHING_EVENTS and self.link.is_ours:
+            self.stdout.flush()
+
+    def _before_fork(self) -> None:
+        # Python warns about forking a process with threads, rightly: the child could inherit a lock that our
+        # thread holds. So there is none while a fork happens.
+        if not self.link.is_ours:
+            return
+        alive = self._thread is not None
+        self._stop_thread()
+        if alive:
+            deadline = time.monotonic() + 0.05
+            expected = threading.active_count()
+            while len(os.listdir("/proc/self/task")) > expected and time.monotonic() < deadline:
+                time.sleep(0.0001)
+        self.stdout.flush()
+        self.stderr.flush()
+        self._restart = alive
+
+    def _after_fork_in_parent(self) -> None:
+        if self._restart:
+            self._restart = False
+            self._start_thread()
+
+    def _after_fork_in_child(self) -> None:
+        self._thread = None
+        self._joins = False
+        self.link.reset_locks()
+        if hasattr(self.stdout, "reconfigure"):
+            self.stdout.reconfigure(line_buffering=True)
+
+    # --- input
+
+    def ask(self, prompt: str, is_password: bool) -> Optional[str]:
+        """Shows `prompt` and waits for a line; None = end of input.
+
+        Raises:
+            EOFError: no run is going on, or this is a forked process: nobody could answer.
+        """
+        if not self.link.is_ours or not self.running:
+            raise EOFError("input is only possible while a cell runs, and in the session's own process")
+        if prompt:
+            self.stdout.write(prompt)
+        self.flush()
+        self.link.send({"input": is_password}, wait=True)
+        return self.link.receive_input()
+
+    def input(self, prompt: object = "") -> str:
+        """Stands in for the builtin `input`."""
+        line = self.ask(str(prompt), False)
+        if line is None:
+            raise EOFError("end of input")
+        return line
+
+    def getpass(self, prompt: str = "Password: ", stream: Any = None) -> str:
+        """Stands in for `getpass.getpass`."""
+        line = self.ask(str(prompt), True)
+        if line is None:
+            raise EOFError("end of input")
+        return line

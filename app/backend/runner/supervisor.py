@@ -1,0 +1,523 @@
+"""The runner: supervises the processes of one session, and outlives the backend.
+
+A single-threaded loop. It starts the kernel and the batch commands, writes all their output to the journal, serves
+backends on `runner.sock`, and takes the whole process tree along when it ends.
+
+Exit codes in the journal are those of a shell: 128 + number for a signal.
+"""
+
+import os
+import selectors
+import signal
+import socket
+import time
+import traceback
+from typing import Any, Callable, Dict, List, Optional
+
+from . import procs
+from .batch import shell_exit_code, signal_of
+from .files import SessionFiles
+from .journal import Journal
+from .kernel_process import KernelProcess
+from .output import Output, OutputPipe
+from .runs import BatchRun, Run
+from .tree import TreeEnd
+from .wire import Connection, Message
+
+STUCK_BYTES = 8 << 20
+"""So much unwritten journal (a full disk) makes the runner stop reading, which holds up who writes."""
+RETRY_S = 0.5
+
+
+def run(shell: Any, sock: socket.socket) -> None:
+    """Is the life of a runner process, forked from a zygote. Never returns."""
+    code = 70
+    try:
+        os.setsid()
+        procs.set_name("bai-runner")
+        Runner(shell, sock).serve()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        for pid in procs.descendants(os.getpid()):
+            procs.send_signal(pid, signal.SIGKILL)
+    finally:
+        os._exit(code)
+
+
+class Runner:
+    """The supervisor of one session."""
+
+    def __init__(self, shell: Any, sock: socket.socket) -> None:
+        self._shell = shell
+        self._selector = selectors.DefaultSelector()
+        self._first = Connection(sock, self._state)  # type: Optional[Connection]
+        self._connections = []  # type: List[Connection]
+        self._files = None  # type: Optional[SessionFiles]
+        self._launch = {}  # type: Message
+        self._run = None  # type: Optional[Run]
+        self._ending = None  # type: Optional[TreeEnd]
+        self._when_ended = None  # type: Optional[Callable[[], None]]
+        self._waiting_ready = []  # type: List[Callable[[Optional[str]], None]]
+        self._completions = {}  # type: Dict[int, Any]
+        self._dead = None  # type: Optional[Dict[str, Any]]
+        self._last_activity = time.time()
+        self._paused = False
+        self._finished = False
+        self._told_seq = 0
+        self._changed = False
+        procs.become_subreaper()
+        self._hear_signals()
+        self.output = Output(self.record)
+        self._kernel = None  # type: Optional[KernelProcess]
+        self._start_kernel()
+        for pipe in self.output.pipes:
+            self._selector.register(pipe.read_fd, selectors.EVENT_READ, self._pipe_reader(pipe))
+        self._connect(self._first)
+        self._first.send({"hello": self._identity()})
+
+    # --- what the parts need
+
+    @property
+    def journal(self) -> Journal:
+        assert self._files is not None
+        return self._files.journal
+
+    @property
+    def work_dir(self) -> str:
+        return str(self._launch["work_dir"])
+
+    @property
+    def environ(self) -> Dict[str, str]:
+        return dict(self._launch["environ"])
+
+    @property
+    def kernel(self) -> Optional[KernelProcess]:
+        return self._kernel
+
+    def record(self, record: List[Any]) -> None:
+        """Adds a record of the run that is going on."""
+        if self._files is not None:
+            self.journal.append(self._run.run_id if self._run is not None else None, record)
+
+    def finish_run(self, exit_code: int, signal_name: Optional[str] = None) -> None:
+        """Ends the run that is going on."""
+        self.output.end_run()
+        data = {"exitCode": exit_code}  # type: Dict[str, Any]
+        if signal_name:
+            data["signal"] = signal_name
+        self.record(["run-finished", data])
+        self._leave_run()
+
+    def _leave_run(self) -> None:
+        self._run = None
+        self._last_activity = time.time()
+        self._changed = True
+
+    # --- loop
+
+    def _hear_signals(self) -> None:
+        read, write = os.pipe()
+        for fd in (read, write):
+            os.set_blocking(fd, False)
+        self._signal_fd = read
+        signal.set_wakeup_fd(write)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        self._selector.register(read, selectors.EVENT_READ, self._on_signal)
+
+    def serve(self) -> None:
+        """Runs until the session has ended."""
+        self._publish()
+        while not self._finished:
+            for key, mask in self._selector.select(self._timeout_s()):
+                key.data(mask)
+            self._tick()
+            self._publish()
+        self._close()
+
+    def _timeout_s(self) -> Optional[float]:
+        due = self.output.deadline_s
+        if self._run is not None:
+            due = min(due, self._run.next_wake_s)
+        timeout = max(due - time.monotonic(), 0.0) if due != float("inf") else None
+        if self._ending is not None:
+            timeout = min(timeout if timeout is not None else 1.0, 0.005)
+        if self._files is not None and self.journal.waiting_bytes:
+            timeout = min(timeout if timeout is not None else RETRY_S, RETRY_S)
+        return timeout
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now >= self.output.deadline_s:
+            self.output.flush()
+        if self._run is not None and now >= self._run.next_wake_s:
+            self._run.wake(now)
+        if self._ending is not None:
+            self._reap()
+            if self._ending is not None and self._ending.step():
+                self._reap()
+                self._ending = None
+                action, self._when_ended = self._when_ended, None
+                if action is not None:
+                    action()
+
+    def _publish(self) -> None:
+        """Writes the journal, then tells: an answer is never ahead of the records that it speaks of."""
+        if self._files is not None:
+            self.journal.flush()
+            self._pause(self.journal.waiting_bytes > STUCK_BYTES)
+            if self.journal.written_seq != self._told_seq or self._changed:
+                self._told_seq = self.journal.written_seq
+                self._changed = False
+                for connection in self._connections:
+                    connection.notify()
+        for connection in list(self._connections):
+            self._flush(connection)
+        self._listen_to_kernel()
+
+    def _listen_to_kernel(self) -> None:
+        process = self._kernel
+        if process is None:
+            return
+        wanted = 0
+        if not self._paused and not process.deaf:
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if process.has_output else 0)
+        if wanted == process.awaited:
+            return
+        if not wanted:
+            self._selector.unregister(process.sock)
+        elif process.awaited:
+            self._selector.modify(process.sock, wanted, self._on_kernel)
+        else:
+            self._selector.register(process.sock, wanted, self._on_kernel)
+        process.awaited = wanted
+
+    def _pause(self, pause: bool) -> None:
+        if pause == self._paused:
+            return
+        self._paused = pause
+        for pipe in self.output.pipes:
+            if pause:
+                self._selector.unregister(pipe.read_fd)
+            else:
+                self._selector.register(pipe.read_fd, selectors.EVENT_READ, self._pipe_reader(pipe))
+
+    def _pipe_reader(self, pipe: OutputPipe) -> Callable[[int], None]:
+        return lambda mask: self.output.pump(pipe)
+
+    def _state(self) -> Message:
+        return {
+            "journal": self._told_seq,
+            "busy": self._run.run_id if self._run is not None else None,
+            "last": self._last_activity,
+            "dead": self._dead,
+        }
+
+    def _identity(self) -> Message:
+        pid = os.getpid()
+        return {"pid": pid, "start_time": procs.start_time(pid), "shell": self._shell.name}
+
+    # --- connections
+
+    def _connect(self, connection: Connection) -> None:
+        self._connections.append(connection)
+        self._selector.register(connection.sock, selectors.EVENT_READ, lambda mask: self._on_connection(connection))
+
+    def _accept(self, mask: int) -> None:
+        assert self._files is not None
+        try:
+            sock, _address = self._files.listener.accept()
+        except OSError:
+            return
+        self._connect(Connection(sock, self._state))
+
+    def _flush(self, connection: Connection) -> None:
+        had_output = connection.has_output
+        connection.flush()
+        if connection.closed:
+            self._disconnect(connection)
+        elif connection.has_output != had_output or had_output:
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.has_output else 0)
+            self._selector.modify(connection.sock, wanted, lambda mask: self._on_connection(connection))
+
+    def _disconnect(self, connection: Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._selector.unregister(connection.sock)
+            connection.close()
+            if connection is self._first:
+                # Whoever asked for this session went away before it was ready: nobody knows of it.
+                self._end(0.0, self._finish)
+
+    def _on_connection(self, connection: Connection) -> None:
+        if connection.closed:
+            return
+        messages = connection.receive()
+        if messages is None:
+            self._disconnect(connection)
+            return
+        for message in messages:
+            self._serve_message(connection, message)
+
+    def _serve_message(self, connection: Connection, message: Message) -> None:
+        number = message.get("id")
+
+        def answer(error: Optional[str] = None, text: str = "", **more: Any) -> None:
+            reply = {"id": number}  # type: Message
+            if error is not None:
+                reply.update(error=error, message=text)
+            reply.update(more)
+            connection.send(reply)
+
+        handler = getattr(self, "_op_" + str(message.get("op")), None)
+        if handler is None or (self._files is None and message.get("op") != "launch"):
+            answer("bad-request", "the runner does not know the operation %r" % (message.get("op"),))
+            return
+        handler(message, answer)
+
+    # --- operations
+
+    def _op_launch(self, message: Message, answer: Any) -> None:
+        self._launch = message
+        try:
+            self._files = SessionFiles(message["session_id"], message["session_dir"])
+        except OSError as exc:
+            answer("launch-failed", "the session's folder cannot be used: %s" % exc)
+            return
+        procs.stamp(message["session_id"])
+        self._selector.register(self._files.listener, selectors.EVENT_READ, self._accept)
+
+        def ready(error: Optional[str]) -> None:
+            if error is None:
+                self._first = None
+                answer(**self._state())
+            else:
+                answer("launch-failed", error)
+
+        self._waiting_ready.append(ready)
+        bootstrap = message.get("bootstrap")
+        if bootstrap:
+            path = self._files.write_script("bootstrap", bootstrap)
+            self._run = BatchRun.bootstrap(self, path, self._bootstrapped)
+            self._run.begin()
+        else:
+            self._set_up_kernel()
+
+    def _bootstrapped(self) -> None:
+        self._leave_run()
+        self._set_up_kernel()
+
+    def _op_hello(self, message: Message, answer: Any) -> None:
+        answer(**self._state(), **self._identity())
+
+    def _op_execute(self, message: Message, answer: Any) -> None:
+        if self._run is not None:
+            answer("busy", "another run is going on")
+        elif self._ending is not None:
+            answer("not-ready", "the session is being restarted or ended")
+        elif message["mode"] == "query" and (self._kernel is None or not self._kernel.ready):
+            answer("not-ready", "the kernel of the session is not running: restart the session")
+        else:
+            self.output.end_run()  # what came before belongs to no run
+            made = Run if message["mode"] == "query" else BatchRun
+            self._run = made(self, message["run"], message["code"], message["options"])
+            self._changed = True
+            data = {"mode": message["mode"], "code": message["code"], "options": message["options"]}
+            self.record(["run-started", data])
+            self._run.begin()
+            answer(**self._state())
+
+    def _op_input(self, message: Message, answer: Any) -> None:
+        if self._run is None or self._run.run_id != message["run"]:
+            answer("not-running", "the run that the input is for has ended")
+        else:
+            self._run.feed(message["text"])
+            answer()
+
+    def _op_interrupt(self, message: Message, answer: Any) -> None:
+        if self._run is not None:
+            self._run.interrupt()
+        answer()
+
+    def _op_complete(self, message: Message, answer: Any) -> None:
+        if self._run is not None or self._kernel is None or not self._kernel.ready:
+            answer(matches=[])
+            return
+        number = max(self._completions, default=0) + 1
+        self._completions[number] = answer
+        self._kernel.send({"op": "complete", "id": number, "code": message["code"], "cursor": message["cursor"]})
+
+    def _op_restart(self, message: Message, answer: Any) -> None:
+        if self._ending is not None:
+            answer("not-ready", "the session is being restarted or ended")
+            return
+        self._break_run("the kernel was restarted")
+        self._waiting_ready.append(
+            lambda error: answer() if error is None else answer("launch-failed", error)
+        )
+
+        def restart() -> None:
+            self._start_kernel()
+            self._set_up_kernel()
+
+        self._end(0.3, restart)
+
+    def _op_terminate(self, message: Message, answer: Any) -> None:
+        grace_s = message.get("grace_s")
+        self._terminate(self._launch["grace_s"] if grace_s is None else float(grace_s))
+
+    def _terminate(self, grace_s: float) -> None:
+        self._break_run("the session was ended")
+        if self._files is not None:
+            self._files.exit = {"code": 0, "reason": "the session was ended"}
+        self._end(grace_s, self._finish)
+
+    def _break_run(self, reason: str) -> None:
+        if self._run is not None:
+            self.output.end_run()
+            self._run.abandon()
+            self.record(["kernel-died", {"exitCode": 128 + signal.SIGTERM, "signal": "SIGTERM", "reason": reason}])
+            self._leave_run()
+
+    def _end(self, grace_s: float, action: Callable[[], None]) -> None:
+        self._ending = TreeEnd(grace_s)
+        self._when_ended = action
+
+    def _finish(self) -> None:
+        self._finished = True
+
+    # --- kernel
+
+    def _start_kernel(self) -> None:
+        self._kernel = KernelProcess(self._shell, self.output)
+        self._dead = None
+        self._listen_to_kernel()
+
+    def _set_up_kernel(self) -> None:
+        if self._kernel is None:
+            return
+        self._kernel.send(
+            {
+                "op": "setup",
+                "session_id": self._launch["session_id"],
+                "environ": self.environ,
+                "cwd": self.work_dir,
+            }
+        )
+
+    def _on_kernel(self, mask: int) -> None:
+        if self._kernel is None:
+            return
+        if mask & selectors.EVENT_WRITE:
+            self._kernel.flush()
+        if mask & selectors.EVENT_READ:
+            frames = self._kernel.receive()
+            if frames is None:
+                # Its end of the socket is closed: dead, or made deaf by user code.
+                procs.send_signal(self._kernel.pid, signal.SIGKILL)
+                self._kernel.deaf = True
+                return
+            for frame in frames:
+                self._serve_frame(self._kernel, frame)
+
+    def _serve_frame(self, sender: KernelProcess, frame: Message) -> None:
+        if "done" in frame:
+            if self._run is not None and not isinstance(self._run, BatchRun):
+                self.finish_run(int(frame["done"]))
+        elif "stderr" in frame:
+            self.output.drain()
+            self.output.add("stderr", frame["stderr"])
+            if time.monotonic() >= self.output.deadline_s:
+                self.output.flush()
+            sender.ack()
+        elif "record" in frame:
+            self.output.drain()
+            self.output.flush()
+            self.record(frame["record"])
+            sender.ack()
+        elif "input" in frame:
+            self.output.drain()
+            self.output.flush()
+            self.record(["waiting-input", {"is_password": bool(frame["input"])}])
+            sender.ack()
+        elif "completed" in frame:
+            answer = self._completions.pop(frame["completed"], None)
+            if answer is not None:
+                answer(matches=frame["matches"])
+        elif "ready" in frame:
+            sender.ready = True
+            assert self._files is not None
+            self._files.write_runner(os.getpid(), sender.pid, sender.start_time)
+            self._last_activity = time.time()
+            self._changed = True
+            self.journal.append(None, ["kernel-started", {"pid": sender.pid}])
+            self._ready(None)
+
+    def _ready(self, error: Optional[str]) -> None:
+        waiting, self._waiting_ready = self._waiting_ready, []
+        for tell in waiting:
+            tell(error)
+
+    def _kernel_ended(self, status: int) -> None:
+        gone, self._kernel = self._kernel, None
+        assert gone is not None
+        while True:  # what it said before it died counts
+            frames = gone.receive()
+            if not frames:
+                break
+            for frame in frames:
+                self._serve_frame(gone, frame)
+        if gone.awaited:
+            self._selector.unregister(gone.sock)
+        gone.close()
+        for answer in self._completions.values():
+            answer(matches=[])
+        self._completions.clear()
+        if self._ending is not None:
+            return
+        name = signal_of(status)
+        reason = "killed by %s" % name if name else "ended with exit code %d" % os.WEXITSTATUS(status)
+        data = {"exitCode": shell_exit_code(status), "reason": "the kernel was " + reason if name else "the kernel " + reason}
+        if name:
+            data["signal"] = name
+        self.output.end_run()
+        query = self._run is not None and not isinstance(self._run, BatchRun)
+        if self._files is not None:
+            self.journal.append(self._run.run_id if query and self._run is not None else None, ["kernel-died", data])
+        if query:
+            self._leave_run()
+        self._dead = {"code": -os.WTERMSIG(status) if name else os.WEXITSTATUS(status), "reason": reason}
+        self._changed = True
+        self._ready(str(data["reason"]) + " before it was ready")
+
+    # --- children
+
+    def _on_signal(self, mask: int) -> None:
+        try:
+            numbers = os.read(self._signal_fd, 4096)
+        except BlockingIOError:
+            return
+        if signal.SIGTERM in numbers:
+            self._terminate(float(self._launch.get("grace_s", 0.0)))
+        self._reap()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self._kernel is not None and pid == self._kernel.pid:
+                self._kernel_ended(status)
+            elif self._run is not None:
+                self._run.child_ended(pid, status)
+
+    def _close(self) -> None:
+        self.output.end_run()
+        if self._files is not None:
+            self._files.finish()

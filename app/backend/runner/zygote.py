@@ -1,0 +1,71 @@
+"""Becomes a warmed interpreter of an image, and forks runners from it.
+
+Started by path as `<interpreter> -s zygote.py FD JSON`, since the image's interpreter knows nothing of bai-tui. FD is
+a seqpacket socket: each message carries one end of a socket pair, for which a runner is forked. The zygote ends
+with the socket's other end; runners live on. It must never start a thread: it forks.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Runs the zygote."""
+    import gc
+    import json
+    import os
+    import signal
+    import socket
+    import types
+
+    folder = sys.path.pop(0)
+    package = types.ModuleType("_bai_runner")
+    package.__path__ = [folder]  # type: ignore[attr-defined]
+    sys.modules["_bai_runner"] = package
+    # The namespace of this file must outlive its place in sys.modules.
+    package.zygote_main = sys.modules["__main__"]  # type: ignore[attr-defined]
+
+    from _bai_runner import procs  # type: ignore[import-not-found]
+
+    procs.find_marker()
+    settings = json.loads(sys.argv[2])
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(listener.fileno(), False)
+
+    from _bai_runner import supervisor, warm  # type: ignore[import-not-found]
+
+    shell = warm.build_shell(settings)
+    # Children are reaped by the system; a runner says itself how it ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.collect()
+    if hasattr(gc, "freeze"):
+        gc.freeze()
+    serve(listener, shell, supervisor.run)
+
+
+def serve(listener, shell, run):  # type: ignore[no-untyped-def]
+    """Forks a runner for each message, until the other end is closed."""
+    import array
+    import os
+    import socket
+
+    while True:
+        try:
+            data, ancillary, _flags, _address = listener.recvmsg(64, socket.CMSG_SPACE(4))
+        except InterruptedError:
+            continue
+        if not data:
+            return
+        fds = array.array("i")
+        for _level, _kind, payload in ancillary:
+            fds.frombytes(payload[:4])
+        if not fds:
+            continue
+        if os.fork() == 0:
+            listener.close()
+            run(shell, socket.socket(fileno=fds[0]))
+        os.close(fds[0])
+
+
+if __name__ == "__main__":
+    main()
