@@ -178,6 +178,8 @@ class ProcessKernel:
             LaunchFailed: the new kernel died before it was ready.
         """
         await self._call("restart")
+        # the answer may come before the note that says so, and a stale death would have the new kernel replaced
+        self._dead = None
 
     async def terminate(self, *, grace_s: float | None = None) -> None:
         """Ends every process of the session; returns when none is left. Idempotent; cancelled, it goes on."""
