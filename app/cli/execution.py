@@ -296,6 +296,8 @@ class Execution:
 
     def _exit_status(self, frame: Frame, built: int) -> int:
         code = frame.exit_code
+        if frame.message and frame.run_id == "":
+            return exit_codes.REFUSED  # our backend tells an error of its own as the output of a run that never was
         if code is None:
             self._printer.end_line()
             say("the server did not tell how the code ended")

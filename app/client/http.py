@@ -62,6 +62,8 @@ class _Connection:
         self.reader = reader
         self.writer = writer
         self.protocol = h11.Connection(h11.CLIENT)
+        self._answered = False
+        """Something came back since the last request."""
 
     @property
     def usable(self) -> bool:
@@ -71,6 +73,7 @@ class _Connection:
         self.writer.transport.abort()
 
     async def write(self, request: HttpRequest) -> None:
+        self._answered = False
         # A server may answer (413, 401) and close while the body is still on its way: its answer is worth more
         # than the broken pipe.
         with contextlib.suppress(ConnectionError):
@@ -98,6 +101,9 @@ class _Connection:
                 return event
             async with asyncio.timeout(timeout_s):
                 data = await self.reader.read(_CHUNK_BYTES)
+            if not data and not self._answered:
+                raise _Stale
+            self._answered = True
             self.protocol.receive_data(data)
 
 
@@ -179,8 +185,6 @@ class DirectHttp:
             event: h11.Event | None = None
             while not isinstance(event, h11.Response):
                 event = await connection.event(request.timeout_s)
-                if isinstance(event, h11.ConnectionClosed):
-                    raise _Stale
             done = True
             return _DirectResponse(connection, event, request.timeout_s)
         except ConnectionError:
