@@ -13,6 +13,9 @@ MACHINE = re.compile(
 )
 """Paths of somebody's machine, package registries. `/home/work` is the wire's name of a session's work folder."""
 
+OPTIONAL = {"IPython", "matplotlib", "traitlets"}
+"""What the runner uses where an image has it."""
+
 
 def test_no_file_names_a_machine_or_a_registry(checkout: Path, tracked: list[str]) -> None:
     found = []
@@ -80,7 +83,5 @@ def test_runner_is_python_3_6_and_standard_library_only(checkout: Path, shipped:
             else:
                 continue
             lent = id(node) in optional or name.endswith("/shell_ipython.py")
-            foreign = (
-                roots - own - set(sys.stdlib_module_names) - ({"IPython", "matplotlib", "traitlets"} if lent else set())
-            )
+            foreign = roots - own - set(sys.stdlib_module_names) - (OPTIONAL if lent else set())
             assert not foreign, f"{name}:{node.lineno}: {foreign} is not of the standard library"
