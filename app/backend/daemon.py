@@ -1,0 +1,284 @@
+"""The composition root of the backend and its life cycle: the one place where its rooms are wired together.
+
+Leaving is not killing: when the daemon ends, sessions and their runners live on, and the next one takes them over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import ipaddress
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from typing import Final
+
+from aiohttp import web
+
+from ... import __version__
+from ..config import Paths, Settings, private_folder
+from ..model.errors import BaiTuiError, ConfigError
+from .api import create_app, create_runner
+from .devices import LocalDevices, discover
+from .engines.process import ProcessEngine
+from .images import PythonCatalogue
+from .instance import InstanceLock, ServeFile, local_keypair
+from .scheduler import DeviceSpec, Scheduler
+from .service import LocalService
+from .store import SqliteStore
+
+log = logging.getLogger(__name__)
+API_VERSION: Final = "v9.20250722"
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+KILL_ALL_SIGNAL: Final = signal.SIGUSR2
+"""Ends every session, then the daemon."""
+_STEP_S: Final = 10.0
+"""How long each step of the shutdown may take."""
+_MOST_FILES: Final = 65536
+_LOG_BYTES: Final = 5 << 20
+
+
+class Readiness:
+    """Tells whoever started the daemon how that went: one line of JSON into a pipe."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+        if fd is not None:
+            os.set_inheritable(fd, False)  # else a zygote would hold it open
+
+    def tell(self, **said: object) -> None:
+        """Writes the first thing that is told; later ones are dropped."""
+        if self._fd is None:
+            return
+        with contextlib.suppress(OSError):  # it has left
+            os.write(self._fd, json.dumps(said).encode() + b"\n")
+        os.close(self._fd)
+        self._fd = None
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the daemon is made of."""
+
+    store: SqliteStore
+    engine: ProcessEngine
+    catalogue: PythonCatalogue
+    devices: LocalDevices
+    service: LocalService
+
+
+def serve(paths: Paths, settings: Settings, *, ready_fd: int | None = None) -> int:
+    """Runs the backend until SIGTERM, SIGINT or SIGUSR2 (which ends the sessions too); returns the exit status.
+
+    Args:
+        ready_fd: a pipe to tell `{"ready": true}`, `{"busy": true}` (another backend runs) or `{"error": sentence}`.
+
+    Raises:
+        ConfigError: it cannot be started; told through `ready_fd` as well.
+    """
+    readiness = Readiness(ready_fd)
+    lock = InstanceLock(private_folder(paths.state) / "serve.lock")
+    try:
+        if not lock.acquire():
+            readiness.tell(busy=True)
+            raise ConfigError(f"another backend of yours runs already ({paths.state / 'serve.lock'} is locked)")
+        _log_to(paths, echo=ready_fd is None)
+        _raise_file_limit()
+        return asyncio.run(_run(paths, settings, readiness))
+    except BaiTuiError as exc:
+        readiness.tell(error=exc.message)
+        raise
+    except Exception as exc:
+        log.exception("the backend has failed")
+        readiness.tell(error=f"the backend failed ({type(exc).__name__}: {exc}); see {paths.state / 'serve.log'}")
+        raise
+    finally:
+        lock.release()
+
+
+def check_host(host: str) -> str:
+    """Returns the address to listen on.
+
+    Raises:
+        ConfigError: it is not of this machine's loopback.
+    """
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        raise ConfigError(f"the host {host!r} is no address: write 127.0.0.1, ::1 or localhost") from None
+    if not address.is_loopback:
+        raise ConfigError(
+            f"the backend does not listen on {host}: whoever reaches it can run code as you; "
+            "use 127.0.0.1 and reach it from elsewhere through ssh"
+        )
+    return str(address)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Returns a listening socket at `port`, or at a free port where that one is taken.
+
+    Raises:
+        ConfigError: there is no such address on this machine, or no port at all.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for attempt in (port, 0):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, attempt))
+            sock.listen(1024)
+        except OSError as exc:
+            sock.close()
+            if attempt == 0:
+                raise ConfigError(f"the backend cannot listen on {host}: {exc.strerror}") from None
+            log.warning("port %d of %s cannot be used (%s): taking a free one", port, host, exc.strerror)
+        else:
+            return sock
+    raise AssertionError("unreachable")
+
+
+async def _run(paths: Paths, settings: Settings, readiness: Readiness) -> int:
+    host = check_host(settings.host)
+    stop = asyncio.Event()
+    kill_all = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+
+    def end_all() -> None:
+        kill_all.set()
+        stop.set()
+
+    loop.add_signal_handler(KILL_ALL_SIGNAL, end_all)
+    serve_file = ServeFile(paths.state / "serve.json")
+    async with contextlib.AsyncExitStack() as stack:
+        parts = await _build(paths, settings, stack)
+        runner = create_runner(create_app(parts.service, version=__version__))
+        await runner.setup()
+        stack.push_async_callback(_bounded, "the API", runner.cleanup)
+        sock = listen(host, settings.port)
+        await web.SockSite(runner, sock).start()
+        port = sock.getsockname()[1]
+        endpoint = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        stack.callback(parts.service.close_events)
+        stack.callback(serve_file.remove)
+        serve_file.write(endpoint=endpoint, version=__version__, api_version=API_VERSION)
+        log.info("bai-tui %s listens on %s, pid %d", __version__, endpoint, os.getpid())
+        readiness.tell(ready=True, endpoint=endpoint)
+        look = asyncio.create_task(_look_around(parts), name="look over the machine")
+        stack.push_async_callback(_cancelled, look)
+        gc.collect()
+        gc.freeze()  # what is here now stays: no need to look through it again
+        failed = await _until_stopped(parts.service, stop)
+        serve_file.remove()
+        if kill_all.is_set():
+            log.info("ending all sessions")
+            await parts.service.end_all()
+        log.info("stopping%s", "" if kill_all.is_set() else "; sessions go on")
+    return 1 if failed else 0
+
+
+async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitStack) -> Parts:
+    """Makes the parts in the order of their needs; `stack` lets go of them in the opposite one."""
+    devices = discover(cpu=settings.cpu, mem=settings.mem, mock_gpus=settings.mock_gpus)
+    store = SqliteStore(private_folder(paths.data) / "bai-tui.db")
+    stack.push_async_callback(_bounded, "the store", store.close)
+    keypair = local_keypair(paths.data / "keypair.json", await store.keypairs())
+    await store.add_keypair(keypair)
+    engine = ProcessEngine(private_folder(paths.state / "engine"))
+    stack.push_async_callback(_bounded, "the engine", engine.close)
+    catalogue = PythonCatalogue(paths.cache / "images", paths.config / "aliases.toml")
+    service = LocalService(
+        scheduler=Scheduler([DeviceSpec(item.id, item.slot, item.capacity) for item in devices.list()]),
+        engine=engine,
+        catalogue=catalogue,
+        devices=devices,
+        store=store,
+        keypairs=await store.keypairs(),
+        sessions_dir=private_folder(paths.state / "sessions"),
+        idle_timeout_s=settings.idle_timeout_s,
+    )
+    stack.push_async_callback(_bounded, "the service", service.stop)
+    await service.start()
+    return Parts(store, engine, catalogue, devices, service)
+
+
+async def _look_around(parts: Parts) -> None:
+    """Finds the images and makes the next launch of the default one fast. After readiness: nobody waits for it."""
+    try:
+        await parts.catalogue.refresh()
+        if parts.catalogue.list():
+            await parts.engine.warm((await parts.catalogue.resolve("python")).image)
+    except BaiTuiError as exc:
+        log.warning("the default image cannot be prepared: %s", exc.message)
+    except Exception:
+        log.exception("the machine could not be looked over")
+
+
+async def _until_stopped(service: LocalService, stop: asyncio.Event) -> BaseException | None:
+    """Returns when a signal came, or the error of the service when it failed."""
+    stopped = asyncio.create_task(stop.wait(), name="wait for a signal")
+    failed = asyncio.create_task(service.failure(), name="wait for a failure")
+    try:
+        await asyncio.wait([stopped, failed], return_when=asyncio.FIRST_COMPLETED)
+        if failed.done() and not stopped.done():
+            log.critical("the service has failed; stopping")
+            return failed.result()
+        return None
+    finally:
+        await _cancelled(stopped)
+        await _cancelled(failed)
+
+
+async def _cancelled(task: asyncio.Task[object]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def _bounded(what: str, step: Callable[[], Awaitable[object]]) -> None:
+    """Takes one step of the shutdown; one that hangs or fails does not keep the others from being taken."""
+    try:
+        async with asyncio.timeout(_STEP_S):
+            await step()
+    except TimeoutError:
+        log.error("%s did not stop within %g s", what, _STEP_S)
+    except Exception:
+        log.exception("%s could not be stopped in order", what)
+
+
+def _log_to(paths: Paths, *, echo: bool) -> None:
+    """Sends the log to `serve.log`, mode 0600, and to stderr when `echo`."""
+    file = paths.state / "serve.log"
+    try:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        handler = RotatingFileHandler(file, maxBytes=_LOG_BYTES, backupCount=3, encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"the log {file} cannot be written: {exc.strerror}") from None
+    handlers: list[logging.Handler] = [handler]
+    if echo:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    logging.basicConfig(
+        level=logging.INFO, handlers=handlers, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    logging.captureWarnings(True)
+    # asyncio's own complaints name tasks; aiohttp's access log would name every poll
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def _raise_file_limit() -> None:
+    """Lets this process open what it may: each session costs a few descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

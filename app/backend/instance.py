@@ -1,0 +1,154 @@
+"""One backend per user: the lock, what it writes down about itself, and its keypair."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import secrets
+import string
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from ..model.errors import ConfigError
+from .ports import Keypair
+from .runner.procs import start_time
+
+_ALPHABET: Final = string.ascii_uppercase + string.digits
+_SECRET_ALPHABET: Final = string.ascii_letters + string.digits + "_-"
+
+
+class InstanceLock:
+    """A lock that ends with its process, however that ends: nothing stale is ever left."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+
+    def acquire(self) -> bool:
+        """Takes the lock; False when another process has it.
+
+        Raises:
+            ConfigError: the file cannot be made.
+        """
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise ConfigError(f"the lock {self._path} cannot be made: {exc.strerror}") from None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        except OSError as exc:
+            os.close(fd)
+            raise ConfigError(f"{self._path} cannot be locked: {exc.strerror}; put it on a local file system") from None
+        self._fd = fd
+        return True
+
+    def release(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def write_private(path: Path, value: dict[str, Any]) -> None:
+    """Replaces a JSON file at once and wholly, mode 0600.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            fresh.unlink()
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w") as file:
+            json.dump(value, file)
+            file.write("\n")
+        fresh.replace(path)
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be written: {exc.strerror}") from None
+
+
+class ServeFile:
+    """`serve.json`: where the clients of this user find their backend while it listens."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, *, endpoint: str, version: str, api_version: str) -> None:
+        """Tells that this process listens at `endpoint`."""
+        pid = os.getpid()
+        write_private(
+            self._path,
+            {
+                "pid": pid,
+                "start_time": start_time(pid),
+                "endpoint": endpoint,
+                "version": version,
+                "api_version": api_version,
+                "started_at": time.time(),
+            },
+        )
+
+    def remove(self) -> None:
+        """Takes it back, unless another process has written it meanwhile."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            if json.loads(self._path.read_bytes())["pid"] == os.getpid():
+                self._path.unlink()
+
+
+def local_keypair(path: Path, stored: Sequence[Keypair]) -> Keypair:
+    """Returns the keypair of this user: that of the file, else that of the store, else a new one.
+
+    The file is written, mode 0600, when it is missing. The user of the machine administrates its backend.
+
+    Raises:
+        ConfigError: the file is damaged or cannot be read or written.
+    """
+    try:
+        said = json.loads(path.read_bytes())
+        access_key, secret_key = said["access_key"], said["secret_key"]
+        if not (isinstance(access_key, str) and isinstance(secret_key, str) and access_key and secret_key):
+            raise ValueError
+        path.chmod(0o600)
+    except FileNotFoundError:
+        own = [pair for pair in stored if pair.is_admin and pair.is_active]
+        pair = own[0] if own else _new_keypair()
+        write_private(path, {"access_key": pair.access_key, "secret_key": pair.secret_key})
+        return pair
+    except OSError as exc:
+        raise ConfigError(f"the keypair {path} cannot be read: {exc.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(f"the keypair {path} is damaged: remove it to have a new one made") from None
+    for pair in stored:
+        if (pair.access_key, pair.secret_key) == (access_key, secret_key):
+            return pair
+    return _keypair(access_key, secret_key)
+
+
+def _new_keypair() -> Keypair:
+    access_key = "AKIA" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
+    return _keypair(access_key, "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(40)))
+
+
+def _keypair(access_key: str, secret_key: str) -> Keypair:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        user = f"uid{os.getuid()}"
+    return Keypair(
+        access_key=access_key,
+        secret_key=secret_key,
+        user_id=f"{user}@localhost",
+        user_uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, access_key)),
+        is_admin=True,
+        created_at=datetime.now(UTC),
+    )
