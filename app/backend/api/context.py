@@ -31,8 +31,8 @@ class ApiContext:
 
 
 CONTEXT = web.AppKey("context", ApiContext)
-CALLER = "caller"
-"""Key of the request under which the signer's keypair lies."""
+CALLER = web.RequestKey("caller", Keypair)
+"""The signer's keypair."""
 
 
 def context_of(request: web.Request) -> ApiContext:
@@ -50,7 +50,7 @@ def caller_of(request: web.Request) -> Keypair:
         Forbidden: an ordinary user names somebody else.
         NotFound: there is no such keypair.
     """
-    caller: Keypair = request[CALLER]
+    caller = request[CALLER]
     return acting_for(caller, request.query.get("owner_access_key"), service_of(request))
 
 

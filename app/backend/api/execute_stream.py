@@ -23,6 +23,8 @@ from .problems import unexpected
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+_READABLE_BYTES: Final = 4 * MAX_MESSAGE_BYTES
+"""What is read of a message that is refused: a socket that is closed with bytes unread takes the refusal with it."""
 BUFFER_BYTES: Final = 4 * MAX_FRAME_BYTES
 """Records read ahead of a client that does not keep up."""
 FIRST_FRAME_TIMEOUT_S: Final = 60.0
@@ -73,7 +75,7 @@ async def execute(request: web.Request) -> web.WebSocketResponse:
     context, caller = context_of(request), caller_of(request)
     # refused as a handshake answer where the session is not there: clients then show the status
     session = await context.service.get(caller, request.match_info["ref"])
-    ws = web.WebSocketResponse(compress=False, max_msg_size=MAX_MESSAGE_BYTES, timeout=2.0)
+    ws = web.WebSocketResponse(compress=False, max_msg_size=_READABLE_BYTES, timeout=2.0)
     await ws.prepare(request)
     context.sockets.add(ws)
     try:
@@ -111,6 +113,16 @@ async def _refuse(ws: web.WebSocketResponse, message: str, code: WSCloseCode) ->
     await ws.close(code=code, message=message.encode()[:120].decode(errors="ignore").encode())
 
 
+def _too_long(text: str) -> bool:
+    # a character has at most four bytes: most texts need no counting
+    return len(text) * 4 > MAX_MESSAGE_BYTES and len(text.encode()) > MAX_MESSAGE_BYTES
+
+
+async def _refuse_length(ws: web.WebSocketResponse) -> None:
+    text = f"a frame of an execute stream has at most {MAX_MESSAGE_BYTES} bytes: upload larger code as a file"
+    await _refuse(ws, text, WSCloseCode.MESSAGE_TOO_BIG)
+
+
 async def _first_frame(ws: web.WebSocketResponse) -> ExecuteRequest | None:
     """Returns what the client wants run; None when it said nothing usable and was told so."""
     try:
@@ -122,6 +134,9 @@ async def _first_frame(ws: web.WebSocketResponse) -> ExecuteRequest | None:
         return None
     if message.type is not WSMsgType.TEXT:
         await _refuse(ws, "the first frame of an execute stream must be text", WSCloseCode.UNSUPPORTED_DATA)
+        return None
+    if _too_long(message.data):
+        await _refuse_length(ws)
         return None
     try:
         return ExecuteRequest.parse(message.data)
@@ -183,6 +198,9 @@ async def _listen(ws: web.WebSocketResponse, run: Run) -> None:
             raise ClientGone
         if message.type is not WSMsgType.TEXT:
             await _refuse(ws, "answers to a prompt must be text frames", WSCloseCode.UNSUPPORTED_DATA)
+            raise ClientGone
+        if _too_long(message.data):
+            await _refuse_length(ws)
             raise ClientGone
         try:
             await run.send_input(message.data)

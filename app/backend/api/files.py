@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +19,13 @@ from .context import caller_of, context_of, service_of
 from .problems import ContentTooLarge, MalformedBody
 from .workfolder import Staging, listing, tar_stream, upload_name, wanted_files
 
+log = logging.getLogger(__name__)
+
+_FILENAME: Final = re.compile(r';\s*filename="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 MAX_FILES: Final = 1000
 """Files of one upload request."""
 _PIECE: Final = 1024 * 1024
+_PART_HEAD: Final = "Content-Type: application/x-tar\r\nContent-Encoding: identity\r\n\r\n"
 
 
 async def _folder(request: web.Request) -> Path:
@@ -61,14 +67,21 @@ async def _receive(parts: MultipartReader, staging: Staging, limit_bytes: int) -
         async for part in parts:
             if not isinstance(part, BodyPartReader):
                 raise MalformedBody("an upload holds files only, no nested multipart")
-            if part.filename is None:
+            name = _part_name(part)
+            if name is None:
                 continue  # a plain form field
             if len(staging) >= MAX_FILES:
                 raise ContentTooLarge(f"an upload takes at most {MAX_FILES} files: send the rest in another")
-            path = staging.add(upload_name(part.filename))
+            path = staging.add(upload_name(name))
             left = await _store(part, path, left, limit_bytes)
     except (ValueError, AssertionError, RuntimeError) as exc:
         raise MalformedBody(f"the upload is no multipart body: {exc}") from None
+
+
+def _part_name(part: BodyPartReader) -> str | None:
+    """Returns the file name of a part as it was sent; aiohttp's own reading cuts leading slashes off silently."""
+    match = _FILENAME.search(part.headers.get(hdrs.CONTENT_DISPOSITION, ""))
+    return re.sub(r"\\(.)", r"\1", match[1]) if match else part.filename
 
 
 async def _store(part: BodyPartReader, path: Path, left: int, limit_bytes: int) -> int:
@@ -106,16 +119,16 @@ async def download(request: web.Request) -> web.StreamResponse:
     boundary = f"bai-{secrets.token_hex(16)}"
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: f"multipart/mixed; boundary={boundary}"})
     await response.prepare(request)
-    for path in paths:
-        await response.write(
-            f"--{boundary}\r\nContent-Type: application/x-tar\r\nContent-Encoding: identity\r\n\r\n".encode()
-        )
-        pieces = tar_stream(path)
-        while piece := await asyncio.to_thread(_next_piece, pieces):
-            await response.write(piece)
-        await response.write(b"\r\n")
-    await response.write(f"--{boundary}--\r\n".encode())
-    await response.write_eof()
+    try:
+        for path in paths:
+            await response.write(f"--{boundary}\r\n{_PART_HEAD}".encode())
+            pieces = tar_stream(path)
+            while piece := await asyncio.to_thread(_next_piece, pieces):
+                await response.write(piece)
+            await response.write(b"\r\n")
+        await response.write(f"--{boundary}--\r\n".encode())
+    except ConnectionError:
+        log.info("the client of %s left before the end of its download", request.path)
     return response
 
 

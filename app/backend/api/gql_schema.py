@@ -149,7 +149,8 @@ def make_schema() -> GraphQLSchema:
     for name, serialize in (("JSONString", _json_text), ("DateTime", _time_text)):
         scalar = schema.type_map[name]
         assert isinstance(scalar, GraphQLScalarType)
-        scalar.serialize = serialize  # type: ignore[method-assign]
+        for attribute in ("serialize", "coerce_output_value"):  # the name until 3.2, and from 3.3 on
+            setattr(scalar, attribute, serialize)
     return schema
 
 

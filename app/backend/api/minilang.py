@@ -56,6 +56,7 @@ def _tokens(text: str) -> list[_Token]:
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
+            at += len(text[at:]) - len(text[at:].lstrip())
             raise BadRequest(f"the filter cannot be read at character {at + 1}: {text[at : at + 20]!r}")
         found.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         at = match.end()

@@ -116,9 +116,12 @@ async def shield(request: web.Request, handler: Handler) -> web.StreamResponse:
         if exc.status < 400:
             raise
         return from_http_exception(request, exc)
-    except (asyncio.CancelledError, ConnectionError):
+    except asyncio.CancelledError:
         raise
     except json.JSONDecodeError as exc:
         return problem_response(MalformedBody(f"the body of {request.method} {request.path} is no JSON: {exc}"))
     except Exception as exc:
+        if isinstance(exc, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            log.info("the client of %s %s has gone", request.method, request.path)
+            return status_response(400, "the connection was lost")  # which nobody reads
         return status_response(500, unexpected(exc, f"{request.method} {request.path}"))

@@ -1,0 +1,423 @@
+"""A backend that behaves, in memory: sessions with journals, a toy kernel that knows a few commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bai_tui.app.backend.ports import (
+    CreateOutcome,
+    CreateRequest,
+    Device,
+    DeviceUse,
+    JournalRecord,
+    Keypair,
+    SessionEvent,
+)
+from bai_tui.app.model.console import ExecuteRequest, RunMode
+from bai_tui.app.model.errors import (
+    AmbiguousReference,
+    IllegalState,
+    ImageNotFound,
+    NotFound,
+    NotImplementedHere,
+    SessionExists,
+    SessionNotFound,
+)
+from bai_tui.app.model.images import Image, ImageReference
+from bai_tui.app.model.sessions import HOLDING, LIVE, TERMINAL, Session, SessionStatus, SessionType, check_session_name
+from bai_tui.app.model.slots import ResourceSlots
+
+ADMIN = Keypair(
+    access_key="AKADMIN0000000000000",
+    secret_key="sk-admin",
+    user_id="admin@localhost",
+    user_uuid="11111111-1111-4111-8111-111111111111",
+    is_admin=True,
+)
+USER = Keypair(
+    access_key="AKUSER00000000000000",
+    secret_key="sk-user",
+    user_id="user@localhost",
+    user_uuid="22222222-2222-4222-8222-222222222222",
+)
+OTHER = replace(USER, access_key="AKOTHER0000000000000", secret_key="sk-other", user_id="other@localhost")
+OFF = replace(USER, access_key="AKOFF000000000000000", is_active=False)
+
+PYTHON = Image(
+    id="33333333-3333-4333-8333-333333333333",
+    reference=ImageReference.parse("python:3.11-debian12"),
+    aliases=("python",),
+    digest="sha256:00",
+    size_bytes=1234,
+    min_slots=ResourceSlots({"cpu": 1, "mem": 67108864}),
+)
+
+
+class Journal:
+    def __init__(self) -> None:
+        self.records: list[JournalRecord] = []
+        self.closed = False
+        self._grown = asyncio.Condition()
+
+    async def add(self, run_id: str | None, kind: str, data: Any) -> None:
+        raw = json.dumps([kind, data]).encode()
+        self.records.append(JournalRecord(len(self.records) + 1, time.time(), run_id, kind, raw))
+        await self.touch()
+
+    async def touch(self) -> None:
+        async with self._grown:
+            self._grown.notify_all()
+
+    async def close(self) -> None:
+        self.closed = True
+        await self.touch()
+
+    async def follow(self, after: int) -> AsyncIterator[JournalRecord]:
+        while True:
+            while after < len(self.records):
+                after += 1
+                yield self.records[after - 1]
+            if self.closed:
+                return
+            async with self._grown:
+                await self._grown.wait_for(lambda seen=after: len(self.records) > seen or self.closed)
+
+
+@dataclass
+class FakeRun:
+    run_id: str
+    journal: Journal
+    answers: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    start: int = 0
+    fail_reading: Exception | None = None
+
+    async def records(self) -> AsyncIterator[JournalRecord]:
+        if self.fail_reading is not None:
+            raise self.fail_reading
+        async for record in self.journal.follow(self.start):
+            if record.run_id == self.run_id:
+                yield record
+                if record.kind in ("run-finished", "kernel-died"):
+                    return
+
+    async def send_input(self, text: str) -> None:
+        await self.answers.put(text)
+
+
+class FakeService:
+    """Behaves as the `Service` of `ports` promises. Code understood by its kernel, one command a line:
+
+    `say TEXT`, `err TEXT`, `flood N`, `ask PROMPT` (says what was answered), `wait` (until interrupted or `go` is set),
+    `exit N`, `die`, `png`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.keys = {key.access_key: key for key in (ADMIN, USER, OTHER, OFF)}
+        self.sessions: dict[str, Session] = {}
+        self.journals: dict[str, Journal] = {}
+        self.runs: dict[tuple[str, str], FakeRun] = {}
+        self.running: dict[str, asyncio.Task[None]] = {}
+        self.listeners: list[asyncio.Queue[SessionEvent | None]] = []
+        self.go = asyncio.Event()
+        self.capacity = ResourceSlots({"cpu": 2, "mem": 8 * 1024**3, "cuda.shares": 1})
+        self.next_failure: Exception | None = None
+        self.created: list[CreateRequest] = []
+
+    # --- helpers of the tests
+
+    def keypair(self, access_key: str) -> Keypair | None:
+        return self.keys.get(access_key)
+
+    def _fail(self) -> None:
+        if self.next_failure is not None:
+            failure, self.next_failure = self.next_failure, None
+            raise failure
+
+    async def emit(self, name: str, session: Session, reason: str = "", exit_code: int | None = None) -> None:
+        for queue in self.listeners:
+            queue.put_nowait(SessionEvent(name, session.id, session.name, session.access_key, reason, exit_code))
+
+    async def listening(self, count: int = 1) -> None:
+        while len(self.listeners) < count:
+            await asyncio.sleep(0)
+
+    def stop(self) -> None:
+        for queue in self.listeners:
+            queue.put_nowait(None)
+
+    # --- sessions
+
+    def _visible(self, caller: Keypair) -> list[Session]:
+        return [s for s in self.sessions.values() if caller.is_admin or s.access_key == caller.access_key]
+
+    def _find(self, caller: Keypair, ref: str) -> Session:
+        seen = self._visible(caller)
+        for session in seen:
+            if session.id == ref:
+                return session
+        live = [s for s in seen if s.status in LIVE]
+        exact = [s for s in live if s.name == ref]
+        found = exact or [s for s in live if s.id.startswith(ref) or s.name.startswith(ref)]
+        if len(found) > 1:
+            matches = [{"id": s.id, "name": s.name, "status": s.status.value} for s in found]
+            raise AmbiguousReference(f"{ref!r} is the beginning of {len(found)} sessions", data={"matches": matches})
+        if not found:
+            raise SessionNotFound(f"there is no session {ref!r}")
+        return found[0]
+
+    async def create(self, caller: Keypair, request: CreateRequest) -> CreateOutcome:
+        self._fail()
+        self.created.append(request)
+        name = check_session_name(request.name or f"fake-{uuid.uuid4().hex[:8]}")
+        for old in self._visible(caller):
+            if old.name == name and old.status in LIVE:
+                if not request.reuse:
+                    raise SessionExists(f"{name!r} is taken", data={"existingSessionId": old.id})
+                return CreateOutcome(old, created=False)
+        if request.image not in ("python", "python:3.11-debian12"):
+            raise ImageNotFound(f"there is no image {request.image!r}; the nearest is python:3.11-debian12")
+        slots = ResourceSlots.parse({"cpu": "1", "mem": "64m"} | dict(request.resources))
+        now = datetime.now(UTC) + timedelta(microseconds=len(self.sessions))
+        session = Session(
+            id=str(uuid.uuid4()),
+            kernel_id=str(uuid.uuid4()),
+            name=name,
+            access_key=caller.access_key,
+            image="python:3.11-debian12",
+            image_asked=request.image,
+            image_notice="runs python:3.11-debian12" if request.image == "python" else None,
+            type=SessionType(request.type),
+            priority=request.priority,
+            tag=request.tag,
+            status=SessionStatus.RUNNING,
+            status_history={"PENDING": now, "PREPARING": now, "RUNNING": now},
+            created_at=now,
+            requested_slots=slots,
+            occupied_slots=slots,
+            environ=dict(request.environ),
+            resource_opts=dict(request.resource_opts),
+        )
+        if "cuda.shares" in slots:
+            session.allocation = {"cuda.shares": {"gpu0": str(slots["cuda.shares"])}}
+        waits = any(amount > self.capacity.amount(slot) for slot, amount in slots.items())
+        if request.enqueue_only or waits:
+            session.status, session.status_info = SessionStatus.PENDING, "waits for 1 cpu"
+        self.sessions[session.id] = session
+        self.journals[session.id] = Journal()
+        (self.root / session.id).mkdir()
+        await self.emit("session_enqueued", session)
+        if session.status is SessionStatus.RUNNING:
+            await self.emit("session_started", session)
+        return CreateOutcome(session, created=True, timed_out=waits and request.max_wait_s > 0)
+
+    async def get(self, caller: Keypair, ref: str) -> Session:
+        self._fail()
+        return self._find(caller, ref)
+
+    async def search(
+        self,
+        caller: Keypair,
+        *,
+        statuses: Sequence[SessionStatus] | None,
+        access_key: str | None,
+        limit: int,
+        offset: int,
+    ) -> tuple[Sequence[Session], int]:
+        self._fail()
+        found = [
+            s
+            for s in self._visible(caller)
+            if (statuses is None or s.status in statuses) and (access_key is None or s.access_key == access_key)
+        ]
+        found.sort(key=lambda s: s.created_at, reverse=True)
+        return found[offset : offset + limit], len(found)
+
+    async def match(self, caller: Keypair, prefix: str) -> Sequence[Session]:
+        return [s for s in self._visible(caller) if s.status in LIVE and s.name.startswith(prefix)]
+
+    async def terminate(self, caller: Keypair, ref: str, *, forced: bool = False) -> Session:
+        session = self._find(caller, ref)
+        if session.status in TERMINAL:
+            raise SessionNotFound(f"{session.name!r} has ended")
+        if session.status is SessionStatus.TERMINATING and not forced:
+            raise IllegalState("it is ending already")
+        pending = session.status is SessionStatus.PENDING
+        session.status = SessionStatus.CANCELLED if pending else SessionStatus.TERMINATED
+        session.terminated_at = datetime.now(UTC)
+        session.status_history[session.status.value] = session.terminated_at
+        session.status_info = "user-requested"
+        if (task := self.running.pop(session.id, None)) is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await self.journals[session.id].close()
+        await self.emit("session_cancelled" if pending else "session_terminated", session, "user-requested")
+        return session
+
+    async def rename(self, caller: Keypair, ref: str, name: str) -> None:
+        self._find(caller, ref).name = check_session_name(name)
+
+    async def restart(self, caller: Keypair, ref: str) -> None:
+        self._find(caller, ref)
+        raise NotImplementedHere("no restart")
+
+    async def work_dir(self, caller: Keypair, ref: str) -> Path:
+        return self.root / self._find(caller, ref).id
+
+    async def logs(self, caller: Keypair, ref: str) -> str:
+        records = self.journals[self._find(caller, ref).id].records
+        return "".join(record.data for record in records if record.kind in ("stdout", "stderr"))
+
+    # --- runs
+
+    @asynccontextmanager
+    async def run(
+        self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None
+    ) -> AsyncIterator[FakeRun]:
+        self._fail()
+        session = self._find(caller, ref)
+        if session.id in self.running:
+            raise IllegalState(f"the session {session.name!r} runs something already")
+        journal = self.journals[session.id]
+        run = FakeRun(run_id or uuid.uuid4().hex, journal, start=len(journal.records))
+        self.runs[session.id, run.run_id] = run
+        await journal.add(run.run_id, "run-started", {"mode": request.mode.value, "code": request.code, "options": {}})
+        session.num_queries += 1
+        self.running[session.id] = asyncio.create_task(self._work(session, run, request))
+        yield run
+
+    async def _work(self, session: Session, run: FakeRun, request: ExecuteRequest) -> None:
+        async def say(kind: str, data: Any) -> None:
+            await run.journal.add(run.run_id, kind, data)
+
+        code, end = 0, ("run-finished", {})
+        try:
+            if request.mode is RunMode.BATCH:
+                await say("clean-finished", {"exitCode": 0})
+                await say("build-finished", {"exitCode": 0})
+            lines = request.code or str(request.options.get("exec", ""))
+            for line in lines.splitlines():
+                word, _, rest = line.partition(" ")
+                if word in ("say", "err"):
+                    await say("stdout" if word == "say" else "stderr", rest + "\n")
+                elif word == "flood":
+                    for number in range(int(rest)):
+                        run.journal.records.append(
+                            JournalRecord(
+                                len(run.journal.records) + 1,
+                                time.time(),
+                                run.run_id,
+                                "stdout",
+                                json.dumps(["stdout", f"{number:06} ünï\n"]).encode(),
+                            )
+                        )
+                    await run.journal.touch()
+                elif word == "ask":
+                    await say("stdout", rest)
+                    await say("waiting-input", {"is_password": rest.startswith("pass")})
+                    await say("stdout", f"hi {await run.answers.get()}\n")
+                elif word == "wait":
+                    await self.go.wait()
+                elif word == "png":
+                    await say("media", ["image/png", "data:image/png;base64,AAAA"])
+                elif word == "exit":
+                    code = int(rest)
+                elif word == "die":
+                    end = ("kernel-died", {"signal": "SIGSEGV", "reason": "killed by SIGSEGV"})
+        except asyncio.CancelledError:
+            code = 130
+        self.running.pop(session.id, None)
+        kind, data = end
+        await say(kind, {"exitCode": None if kind == "kernel-died" else code, **data})
+
+    async def find_run(self, caller: Keypair, ref: str, run_id: str) -> FakeRun:
+        session = self._find(caller, ref)
+        found = self.runs.get((session.id, run_id))
+        if found is None:
+            raise NotFound(f"the session {session.name!r} has no run {run_id!r}")
+        return found
+
+    async def interrupt(self, caller: Keypair, ref: str) -> None:
+        task = self.running.get(self._find(caller, ref).id)
+        if task is not None:
+            task.cancel()
+
+    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Sequence[str]:
+        self._find(caller, ref)
+        word = code[:cursor].split()[-1] if code[:cursor].split() else ""
+        return [name for name in ("print", "property") if name.startswith(word)]
+
+    async def journal(
+        self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float
+    ) -> Sequence[JournalRecord]:
+        journal = self.journals[self._find(caller, ref).id]
+        if len(journal.records) <= after and not journal.closed and wait_s:
+            try:
+                async with asyncio.timeout(wait_s):
+                    async for _ in journal.follow(after):
+                        break
+            except TimeoutError:
+                return []
+        return journal.records[after : after + limit]
+
+    def idle_remaining_s(self, session: Session) -> float | None:
+        return 1750.25 if session.status is SessionStatus.RUNNING else None
+
+    def busy(self, session: Session) -> bool:
+        return session.id in self.running
+
+    async def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
+        queue: asyncio.Queue[SessionEvent | None] = asyncio.Queue()
+        self.listeners.append(queue)
+        try:
+            while (event := await queue.get()) is not None:
+                mine = caller.is_admin or event.access_key == caller.access_key
+                if mine and session_ref in (None, event.session_id):
+                    yield event
+        finally:
+            self.listeners.remove(queue)
+
+    # --- machine
+
+    def images(self) -> Sequence[Image]:
+        return [PYTHON]
+
+    def devices(self) -> Sequence[DeviceUse]:
+        promised: dict[str, Mapping[str, Decimal]] = {
+            "cuda.shares": {
+                s.id: s.occupied_slots["cuda.shares"]
+                for s in self.sessions.values()
+                if s.status in HOLDING and "cuda.shares" in s.occupied_slots
+            }
+        }
+        gpu = Device(
+            id="gpu0",
+            slot="cuda.shares",
+            capacity=Decimal(1),
+            uuid="GPU-0",
+            model="Mock GPU",
+            mem_bytes=2**34,
+            kind="mock",
+        )
+        return [
+            DeviceUse(Device(id="cpu0", slot="cpu", capacity=Decimal(2)), {}),
+            DeviceUse(gpu, promised),
+        ]
+
+    def slots(self) -> tuple[ResourceSlots, ResourceSlots]:
+        taken: dict[str, Decimal] = {}
+        for session in self.sessions.values():
+            if session.status in HOLDING:
+                for slot, amount in session.occupied_slots.items():
+                    taken[slot] = taken.get(slot, Decimal(0)) + amount
+        return self.capacity, ResourceSlots(taken)
