@@ -123,6 +123,17 @@ async def test_pyenv_shims_stand_for_the_chosen_version(sandbox: Sandbox, names:
     assert sandbox.asked == 3, "the shim itself is not run"
 
 
+async def test_a_pyenv_elsewhere_is_found_by_its_shims(sandbox: Sandbox, names: Names) -> None:
+    sandbox.script("shared/pyenv/shims/python3", "exit 1")
+    (sandbox.root / "shared/pyenv/version").write_text("3.12.1\n")
+    other = sandbox.python("shared/pyenv/versions/3.6.15/bin/python", "3.6.15")
+    chosen = sandbox.python("shared/pyenv/versions/3.12.1/bin/python", "3.12.1")
+    sandbox.path("shared/pyenv/shims")
+    catalogue = await looked(sandbox)
+    assert names(catalogue) == {"python:3.12-debian12": str(chosen), "python:3.6-debian12": str(other)}
+    assert {image.labels["bai-tui.source"] for image in catalogue.list()} == {"pyenv"}
+
+
 async def test_what_is_no_python_3_6_is_left_out(sandbox: Sandbox, names: Names) -> None:
     sandbox.script("usr/bin/python", "exit 2")
     sandbox.script("usr/bin/python3.12", "echo hello")

@@ -57,9 +57,20 @@ class Machine:
         return Path(self.environ.get("HOME") or "~").expanduser().joinpath(*parts)
 
     @property
-    def pyenv_root(self) -> Path:
-        root = self.environ.get("PYENV_ROOT")
-        return Path(root) if root else self.home(".pyenv")
+    def path(self) -> Sequence[Path]:
+        """The folders of PATH."""
+        folders = map(Path, self.environ.get("PATH", "").split(os.pathsep))
+        return [folder for folder in folders if folder.is_absolute()]
+
+    @property
+    def pyenv_roots(self) -> Sequence[Path]:
+        """The user's pyenv, and any other whose shims are on PATH."""
+        own = self.environ.get("PYENV_ROOT")
+        roots = [Path(own) if own else self.home(".pyenv")]
+        roots += [
+            folder.parent for folder in self.path if folder.name == "shims" and folder.with_name("versions").is_dir()
+        ]
+        return list(dict.fromkeys(roots))
 
     @property
     def uv_root(self) -> Path:
@@ -108,7 +119,7 @@ def _places(machine: Machine) -> Iterator[tuple[Path, bool]]:
     more = [
         *machine.system_dirs,
         *(_subfolders(machine.uv_root)),
-        *(_subfolders(machine.pyenv_root / "versions")),
+        *(version for root in machine.pyenv_roots for version in _subfolders(root / "versions")),
         *_conda_prefixes(machine),
     ]
     for folder in more:
@@ -120,27 +131,25 @@ def _places(machine: Machine) -> Iterator[tuple[Path, bool]]:
 
 def _path_folders(machine: Machine) -> Iterator[Path]:
     """Yields the folders of PATH; pyenv's shims stand for the versions that pyenv would choose."""
-    shims = _real(machine.pyenv_root / "shims")
-    for text in machine.environ.get("PATH", "").split(os.pathsep):
-        folder = Path(text)
-        if not folder.is_absolute():
-            continue
-        if _real(folder) == shims:
-            for version in _pyenv_chosen(machine):
-                yield version / "bin"
-        else:
+    shims = {_real(root / "shims"): root for root in machine.pyenv_roots}
+    for folder in machine.path:
+        root = shims.get(_real(folder))
+        if root is None:
             yield folder
+            continue
+        for version in _pyenv_chosen(machine, root):
+            yield version / "bin"
 
 
-def _pyenv_chosen(machine: Machine) -> list[Path]:
+def _pyenv_chosen(machine: Machine, root: Path) -> list[Path]:
     """Returns the folders of the versions that pyenv runs when no project says otherwise."""
     chosen = machine.environ.get("PYENV_VERSION", "").replace(":", " ").split()
     if not chosen:
         try:
-            chosen = (machine.pyenv_root / "version").read_text(errors="replace").split()
+            chosen = (root / "version").read_text(errors="replace").split()
         except OSError:
             chosen = []
-    installed = _subfolders(machine.pyenv_root / "versions")
+    installed = _subfolders(root / "versions")
     folders = []
     for version in chosen:
         exact = [folder for folder in installed if folder.name == version]
@@ -205,7 +214,7 @@ def _classify(machine: Machine, path: Path, on_path: bool) -> Candidate:
         root = real.parent.parent
         return Candidate(real, Source.CONDA, root.name if root.parent.name == "envs" else "base", on_path)
     source = Source.PATH
-    for kind, root in ((Source.PYENV, machine.pyenv_root), (Source.UV, machine.uv_root)):
+    for kind, root in (*((Source.PYENV, root) for root in machine.pyenv_roots), (Source.UV, machine.uv_root)):
         if Path(os.path.realpath(root)) in real.parents:
             source = kind
     if any(Path(os.path.realpath(folder)) == real.parent for folder in machine.system_dirs):
