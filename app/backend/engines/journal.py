@@ -6,12 +6,16 @@ import asyncio
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..ports import JournalRecord
 from ..runner.journal import segment_name
 
 _LINE: Final = re.compile(rb'\{"seq":(\d+),"t":([0-9.]+),"run":(null|"[^"\\]*"),"rec":(\["([a-z-]+)".*\])\}', re.DOTALL)
+_HEAD: Final = re.compile(rb'\n\{"seq":(\d+),')
+_HEAD_BYTES: Final = 32
+"""Longest match of the pattern above."""
+_NEAR_BYTES: Final = 4 << 10
 _CHUNK_BYTES: Final = 256 << 10
 _THREAD_BYTES: Final = 1 << 20
 """A reader that is further behind than this reads in a thread."""
@@ -26,11 +30,20 @@ def parse(line: bytes) -> JournalRecord | None:
     return JournalRecord(int(match[1]), float(match[2]), run, match[5].decode(), match[4])
 
 
+class Place(NamedTuple):
+    """Where in a journal a record begins: behind record `after`."""
+
+    after: int
+    segment: str
+    offset: int
+
+
 class JournalFollower:
     """One reader's place in a journal. Holds one descriptor and at most one unfinished line."""
 
-    def __init__(self, folder: Path, after: int) -> None:
-        """Stands behind record `after`."""
+    def __init__(self, folder: Path, after: int, hint: Place | None = None) -> None:
+        """Stands behind record `after`; `hint` is the place of another reader, which saves a search if it fits."""
+        self._hint = hint
         self._folder = folder
         self._after = after
         self._fd = -1
@@ -40,6 +53,10 @@ class JournalFollower:
 
     def _open(self) -> bool:
         """Opens the segment that holds the next record; False when there is none yet."""
+        if self._hint is not None and self._hint.after == self._after:
+            _, self._name, self._offset = self._hint
+            self._fd = os.open(self._folder / self._name, os.O_RDONLY | os.O_CLOEXEC)
+            return True
         name = segment_name(self._after + 1)
         if not (self._folder / name).exists():
             earlier = [path.name for path in self._folder.glob("*.jsonl") if path.name < name]
@@ -48,9 +65,30 @@ class JournalFollower:
             name = max(earlier)
         self._fd = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
         self._name = name
-        self._offset = 0
+        self._offset = self._find()
         self._rest = b""
         return True
+
+    @property
+    def place(self) -> Place:
+        """Where the next record begins."""
+        return Place(self._after, self._name, self._offset - len(self._rest))
+
+    def _find(self) -> int:
+        """Returns the offset of a line at or shortly before the next record, by halving the segment."""
+        low, high = 0, os.fstat(self._fd).st_size
+        while high - low > _NEAR_BYTES:
+            middle = (low + high) // 2
+            head, offset = None, middle
+            while head is None and offset < high:
+                data = os.pread(self._fd, _NEAR_BYTES, offset)
+                head = _HEAD.search(data)
+                offset += max(len(data) - _HEAD_BYTES, 1)
+            if head is None or int(head[1]) > self._after:
+                high = middle
+            else:
+                low = offset - max(len(data) - _HEAD_BYTES, 1) + head.start() + 1
+        return low
 
     def _read(self) -> list[JournalRecord]:
         """Returns the next records; empty at the end of what is written."""
@@ -94,4 +132,3 @@ class JournalFollower:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-

@@ -15,7 +15,7 @@ from ...model.errors import IllegalState, KernelNotReady, LaunchFailed
 from ..ports import Exit, JournalRecord
 from ..runner import procs
 from ..runner.files import EXIT, JOURNAL
-from .journal import JournalFollower
+from .journal import JournalFollower, Place
 from .leftovers import end_leftovers, read_json
 from .link import RunnerError, RunnerGone, RunnerLink
 
@@ -28,7 +28,7 @@ _STUBBORN_S: Final = 5.0
 class ProcessKernel:
     """Implements `ports.Kernel` over a runner."""
 
-    def __init__(self, session_id: str, session_dir: Path, interpreter: str) -> None:
+    def __init__(self, session_id: str, session_dir: Path, interpreter: str, grace_s: float = 2.0) -> None:
         self.session_id = session_id
         self.session_dir = session_dir
         self.interpreter = interpreter
@@ -42,6 +42,8 @@ class ProcessKernel:
         self._busy: str | None = None
         self._last_activity = 0.0
         self._dead: dict[str, Any] | None = None
+        self._place: Place | None = None
+        self._grace_s = grace_s
         self._pulse = asyncio.Event()
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._watcher: asyncio.Task[None] | None = None
@@ -178,22 +180,22 @@ class ProcessKernel:
             LaunchFailed: the new kernel died before it was ready.
         """
         await self._call("restart")
-        # the answer may come before the note that says so, and a stale death would have the new kernel replaced
-        self._dead = None
 
     async def terminate(self, *, grace_s: float | None = None) -> None:
         """Ends every process of the session; returns when none is left. Idempotent; cancelled, it goes on."""
         if self._exit.done() or self._pid == 0:
             return
-        with contextlib.suppress(KernelNotReady):
-            # The runner's end is the answer.
-            call = asyncio.ensure_future(self._call("terminate", grace_s=grace_s))
-            try:
-                await asyncio.wait([call, self._exit], timeout=_STUBBORN_S + (grace_s or 2.0),
-                                   return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
-            finally:
-                call.cancel()
-                await asyncio.wait([call])
+        # The runner's end is the answer: it says nothing before.
+        call = asyncio.create_task(self._call("terminate", grace_s=grace_s), name=f"terminate-{self.session_id}")
+        ended = asyncio.create_task(self.wait(), name=f"end-{self.session_id}")
+        try:
+            limit_s = _STUBBORN_S + (grace_s if grace_s is not None else self._grace_s)
+            tasks: set[asyncio.Task[Any]] = {call, ended}
+            await asyncio.wait(tasks, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (call, ended):
+                task.cancel()
+            await asyncio.gather(call, ended, return_exceptions=True)
         try:
             await asyncio.wait_for(asyncio.shield(self._exit), _STUBBORN_S)
         except TimeoutError:
@@ -206,11 +208,13 @@ class ProcessKernel:
 
         Safe to cancel; call again with the last number to go on.
         """
-        follower = JournalFollower(self.session_dir / JOURNAL, after)
+        follower = JournalFollower(self.session_dir / JOURNAL, after, self._place)
         try:
             while True:
                 ended, pulse = self._exit.done(), self._pulse
                 found = await follower.read()
+                if found:
+                    self._place = follower.place
                 for record in found:
                     self._take_record(record)
                     yield record
@@ -246,12 +250,12 @@ async def wait_for_end(pid: int, start_time: int) -> None:
     except ProcessLookupError:
         return
     loop = asyncio.get_running_loop()
-    ended = loop.create_future()
+    ended = asyncio.Event()
     try:
         if not procs.is_alive(pid, start_time):
             return
-        loop.add_reader(fd, lambda: ended.done() or ended.set_result(None))
-        await ended
+        loop.add_reader(fd, ended.set)
+        await ended.wait()
     finally:
         loop.remove_reader(fd)
         os.close(fd)

@@ -112,12 +112,13 @@ class RunnerLink:
             raise RunnerGone
         self._last_id += 1
         number = self._last_id
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
         line = json.dumps({"id": number, "op": op, **arguments}, separators=(",", ":")).encode() + b"\n"
         try:
             self._writer.write(line)
             await self._writer.drain()
-            reply = await answer
+            reply: dict[str, Any] = await answer
         except OSError:
             raise RunnerGone from None
         finally:

@@ -61,7 +61,7 @@ class ProcessEngine:
         return kernel
 
     async def _launch(self, spec: LaunchSpec, key: ZygoteKey, fresh: NewRunner) -> ProcessKernel:
-        kernel = ProcessKernel(spec.session_id, spec.session_dir, spec.image.interpreter)
+        kernel = ProcessKernel(spec.session_id, spec.session_dir, spec.image.interpreter, spec.grace_s)
         environ = base_environment(
             os.environ,
             interpreter=spec.image.interpreter,

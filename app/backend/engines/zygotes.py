@@ -190,10 +190,10 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
 
 
 async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-    ready = loop.create_future()
-    loop.add_writer(sock, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_writer(sock, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_writer(sock)
 

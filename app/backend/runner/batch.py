@@ -60,7 +60,9 @@ def default_command(work_dir: str) -> str:
     if len(scripts) == 1:
         return "exec python '%s'" % scripts[0].replace("'", "'\\''")
     if not scripts:
-        raise ValueError("there is no Python script in the work folder to run: upload one, or name a command with --exec")
+        raise ValueError(
+            "there is no Python script in the work folder to run: upload one, or name a command with --exec"
+        )
     raise ValueError(
         "the work folder holds %d Python scripts (%s) and none is main.py: name the command with --exec"
         % (len(scripts), ", ".join(scripts[:5]))

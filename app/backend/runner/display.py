@@ -53,7 +53,7 @@ def _data_uri(mime: str, value: Any) -> str:
 
 def bundle_of(value: Any) -> Dict[str, Any]:
     """Returns the MIME bundle of `value` by the `_repr_*_` methods, for shells without IPython."""
-    bundle = {"text/plain": repr(value)}  # type: Dict[str, Any]
+    bundle: Dict[str, Any] = {"text/plain": repr(value)}
     if isinstance(value, type):
         return bundle
     for mime, name in _METHODS:

@@ -23,7 +23,7 @@ class SessionFiles:
     def __init__(self, session_id: str, session_dir: str) -> None:
         self.session_id = session_id
         self.session_dir = session_dir
-        self.exit = None  # type: Optional[Dict[str, Any]]
+        self.exit: Optional[Dict[str, Any]] = None
         """What `finish` writes as the end; None = the runner gave up by itself."""
         self.journal = Journal(os.path.join(session_dir, JOURNAL))
         folder = Folder(session_dir)

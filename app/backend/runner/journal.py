@@ -33,7 +33,7 @@ class Journal:
         """Opens the journal in `folder`, which is made if needed; a torn last line is cut off."""
         self._folder = folder
         self._segment_bytes = segment_bytes
-        self._waiting = []  # type: List[bytes]
+        self._waiting: List[bytes] = []
         self._fd = -1
         self.waiting_bytes = 0
         """What `flush` could not write, because the disk is full or fails."""

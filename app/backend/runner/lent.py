@@ -26,7 +26,7 @@ class LentFinder:
 
 def lend(folders: Dict[str, str]) -> None:
     """Makes the modules of `folders` importable in this process."""
-    sys.meta_path.append(LentFinder(folders))  # type: ignore[arg-type]
+    sys.meta_path.append(LentFinder(folders))
 
 
 def take_back() -> None:

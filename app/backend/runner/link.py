@@ -19,7 +19,7 @@ class Link:
         self._sock = sock
         self._ack_fd = ack_fd
         self._reader = LineReader()
-        self._messages = []  # type: List[Message]
+        self._messages: List[Message] = []
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._main = threading.get_ident()

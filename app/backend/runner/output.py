@@ -71,7 +71,7 @@ class Output:
         self.pipes = (self.stdout, self.stderr)
         self._emit = emit
         self._kind = ""
-        self._parts = []  # type: List[str]
+        self._parts: List[str] = []
         self._chars = 0
         self._last_emit_s = 0.0
         self.last_read_s = 0.0

@@ -61,7 +61,7 @@ def table() -> Dict[int, Stat]:
 
 def descendants(root: int) -> List[int]:
     """Returns the pids below `root`, parents before children, without zombies."""
-    children = {}  # type: Dict[int, List[int]]
+    children: Dict[int, List[int]] = {}
     # Zombies are no targets, but their children count until they are given to a new parent.
     dead = set()
     for name in os.listdir("/proc"):
@@ -71,7 +71,7 @@ def descendants(root: int) -> List[int]:
                 children.setdefault(entry.ppid, []).append(int(name))
                 if entry.state in "ZX":
                     dead.add(int(name))
-    found = []  # type: List[int]
+    found: List[int] = []
     queue = [root]
     while queue:
         below = children.get(queue.pop(), ())

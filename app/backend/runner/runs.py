@@ -1,6 +1,5 @@
 """The runs of a session: a cell in the kernel, or the shell commands of a batch."""
 
-
 import signal
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
@@ -55,14 +54,14 @@ class BatchRun(Run):
 
     def __init__(self, runner: "Runner", run_id: Optional[str], code: str, options: Dict[str, Any]) -> None:
         super().__init__(runner, run_id, code, options)
-        self._steps = plan(options)  # type: List[Step]
-        self._step = None  # type: Optional[Step]
-        self._process = None  # type: Optional[StepProcess]
+        self._steps: List[Step] = plan(options)
+        self._step: Optional[Step] = None
+        self._process: Optional[StepProcess] = None
         self._interrupted = False
-        self._build_failed = None  # type: Optional[int]
+        self._build_failed: Optional[int] = None
         self._exit_code = 0
-        self._signal = None  # type: Optional[str]
-        self._then = None  # type: Optional[Callable[[], None]]
+        self._signal: Optional[str] = None
+        self._then: Optional[Callable[[], None]] = None
 
     @classmethod
     def bootstrap(cls, runner: "Runner", path: str, then: Callable[[], None]) -> "BatchRun":

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import sys
 import types
 import warnings
@@ -24,40 +25,48 @@ def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    class Hook(DisplayHook):  # type: ignore[misc]
+    def bai_of(part: Any) -> "IPythonShell":
+        found: IPythonShell = part.shell.bai
+        return found
+
+    class Hook(DisplayHook):
         """Echoes results as a plain interpreter does, without `Out[1]:`."""
 
         def write_output_prompt(self) -> None:
             pass
 
         def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
-            self.shell.bai.emit_bundle(format_dict)
+            bai_of(self).emit_bundle(format_dict)
 
-    class Publisher(DisplayPublisher):  # type: ignore[misc]
+    class Publisher(DisplayPublisher):
         """Takes what `display()` shows."""
 
         def publish(self, data: Any, *args: Any, **kwargs: Any) -> None:
-            self.shell.bai.emit_bundle(data)
+            bai_of(self).emit_bundle(data)
 
         def clear_output(self, wait: bool = False) -> None:
             sys.stdout.write("\033[2K\r")
 
-    class Exit(ExitAutocall):  # type: ignore[misc]
+    class Exit(ExitAutocall):
         """`exit`, `exit()` and `exit(3)` end the run with that code; the session goes on."""
 
         def __call__(self, code: Any = None) -> None:
             raise SystemExit(code)
 
-    class Shell(InteractiveShell):  # type: ignore[misc]
+    class Shell(InteractiveShell):
         displayhook_class = Hook
         display_pub_class = Publisher
         system = InteractiveShell.system_raw
-        bai = None  # type: Any
+        bai: Any = None
+
+        def _tee(self, channel: str) -> Any:
+            # IPython 9 keeps all that a cell prints, in memory and for good; the journal has it already.
+            return contextlib.suppress()  # noqa: B022 - a context that does nothing
 
         def init_user_ns(self) -> None:
-            super().init_user_ns()
+            super().init_user_ns()  # type: ignore[no-untyped-call]
             for name in ("exit", "quit"):
-                self.user_ns[name] = self.user_ns_hidden[name] = Exit(self)
+                self.user_ns[name] = self.user_ns_hidden[name] = Exit(self)  # type: ignore[no-untyped-call]
 
         def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
             kind = exc_tuple[0] if exc_tuple else sys.exc_info()[0]
@@ -80,6 +89,7 @@ def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
     shell = Shell.instance(config=config, user_module=module, user_ns=module.__dict__)
     # SystemExit is how a cell tells its exit code here; IPython would explain how to leave a terminal.
     warnings.filterwarnings("ignore", message="To exit: use 'exit'")
+    warnings.filterwarnings("ignore", message="Output cache limit")
     return IPythonShell(shell)
 
 
@@ -91,7 +101,7 @@ class IPythonShell:
 
         self.name = "ipython %s" % IPython.__version__
         self.shell = shell
-        self.emit = lambda record: None  # type: display.Emit
+        self.emit: display.Emit = lambda record: None
         shell.bai = self
         self._warm()
 
@@ -135,7 +145,7 @@ class IPythonShell:
         except BaseException:
             self.shell.showtraceback()
             return 1
-        error = result.error_before_exec or result.error_in_exec  # type: Optional[BaseException]
+        error: Optional[BaseException] = result.error_before_exec or result.error_in_exec
         if isinstance(error, SystemExit):
             return exit_code_of(error)
         return 0 if error is None else 1
@@ -147,5 +157,8 @@ class IPythonShell:
         line = code[start:] if end < 0 else code[start:end]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            matches = self.shell.complete(None, line, cursor - start)[1]
-        return [str(match) for match in matches[:1000]]
+            text, matches = self.shell.complete(None, line, cursor - start)
+        # Versions differ in how much of `os.pa` their matches replace.
+        word = re.search(r"[\w.]*$", code[:cursor]).group()  # type: ignore[union-attr]
+        kept = word[: -len(text)] if text and word.endswith(text) else ""
+        return [kept + str(match) for match in matches[:1000]]

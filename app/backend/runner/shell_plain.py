@@ -30,9 +30,9 @@ class PlainShell:
         self.module = module
         self._flags = _TOP_LEVEL_AWAIT
         self._count = 0
-        self._loop = None  # type: Any
-        self._completer = None  # type: Any
-        self.emit = lambda record: None  # type: display.Emit
+        self._loop: Any = None
+        self._completer: Any = None
+        self.emit: display.Emit = lambda record: None
         self.complete("impor", 5)  # loads what completion needs before the fork
 
     def attach(self, emit: display.Emit, environ: Any) -> None:
@@ -126,10 +126,10 @@ class PlainShell:
         match = re.search(r"[\w.]*$", code[:cursor])
         word = match.group() if match else ""
         completer = rlcompleter.Completer(self.module.__dict__)
-        found = []  # type: List[str]
+        found: List[str] = []
         while len(found) < 1000:
             try:
-                item = completer.complete(word, len(found)) if word else None  # type: Optional[str]
+                item: Optional[str] = completer.complete(word, len(found)) if word else None
             except Exception:  # a property of a user's object that raises
                 break
             if item is None:

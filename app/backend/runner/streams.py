@@ -36,7 +36,7 @@ class ErrorStream(io.TextIOWrapper):
     """stderr: whole lines go to the runner in order with stdout; `.buffer` and `.fileno()` are the plain pipe."""
 
     def __init__(self, fd: int, link: Link, stdout: io.TextIOBase) -> None:
-        self._parts = []  # type: List[str]
+        self._parts: List[str] = []
         self._link = link
         self._stdout = stdout
         super().__init__(
@@ -119,10 +119,11 @@ class Streams:
         self.stdin = InputStream(self)
         self.running = False
         self._restart = False
-        self._thread = None  # type: Optional[threading.Thread]
+        self._asleep = False
+        self._thread: Optional[threading.Thread] = None
         self._wake_read, self._wake_write = os.pipe()
-        for stream, name in ((self.stdout, "<stdout>"), (self.stderr, "<stderr>")):
-            stream.mode = "w"  # type: ignore[attr-defined]
+        for stream in (self.stdout, self.stderr):
+            stream.__dict__["mode"] = "w"
         sys.stdout = sys.__stdout__ = self.stdout  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self.stderr  # type: ignore[misc]
         sys.stdin = sys.__stdin__ = self.stdin  # type: ignore[misc, assignment]
@@ -141,10 +142,17 @@ class Streams:
         self.running = True
         self._start_thread()
 
+    def end_run(self) -> None:
+        self.running = False
+
     def _start_thread(self) -> None:
-        if self._joins and self._thread is None:
+        if not self._joins:
+            return
+        if self._thread is None:
             self._thread = threading.Thread(target=self._keep_flushing, name="bai-flush", daemon=True)
             self._thread.start()
+        elif self._asleep:
+            os.write(self._wake_write, b"w")
 
     def flush(self) -> None:
         """Hands everything to the runner."""
@@ -155,25 +163,21 @@ class Streams:
                 pass
         flush_c_streams()
 
-    def end_run(self) -> None:
-        self.running = False
-        # Threads that user code left behind may still print.
-        if self._thread is not None and threading.active_count() <= 2:
-            self._stop_thread()
-
     def _keep_flushing(self) -> None:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self.link.fileno(), _POLLRDHUP)
-        wait_s = FLUSH_S
+        wait_s: Optional[float] = FLUSH_S
         seen = -1
         while True:
-            for fd, event in poll.poll(wait_s * 1000):
-                if fd == self._wake_read:
-                    os.read(self._wake_read, 1)
+            self._asleep = wait_s is None
+            for fd, _event in poll.poll(None if wait_s is None else wait_s * 1000):
+                if fd != self._wake_read:
+                    # The runner was killed: nobody can reach this kernel any more, whatever it computes.
+                    os.kill(os.getpid(), 9)
+                if b"q" in os.read(self._wake_read, 64):
                     return
-                # The runner was killed: nobody can reach this kernel any more, whatever it computes.
-                os.kill(os.getpid(), 9)
+                wait_s = FLUSH_S
             try:
                 self.stdout.flush()
                 if self.stderr._parts:
@@ -182,23 +186,20 @@ class Streams:
                 pass
             quiet = self._raw.writes == seen
             seen = self._raw.writes
-            wait_s = min(wait_s * 1.2, IDLE_FLUSH_S) if quiet else FLUSH_S
-            if quiet and not self.running and threading.active_count() <= 2:
-                self._thread = None
-                return
+            if not quiet:
+                wait_s = FLUSH_S
+            elif wait_s is not None and wait_s < IDLE_FLUSH_S:
+                wait_s *= 1.3
+            elif self.running or threading.active_count() > 2:  # threads that user code has left may still print
+                wait_s = IDLE_FLUSH_S
+            else:
+                wait_s = None
 
     def _stop_thread(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            os.write(self._wake_write, b"x")
+            os.write(self._wake_write, b"q")
             thread.join()
-            try:  # it may have ended by itself meanwhile
-                os.set_blocking(self._wake_read, False)
-                os.read(self._wake_read, 1)
-            except BlockingIOError:
-                pass
-            finally:
-                os.set_blocking(self._wake_read, True)
 
     # --- other processes
 

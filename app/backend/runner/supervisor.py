@@ -51,16 +51,16 @@ class Runner:
     def __init__(self, shell: Any, sock: socket.socket) -> None:
         self._shell = shell
         self._selector = selectors.DefaultSelector()
-        self._first = Connection(sock, self._state)  # type: Optional[Connection]
-        self._connections = []  # type: List[Connection]
-        self._files = None  # type: Optional[SessionFiles]
-        self._launch = {}  # type: Message
-        self._run = None  # type: Optional[Run]
-        self._ending = None  # type: Optional[TreeEnd]
-        self._when_ended = None  # type: Optional[Callable[[], None]]
-        self._waiting_ready = []  # type: List[Callable[[Optional[str]], None]]
-        self._completions = {}  # type: Dict[int, Any]
-        self._dead = None  # type: Optional[Dict[str, Any]]
+        self._first: Optional[Connection] = Connection(sock, self._state)
+        self._connections: List[Connection] = []
+        self._files: Optional[SessionFiles] = None
+        self._launch: Message = {}
+        self._run: Optional[Run] = None
+        self._ending: Optional[TreeEnd] = None
+        self._when_ended: Optional[Callable[[], None]] = None
+        self._waiting_ready: List[Callable[[Optional[str]], None]] = []
+        self._completions: Dict[int, Any] = {}
+        self._dead: Optional[Dict[str, Any]] = None
         self._last_activity = time.time()
         self._paused = False
         self._finished = False
@@ -69,7 +69,7 @@ class Runner:
         procs.become_subreaper()
         self._hear_signals()
         self.output = Output(self.record)
-        self._kernel = None  # type: Optional[KernelProcess]
+        self._kernel: Optional[KernelProcess] = None
         self._start_kernel()
         for pipe in self.output.pipes:
             self._selector.register(pipe.read_fd, selectors.EVENT_READ, self._pipe_reader(pipe))
@@ -103,7 +103,7 @@ class Runner:
     def finish_run(self, exit_code: int, signal_name: Optional[str] = None) -> None:
         """Ends the run that is going on."""
         self.output.end_run()
-        data = {"exitCode": exit_code}  # type: Dict[str, Any]
+        data: Dict[str, Any] = {"exitCode": exit_code}
         if signal_name:
             data["signal"] = signal_name
         self.record(["run-finished", data])
@@ -266,7 +266,7 @@ class Runner:
         number = message.get("id")
 
         def answer(error: Optional[str] = None, text: str = "", **more: Any) -> None:
-            reply = {"id": number}  # type: Message
+            reply: Message = {"id": number}
             if error is not None:
                 reply.update(error=error, message=text)
             reply.update(more)
@@ -355,9 +355,14 @@ class Runner:
             answer("not-ready", "the session is being restarted or ended")
             return
         self._break_run("the kernel was restarted")
-        self._waiting_ready.append(
-            lambda error: answer() if error is None else answer("launch-failed", error)
-        )
+
+        def ready(error: Optional[str]) -> None:
+            if error is None:
+                answer(**self._state())
+            else:
+                answer("launch-failed", error)
+
+        self._waiting_ready.append(ready)
 
         def restart() -> None:
             self._start_kernel()
@@ -480,7 +485,10 @@ class Runner:
             return
         name = signal_of(status)
         reason = "killed by %s" % name if name else "ended with exit code %d" % os.WEXITSTATUS(status)
-        data = {"exitCode": shell_exit_code(status), "reason": "the kernel was " + reason if name else "the kernel " + reason}
+        data = {
+            "exitCode": shell_exit_code(status),
+            "reason": "the kernel was " + reason if name else "the kernel " + reason,
+        }
         if name:
             data["signal"] = name
         self.output.end_run()

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from typing import Iterable
+from typing import Iterable, Set
 
 from . import procs
 
@@ -13,7 +13,7 @@ class TreeEnd:
 
     def __init__(self, grace_s: float) -> None:
         self._deadline_s = time.monotonic() + grace_s
-        self._told = set()  # type: set
+        self._told: Set[int] = set()
 
     def step(self) -> bool:
         """Does the next thing; True when nothing is left. To be called on every SIGCHLD and every few milliseconds."""

@@ -5,24 +5,25 @@ a seqpacket socket: each message carries one end of a socket pair, for which a r
 with the socket's other end; runners live on. It must never start a thread: it forks.
 """
 
+import array
+import gc
+import json
+import os
+import signal
+import socket
 import sys
+import types
+from typing import Any
 
 
 def main() -> None:
     """Runs the zygote."""
-    import gc
-    import json
-    import os
-    import signal
-    import socket
-    import types
-
     folder = sys.path.pop(0)
     package = types.ModuleType("_bai_runner")
-    package.__path__ = [folder]  # type: ignore[attr-defined]
+    package.__path__ = [folder]
     sys.modules["_bai_runner"] = package
     # The namespace of this file must outlive its place in sys.modules.
-    package.zygote_main = sys.modules["__main__"]  # type: ignore[attr-defined]
+    package.__dict__["zygote_main"] = sys.modules["__main__"]
 
     from _bai_runner import procs  # type: ignore[import-not-found]
 
@@ -31,7 +32,7 @@ def main() -> None:
     listener = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(listener.fileno(), False)
 
-    from _bai_runner import supervisor, warm  # type: ignore[import-not-found]
+    from _bai_runner import supervisor, warm
 
     shell = warm.build_shell(settings)
     # Children are reaped by the system; a runner says itself how it ended.
@@ -43,12 +44,8 @@ def main() -> None:
     serve(listener, shell, supervisor.run)
 
 
-def serve(listener, shell, run):  # type: ignore[no-untyped-def]
+def serve(listener: socket.socket, shell: Any, run: Any) -> None:
     """Forks a runner for each message, until the other end is closed."""
-    import array
-    import os
-    import socket
-
     while True:
         try:
             data, ancillary, _flags, _address = listener.recvmsg(64, socket.CMSG_SPACE(4))
