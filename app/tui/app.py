@@ -1,0 +1,221 @@
+"""The Textual app: puts workbench and screens together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from ...styles.themes import DARK, SHEETS, THEMES
+from ..model.endpoint import Endpoint
+from .actions import ACTIONS
+from .dialogs import LaunchScreen
+from .locate import CurrentEndpoint, FixedEndpoint, place_of_environment, state_folder
+from .main_screen import MainScreen
+from .messages import (
+    Complained,
+    ConnectionChanged,
+    ConsoleChanged,
+    InputAsked,
+    Launched,
+    LaunchFailed,
+    MachineChanged,
+    SessionsChanged,
+)
+from .workbench import Workbench, wants_ascii
+
+if TYPE_CHECKING:
+    from ..client.api import ApiClient
+    from .sync import Locator
+
+log = logging.getLogger(__name__)
+
+_SAVE_EVERY_S = 5.0
+
+
+class BaiTuiApp(App[int]):
+    """The workspace.
+
+    Args:
+        locator: Where to go; None = the environment, else the local backend.
+        folder: Where the editor's text is kept; None = nowhere.
+        place: What tells this endpoint's text from others'.
+        clock: Unix time.
+        connect: Makes a client of an endpoint; None = the real one.
+    """
+
+    CSS_PATH = SHEETS  # type: ignore[assignment]
+    TITLE = "bai-tui"
+    BINDINGS: ClassVar[list[BindingType]] = []
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        locator: Locator | None = None,
+        *,
+        folder: Path | None = None,
+        place: str = "local",
+        clock: Callable[[], float] = time.time,
+        ascii_only: bool = False,
+        connect: Callable[[Endpoint], ApiClient] | None = None,
+    ) -> None:
+        super().__init__()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.bench = Workbench(
+            locator or CurrentEndpoint(),
+            post=self.post_message,
+            spawn=self._spawn,
+            clock=clock,
+            folder=folder,
+            place=place,
+            ascii_only=ascii_only,
+            connect=connect,
+        )
+        remembered = self.bench.remembered.theme
+        self.theme = remembered if remembered in self.available_themes else DARK.name
+        self.set_class(ascii_only, "-ascii")
+        self._generation = 0
+
+    def get_default_screen(self) -> Screen[Any]:
+        return MainScreen(self.bench)
+
+    @property
+    def main(self) -> MainScreen:
+        """The screen below all dialogs."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, lambda theme: self.bench.remember(theme=theme.name))
+        # everything that costs time, the client's import above all, waits for the first frame
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._spawn(self.bench.sync.run(), "sync")
+        self.set_interval(_SAVE_EVERY_S, self._save_state, name="save state")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> Worker[None]:
+        return self.run_worker(work, name=name, group=name, exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            log.error("the worker %s failed", event.worker.name, exc_info=error)
+            self._toast(f"{event.worker.name} failed ({type(error).__name__}: {error}); the log has more")
+
+    # -- facts -----------------------------------------------------------------------------------------------------
+
+    async def on_sessions_changed(self, message: SessionsChanged) -> None:
+        await self.bench.runs.news()
+        self.main.show_sessions()
+
+    def on_machine_changed(self, message: MachineChanged) -> None:
+        self.main.show_machine()
+
+    async def on_connection_changed(self, message: ConnectionChanged) -> None:
+        connection = self.bench.sync.connection
+        if connection.client is not None and connection.generation != self._generation:
+            self._generation = connection.generation
+            self.bench.runs.watch(self.main.selected)
+            self.bench.runs.reconnected()
+        await self.bench.runs.news()
+        self.main.show_connection()
+
+    def on_console_changed(self, message: ConsoleChanged) -> None:
+        if message.session_id == self.main.selected:
+            self.main.show_console()
+
+    def on_input_asked(self, message: InputAsked) -> None:
+        row = self.bench.store.row(message.session_id)
+        if message.session_id != self.main.selected and row is not None:
+            self._toast(f"{row.name} asks for input: select it to answer", severity="warning")
+            self.bell()
+
+    def on_launched(self, message: Launched) -> None:
+        if isinstance(self.screen, LaunchScreen):
+            self.screen.dismiss(None)
+
+    def on_launch_failed(self, message: LaunchFailed) -> None:
+        if isinstance(self.screen, LaunchScreen):
+            self.screen.fail(message.reason)
+        elif self.main.selected is not None:
+            self._toast(message.reason)
+        self.main.show_sessions()
+        self.main.show_console()
+
+    def on_complained(self, message: Complained) -> None:
+        self._toast(message.text)
+
+    def _toast(self, text: str, severity: str = "error") -> None:
+        self.notify(text, severity="warning" if severity == "warning" else "error", markup=False)
+
+    # -- leaving ---------------------------------------------------------------------------------------------------
+
+    def action_leave(self) -> None:
+        """Leaves; sessions go on."""
+        self.bench.save_state()
+        self.exit(0)
+
+    async def action_quit(self) -> None:
+        self.action_leave()
+
+    def _save_state(self) -> None:
+        self.bench.save_state()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offers the action table, and of Textual's commands those that are not in it."""
+        if screen is self.main:
+            for action in ACTIONS:
+                if action.palette:
+                    yield SystemCommand(action.description, action.tooltip, self._runner(action.action))
+        for command in super().get_system_commands(screen):
+            if command.title not in ("Quit", "Keys", "Maximize", "Minimize"):
+                yield command
+
+    def _runner(self, action: str) -> Callable[[], Any]:
+        async def run() -> None:
+            await self.main.run_action(action)
+
+        return run
+
+
+def run(endpoint: Endpoint | None = None) -> int:
+    """Runs the TUI until the user leaves; returns the exit status.
+
+    Args:
+        endpoint: Where to go; None = BACKEND_* of the environment, else the local backend, started when none runs.
+    """
+    folder = state_folder()
+    _log_to(folder)
+    place = endpoint.url if endpoint is not None and endpoint.name != "local" else place_of_environment()
+    app = BaiTuiApp(
+        None if endpoint is None else FixedEndpoint(endpoint),
+        folder=folder,
+        place=place,
+        ascii_only=wants_ascii(),
+    )
+    app.run()
+    return app.return_code or 0
+
+
+def _log_to(folder: Path) -> None:
+    """Sends what is logged to `tui.log`: the terminal belongs to the screen."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler = logging.FileHandler(folder / "tui.log", encoding="utf-8", delay=True)
+    except OSError:
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger(__name__.partition(".app.")[0])
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

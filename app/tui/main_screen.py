@@ -1,0 +1,336 @@
+"""The main screen: shows what store, runs and connection say, and turns keys into calls of the workbench."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, TextArea
+
+from ...widgets.code_editor import CodeEditor
+from ...widgets.details import Details
+from ...widgets.machine_strip import MachineStrip
+from ...widgets.session_list import SessionList
+from ...widgets.text import one_line
+from ...widgets.transcript import Transcript
+from .actions import bindings
+from .details import gpu_facts, nothing_selected, session_facts
+from .dialogs import HelpScreen, LaunchRequest, LaunchScreen, PathPrompt
+from .files import FileError, read_text, write_text
+from .panes import ConsolePane, ConsoleView, SessionsPane
+from .store import LAUNCHING
+
+if TYPE_CHECKING:
+    from .workbench import Workbench
+
+_EMPTY = ("", "no sessions yet", "", "n  picks an image and launches", "^r runs the editor's text right away")
+
+
+class MainScreen(Screen[None]):
+    """The one screen below all dialogs."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (34, "-tall")]
+    AUTO_FOCUS = "#sessions"
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self.bench = bench
+        self._wanted: str | None = None
+        """A session to select as soon as it is in the list."""
+        self._zoomed = ""
+        self._restored = False
+
+    def compose(self) -> ComposeResult:
+        bench = self.bench
+        yield MachineStrip(glyphs=bench.glyphs, id="strip")
+        with Container(id="body"):
+            yield SessionsPane(clock=bench.clock, glyphs=bench.glyphs, empty=_EMPTY, id="sessions")
+            with Vertical(id="work"):
+                yield CodeEditor(bench.remembered.text or "", id="editor")
+                console = ConsoleView(clock=bench.clock, glyphs=bench.glyphs, id="console")
+                yield ConsolePane(console, bench.glyphs, id="console-pane")
+            yield Details(id="details")
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        self.sessions.border_title = "Sessions"
+        self.query_one("#details").border_title = "Details"
+        self.console_pane.border_subtitle = f"following {self.bench.glyphs.down}"
+        self._wanted = self.bench.remembered.session or None
+        self._show_title()
+        self.show_connection()
+        self.show_console()
+        self.show_details()
+        self.set_interval(1.0, self._tick, name="ages")
+        self.set_interval(0.125, self._tick_run, name="run clock")
+        self.call_after_refresh(self._restore_cursor)
+
+    def _restore_cursor(self) -> None:
+        remembered = self.bench.remembered
+        self.editor.move_cursor((remembered.row, remembered.column))
+        self._restored = True
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    @property
+    def sessions(self) -> SessionsPane:
+        return self.query_one("#sessions", SessionsPane)
+
+    @property
+    def editor(self) -> CodeEditor:
+        return self.query_one("#editor", CodeEditor)
+
+    @property
+    def console(self) -> ConsoleView:
+        return self.query_one("#console", ConsoleView)
+
+    @property
+    def console_pane(self) -> ConsolePane:
+        return self.query_one("#console-pane", ConsolePane)
+
+    @property
+    def selected(self) -> str | None:
+        """Id of the session under the cursor."""
+        return self.sessions.cursor
+
+    # -- showing ---------------------------------------------------------------------------------------------------
+
+    def show_sessions(self) -> None:
+        """Shows the rows of the store."""
+        store, sessions = self.bench.store, self.sessions
+        for old, new in store.take_renames():
+            self.bench.runs.renamed(old, new)
+            sessions.rename_row(old, new)
+            if self._wanted == old:
+                self._wanted = new
+        rows = store.rows()
+        if rows is not sessions.rows:
+            sessions.set_rows(rows)
+            live = sum(1 for row in rows if not row.ended)
+            sessions.border_subtitle = f"{live}" if rows else ""
+        if self._wanted is not None and store.view(self._wanted) is not None:
+            wanted, self._wanted = self._wanted, None
+            sessions.select(wanted)
+        self._show_title()
+        self.show_details()
+
+    def show_console(self) -> None:
+        """Shows the transcript of the selected session, or the welcome while there is none."""
+        selected = self.selected
+        transcript: Transcript
+        if selected is None:
+            transcript, run = self.bench.welcome, None
+        else:
+            feed = self.bench.runs.of(selected).feed
+            transcript, run = feed.transcript, feed.current
+        self.console.show(transcript)
+        opened = self.console_pane.ask(run if run is not None and run.waiting and run.ours else None)
+        if opened and self.app.screen is self:
+            self.console_pane.focus_answer()
+
+    def show_connection(self) -> None:
+        """Shows how we stand with the server."""
+        connection = self.bench.sync.connection
+        said = connection.said(self.bench.clock())
+        self.query_one("#strip", MachineStrip).set_connection(connection.place, said, good=not said)
+        if not said:
+            self.sessions.set_empty(_EMPTY)
+        else:
+            self.sessions.set_empty(("", said.partition(": ")[0], *connection.trouble.splitlines()))
+
+    def show_machine(self) -> None:
+        """Shows slots, GPUs and images."""
+        connection = self.bench.sync.connection
+        self.query_one("#strip", MachineStrip).set_machine(connection.machine)
+        dialog = self.app.screen
+        if isinstance(dialog, LaunchScreen):
+            dialog.set_images(connection.images)
+            dialog.set_machine(connection.machine)
+        self.show_details()
+
+    def show_details(self) -> None:
+        """Shows the facts of the selected session."""
+        view = None if self.selected is None else self.bench.store.view(self.selected)
+        facts = nothing_selected() if view is None else session_facts(view)
+        store = self.bench.store
+
+        def name_of(session_id: str) -> str | None:
+            known = store.view(session_id)
+            return None if known is None else known.name
+
+        facts += gpu_facts(self.bench.sync.connection.machine, name_of, self.bench.glyphs)
+        self.query_one("#details", Details).set_facts(facts)
+
+    def _show_title(self) -> None:
+        view = None if self.selected is None else self.bench.store.view(self.selected)
+        where = "" if view is None else f"{one_line(view.name)} {self.bench.glyphs.dot} {one_line(view.image)}"
+        self.editor.border_subtitle = _plain(where)
+        name = self.bench.file_name + (f" {self.bench.glyphs.running}" if self.bench.file_changed else "")
+        self.editor.border_title = _plain(name or ' ')
+        console = "Console" if view is None else f"Console {self.bench.glyphs.dot} {one_line(view.name)}"
+        self.console_pane.border_title = _plain(console)
+
+    def _tick(self) -> None:
+        self.sessions.tick()
+        if self.bench.sync.connection.client is None:
+            self.show_connection()
+
+    def _tick_run(self) -> None:
+        self.console.tick()
+
+    # -- what the panes say ----------------------------------------------------------------------------------------
+
+    @on(SessionList.Selected)
+    def _selected(self, event: SessionList.Selected) -> None:
+        self.bench.runs.watch(event.session_id)
+        self.bench.remember(session=event.session_id or "")
+        self.show_console()
+        self._show_title()
+        self.show_details()
+
+    @on(TextArea.Changed, "#editor")
+    def _edited(self) -> None:
+        if self._restored:
+            self.bench.edited(self.editor.text)
+            self._show_title()
+
+    @on(TextArea.SelectionChanged, "#editor")
+    def _moved(self, event: TextArea.SelectionChanged) -> None:
+        if self._restored:
+            row, column = event.selection.end
+            self.bench.remember(row=row, column=column)
+
+    @on(ConsolePane.Answered)
+    def _answered(self, event: ConsolePane.Answered) -> None:
+        if self.selected is not None:
+            self.bench.answer(self.selected, event.text)
+
+    # -- actions ---------------------------------------------------------------------------------------------------
+
+    def action_run(self) -> None:
+        code = self.editor.text
+        selected = self.selected
+        row = None if selected is None else self.bench.store.row(selected)
+        if not code.strip():
+            self.bench.complain("the editor is empty: write something to run")
+            return
+        if selected is None or (row is not None and row.ended and not self._others()):
+            selected = self._wanted = self.bench.launch_default()
+            self.show_sessions()
+        self.bench.execute(selected, code)
+        self.console.follow()
+
+    def _others(self) -> bool:
+        """Whether another session could be meant: then an ended one is not silently replaced."""
+        return any(not row.ended for row in self.bench.store.rows())
+
+    def action_interrupt(self) -> None:
+        if self.selected is not None:
+            self.bench.interrupt(self.selected)
+
+    def action_launch(self) -> None:
+        connection = self.bench.sync.connection
+        if connection.client is None:
+            self.bench.complain(f"not connected to {connection.place} yet: {connection.said(self.bench.clock())}")
+            return
+        self.app.push_screen(
+            LaunchScreen(
+                connection.images,
+                connection.machine,
+                default_image=self.bench.default_image,
+                taken=self.bench.store.names,
+                asked=self._launch,
+            )
+        )
+        self.bench.refresh_images()
+
+    def _launch(self, request: LaunchRequest) -> None:
+        self._wanted = self.bench.launch(request)
+        self.show_sessions()
+
+    def action_kill(self) -> None:
+        if self.selected is not None and not self.selected.startswith(LAUNCHING):
+            self.bench.kill(self.selected)
+
+    def action_pane(self, name: str) -> None:
+        target = {"sessions": self.sessions, "editor": self.editor, "console": self.console}[name]
+        if self._zoomed and self._zoomed != name:
+            self._zoom(name)
+        if name == "console" and self.console_pane.asking:
+            self.console_pane.focus_answer()
+        else:
+            target.focus()
+
+    def action_zoom(self) -> None:
+        self._zoom("" if self._zoomed else self._focused_pane())
+
+    def _zoom(self, name: str) -> None:
+        self._zoomed = name
+        for pane in ("sessions", "editor", "console"):
+            self.set_class(pane == name, f"-zoom-{pane}")
+
+    def _focused_pane(self) -> str:
+        if self.editor.has_focus:
+            return "editor"
+        return "console" if self.console_pane.has_focus_within else "sessions"
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen(self._focused_pane()))
+
+    def action_back(self) -> None:
+        if self._zoomed:
+            self._zoom("")
+        elif self.console_pane.asking and self.console_pane.has_focus_within and not self.console.has_focus:
+            self.console.focus()
+        else:
+            self.sessions.focus()
+
+    def action_follow(self) -> None:
+        self.console.follow()
+
+    def action_clear_console(self) -> None:
+        self.console.transcript.clear()
+        self.console.sync()
+
+    def action_open_file(self) -> None:
+        def opened(path: str | None) -> None:
+            if path is not None:
+                self.editor.focus()
+
+        def check(path: str) -> str | None:
+            try:
+                text = read_text(path)
+            except FileError as error:
+                return str(error)
+            self.editor.load_text(text)
+            self.bench.file_is(path, self.editor.text)
+            self._show_title()
+            return None
+
+        self.app.push_screen(PathPrompt("Open a file", self.bench.remembered.file, check), opened)
+
+    def action_save_file(self) -> None:
+        def check(path: str) -> str | None:
+            try:
+                write_text(path, self.editor.text)
+            except FileError as error:
+                return str(error)
+            self.bench.file_is(path, self.editor.text)
+            self._show_title()
+            return None
+
+        file = self.bench.remembered.file
+        if not file or check(file) is not None:
+            self.app.push_screen(PathPrompt("Save as", file, check))
+
+
+def _plain(text: str) -> Content:
+    """Returns foreign text as a border title; a `str` would be read as markup."""
+    return Content(text)

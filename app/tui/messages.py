@@ -1,0 +1,69 @@
+"""What workers tell the app: facts, in the past tense. Floods fold into one message each."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+
+class SessionsChanged(Message):
+    """The session store has news."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, SessionsChanged)
+
+
+class MachineChanged(Message):
+    """Slots or GPUs are given away differently."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, MachineChanged)
+
+
+class ConnectionChanged(Message):
+    """The connection was made, lost, or is being tried."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ConnectionChanged)
+
+
+class ConsoleChanged(Message):
+    """A transcript has news."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__()
+        self.session_id = session_id
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ConsoleChanged) and message.session_id == self.session_id
+
+
+class InputAsked(Message):
+    """A run waits for a line of input."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__()
+        self.session_id = session_id
+
+
+class LaunchFailed(Message):
+    """The server refused a launch."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class Launched(Message):
+    """The server took a launch."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__()
+        self.session_id = session_id
+
+
+class Complained(Message):
+    """Something failed that has no place of its own on the screen."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text

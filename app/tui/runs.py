@@ -1,0 +1,386 @@
+"""Runs in sessions: each one's stream goes on whichever session is looked at, and a broken one is resumed.
+
+Output comes by the websocket of a run that we started, and by the journal (where the server keeps one) for what
+happened before, elsewhere, or after our websocket broke. Never both at once for one session; `Feed` joins them by
+sequence number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Final
+
+from textual.message import Message
+
+from ...widgets.transcript import RunState
+from ..model.console import ExecuteRequest, RunMode
+from ..model.errors import BaiTuiError, NotFound, RemoteError, Unreachable
+from ..model.sessions import TERMINAL
+from .feed import Feed
+from .messages import ConsoleChanged, InputAsked, SessionsChanged
+from .store import LAUNCHING, SessionStore
+
+if TYPE_CHECKING:
+    from ..client.api import ApiClient, ExecuteStream
+    from .sync import Connection
+
+log = logging.getLogger(__name__)
+
+_PAGE: Final = 1000
+TAIL_RECORDS: Final = 5000
+"""Journal records that are loaded of a session that ran before we came."""
+_POLL_S: Final = 20.0
+"""How long one question for new journal records stays open."""
+
+Spawn = Callable[[Coroutine[None, None, None], str], object]
+"""Runs a coroutine under an owner, by name."""
+
+
+class SessionConsole:
+    """One session's feed and the streams that fill it."""
+
+    def __init__(self) -> None:
+        self.feed = Feed()
+        self.loaded = False
+        """What was said before we came is in the transcript."""
+        self.stream: ExecuteStream | None = None
+        self.streaming = False
+        """A run of ours is being started or goes on over a websocket."""
+        self.idle = asyncio.Event()
+        """Set while not `streaming`."""
+        self.idle.set()
+        self.loading = asyncio.Lock()
+        self.reader: asyncio.Task[object] | None = None
+        """The question for new journal records that is open."""
+        self.followed = False
+
+
+class Runs:
+    """The consoles of all sessions."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        connection: Connection,
+        post: Callable[[Message], object],
+        clock: Callable[[], float],
+        spawn: Spawn,
+    ) -> None:
+        self._store = store
+        self._connection = connection
+        self._post = post
+        self._clock = clock
+        self._spawn = spawn
+        self._consoles: dict[str, SessionConsole] = {}
+        self._changed = asyncio.Condition()
+        self._watched: str | None = None
+
+    def of(self, session_id: str) -> SessionConsole:
+        """Returns the console of a session, a fresh one at first."""
+        console = self._consoles.get(session_id)
+        if console is None:
+            console = self._consoles[session_id] = SessionConsole()
+        return console
+
+    def renamed(self, old_id: str, new_id: str) -> None:
+        """Takes that a launch got its real id."""
+        console = self._consoles.pop(old_id, None)
+        if console is not None:
+            console.loaded = True
+            self._consoles[new_id] = console
+        if self._watched == old_id:
+            self.watch(new_id)
+
+    def forget(self, session_id: str) -> None:
+        """Drops the console of a session that left the list."""
+        if session_id != self._watched:
+            self._consoles.pop(session_id, None)
+
+    async def news(self) -> None:
+        """Wakes the runs that wait for their session; to be called when the store changed."""
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def wait(self) -> None:
+        """Returns at the next news."""
+        async with self._changed:
+            await self._changed.wait()
+
+    # -- running code --------------------------------------------------------------------------------------------
+
+    def execute(self, session_id: str, code: str) -> str | None:
+        """Begins a run and returns at once; returns why not, when one goes on already."""
+        console = self.of(session_id)
+        current = console.feed.current
+        if console.streaming or (current is not None and current.going):
+            number = f" [{current.number}]" if current is not None else ""
+            return f"run{number} goes on: f6 interrupts it"
+        console.streaming = True
+        console.idle.clear()
+        if console.reader is not None:
+            console.reader.cancel()
+        self._spawn(self._execute(session_id, console, code), f"run {session_id}")
+        return None
+
+    async def _execute(self, session_id: str, console: SessionConsole, code: str) -> None:
+        feed = console.feed
+        try:
+            await self._catch_up(session_id, console)
+            run = feed.begin(code, self._clock())
+            session_id = await self._answering(session_id, console)
+            self._mark(session_id, console)
+            client = self._client()
+            async with client.execute(session_id, ExecuteRequest(RunMode.QUERY, code)) as stream:
+                console.stream = stream
+                async for frame in stream:
+                    waited = run.waiting
+                    feed.frame(run, frame, self._clock())
+                    if run.waiting and not waited:
+                        self._post(InputAsked(session_id))
+                    if run.waiting != waited:
+                        self._mark(session_id, console)
+                    self._post(ConsoleChanged(session_id))
+                    # a flood that is in the buffer already must let the screen be painted
+                    await asyncio.sleep(0)
+            if run.going:
+                feed.fail(run, "the server ended the stream without saying how the run ended", self._clock())
+        except Unreachable as error:
+            self._broken(session_id, console, error)
+        except BaiTuiError as error:
+            if feed.current is not None:
+                feed.fail(feed.current, error.message, self._clock())
+            else:
+                feed.transcript.note(error.message, "error")
+        finally:
+            console.stream, console.streaming = None, False
+            console.idle.set()
+            self._mark(session_id, console)
+            if self._lives(session_id) and (session_id == self._watched or feed.current is not None):
+                self._follow(session_id)
+
+    def _broken(self, session_id: str, console: SessionConsole, error: Unreachable) -> None:
+        """Takes that a stream broke: the run may go on without us."""
+        log.info("the stream of %s: %s", session_id, error)
+        run = console.feed.current
+        if run is None:
+            console.feed.transcript.note(error.message, "error")
+        elif "journal" in self._connection.capabilities:
+            run.note = "connection lost"
+            run.waiting = False
+            console.feed.transcript.touch(run)
+        else:
+            console.feed.fail(
+                run, f"{error.message}: what it said after that is lost", self._clock(), state=RunState.LOST
+            )
+
+    async def _answering(self, session_id: str, console: SessionConsole) -> str:
+        """Waits until a session takes code; returns its id, which a launch only gets on the way.
+
+        Raises:
+            BaiTuiError: it ended before, or could not be started.
+        """
+        run = console.feed.current
+        while True:
+            session_id = next((key for key, value in self._consoles.items() if value is console), session_id)
+            row = self._store.row(session_id)
+            if row is None:
+                raise BaiTuiError("the session could not be started")
+            if row.answering and not session_id.startswith(LAUNCHING):
+                return session_id
+            if row.ended:
+                raise BaiTuiError(f"{row.name} has ended: n starts another" + (f" ({row.note})" if row.note else ""))
+            if run is not None and run.note != "waits for its session":
+                run.note = "waits for its session"
+                console.feed.transcript.touch(run)
+            self._mark(session_id, console)
+            await self.wait()
+
+    def _client(self) -> ApiClient:
+        client = self._connection.client
+        if client is None:
+            raise Unreachable(f"not connected to {self._connection.place}: {self._connection.trouble or 'starting'}")
+        return client
+
+    def _lives(self, session_id: str) -> bool:
+        view = self._store.view(session_id)
+        return view is not None and view.status not in TERMINAL
+
+    def _mark(self, session_id: str, console: SessionConsole) -> None:
+        """Tells the row and the screen how a session stands."""
+        run = console.feed.current
+        self._store.running(session_id, here=run is not None and run.going, asks=run is not None and run.waiting)
+        self._post(SessionsChanged())
+        self._post(ConsoleChanged(session_id))
+
+    # -- answering and interrupting ------------------------------------------------------------------------------
+
+    async def answer(self, session_id: str, text: str) -> str | None:
+        """Sends a line of input to the run that asks for it; returns what went wrong, else None."""
+        console = self.of(session_id)
+        run, stream = console.feed.current, console.stream
+        if run is None or not run.waiting:
+            return "nothing asks for input any more"
+        if stream is None:
+            return "this run was started elsewhere: answer it there, or interrupt it with f6"
+        try:
+            await stream.send_input(text)
+        except BaiTuiError as error:
+            return error.message
+        console.feed.answered(run, text)
+        self._mark(session_id, console)
+        return None
+
+    async def interrupt(self, session_id: str) -> str | None:
+        """Interrupts the run of a session; returns what went wrong, else None."""
+        console = self.of(session_id)
+        try:
+            console.feed.interrupting()
+            await self._client().interrupt(session_id)
+        except BaiTuiError as error:
+            return error.message
+        return None
+
+    # -- what we did not start -----------------------------------------------------------------------------------
+
+    def watch(self, session_id: str | None) -> None:
+        """Takes which session is looked at: what it said before is loaded, what it says is followed."""
+        self._watched = session_id
+        if session_id is not None and not session_id.startswith(LAUNCHING):
+            self._follow(session_id)
+
+    def reconnected(self) -> None:
+        """Takes that the connection stands again: broken runs are resumed."""
+        for session_id, console in self._consoles.items():
+            if session_id == self._watched or (console.feed.current is not None and not console.streaming):
+                self._follow(session_id)
+
+    def _follow(self, session_id: str) -> None:
+        console = self.of(session_id)
+        if not console.followed and self._connection.client is not None:
+            console.followed = True
+            self._spawn(self._read_on(session_id, console), f"follow {session_id}")
+
+    async def _read_on(self, session_id: str, console: SessionConsole) -> None:
+        """Reads the journal while the session is looked at, or a run that broke off goes on."""
+        try:
+            await self._load(session_id, console)
+            while "journal" in self._connection.capabilities:
+                run = console.feed.current
+                if session_id != self._watched and (run is None or console.streaming):
+                    return
+                await console.idle.wait()
+                alive = self._lives(session_id)
+                new = await self._read(session_id, console, wait_s=_POLL_S if alive else 0)
+                self._resolve_lost(session_id, console, new)
+                if not alive and not new:
+                    return
+        except NotFound as error:
+            log.info("the journal of %s: %s", session_id, error)
+            self._give_up(session_id, console, "the session is gone")
+        except Unreachable as error:
+            log.info("the journal of %s: %s", session_id, error)
+        except BaiTuiError as error:
+            console.feed.transcript.note(f"its output cannot be read: {error.message}", "error")
+            self._post(ConsoleChanged(session_id))
+        finally:
+            console.followed = False
+
+    def _resolve_lost(self, session_id: str, console: SessionConsole, new: int) -> None:
+        """Ends a run of ours of which the journal knows nothing: it never reached the session."""
+        run = console.feed.current
+        view = self._store.view(session_id)
+        if run is None or console.streaming or new:
+            return
+        if view is not None and view.status in TERMINAL:
+            self._give_up(session_id, console, "the session ended")
+        elif run.run_id is None and run.note == "connection lost" and (view is None or not view.busy):
+            self._give_up(session_id, console, "the run did not reach the session: run it again")
+
+    def _give_up(self, session_id: str, console: SessionConsole, reason: str) -> None:
+        run = console.feed.current
+        if run is not None and not console.streaming:
+            console.feed.fail(run, reason, self._clock(), state=RunState.LOST)
+            self._mark(session_id, console)
+
+    async def _read(self, session_id: str, console: SessionConsole, *, wait_s: float) -> int:
+        """Takes new journal records; returns how many. Broken off, losing nothing, when a run of ours begins."""
+        client = self._client()
+        task = asyncio.ensure_future(
+            client.journal(session_id, after=console.feed.last_seq, limit=_PAGE, wait_s=wait_s)
+        )
+        console.reader = task
+        try:
+            lines = await task
+        except asyncio.CancelledError:
+            if (
+                task.cancelled()
+                and console.streaming
+                and (own := asyncio.current_task()) is not None
+                and not own.cancelling()
+            ):
+                return 1
+            task.cancel()
+            raise
+        finally:
+            console.reader = None
+        before = console.feed.current
+        console.feed.journal(lines)
+        if lines:
+            if before is not console.feed.current or console.feed.current is not None:
+                self._mark(session_id, console)
+            self._post(ConsoleChanged(session_id))
+        return len(lines)
+
+    async def _load(self, session_id: str, console: SessionConsole) -> None:
+        """Loads what a session said before we came, once."""
+        async with console.loading:
+            if console.loaded or session_id.startswith(LAUNCHING):
+                return
+            client, feed = self._client(), console.feed
+            if "journal" in self._connection.capabilities:
+                start = await self._tail(client, session_id)
+                if start:
+                    feed.last_seq = start
+                    feed.transcript.note(f"{start:,} earlier records are in the session's journal", "quiet")
+                while True:
+                    lines = await client.journal(session_id, after=feed.last_seq, limit=_PAGE)
+                    feed.journal(lines)
+                    self._post(ConsoleChanged(session_id))
+                    if len(lines) < _PAGE:
+                        break
+                    await asyncio.sleep(0)
+            else:
+                feed.transcript.write(await client.logs(session_id))
+            console.loaded = True
+            self._mark(session_id, console)
+
+    async def _tail(self, client: ApiClient, session_id: str) -> int:
+        """Returns the number after which the last `TAIL_RECORDS` records follow; 0 = all of them."""
+        low, high = 0, TAIL_RECORDS
+        while await client.journal(session_id, after=high, limit=1):
+            low, high = high, high * 2
+        while high - low > TAIL_RECORDS // 10:
+            middle = (low + high) // 2
+            if await client.journal(session_id, after=middle, limit=1):
+                low = middle
+            else:
+                high = middle
+        return max(0, high - TAIL_RECORDS)
+
+    async def _catch_up(self, session_id: str, console: SessionConsole) -> None:
+        """Takes what the journal holds already, so that a new run comes after it."""
+        if session_id.startswith(LAUNCHING) or not self._lives(session_id):
+            return
+        try:
+            await self._load(session_id, console)
+            if "journal" in self._connection.capabilities:
+                client = self._client()
+                console.feed.journal(await client.journal(session_id, after=console.feed.last_seq, limit=_PAGE))
+        except NotFound:
+            console.loaded = True
+        except RemoteError as error:
+            if isinstance(error, Unreachable):
+                raise
+            log.warning("the journal of %s: %s", session_id, error)

@@ -1,0 +1,311 @@
+"""What is known of the sessions: list answers and events in, rows out. Pure: no Textual, no clock, no client.
+
+The order is that of creation and never changes while one looks: new sessions come last, ended ones stay where they
+are until they are dismissed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import count
+from typing import Final
+
+from ...widgets.rows import SessionRow
+from ..client.views import EventView, SessionView
+from ..model.sessions import ANSWERING, LIVE, STARTING, TERMINAL, SessionStatus
+from ..model.slots import ResourceSlots
+
+KEPT_ENDED: Final = 50
+"""Ended sessions that stay in the list; the oldest leaves first."""
+LAUNCHING: Final = "launching-"
+"""How the id of a session begins that the server has not named yet."""
+
+_OF_EVENT: Final[Mapping[str, SessionStatus]] = {
+    "session_enqueued": SessionStatus.PENDING,
+    "session_scheduled": SessionStatus.SCHEDULED,
+    "session_preparing": SessionStatus.PREPARING,
+    "session_started": SessionStatus.RUNNING,
+    "session_terminating": SessionStatus.TERMINATING,
+    "session_terminated": SessionStatus.TERMINATED,
+    "session_cancelled": SessionStatus.CANCELLED,
+}
+_ENDED_AS_ASKED: Final = frozenset({"", "user-requested", "self-terminated", "force-terminated", "task-finished"})
+"""Reasons that need no telling."""
+
+
+@dataclass(slots=True)
+class _Extra:
+    """What we know that the server does not say."""
+
+    running_here: bool = False
+    asks: bool = False
+    alarm: str = ""
+    ending: bool = False
+    note: str = ""
+
+
+class SessionStore:
+    """All rows by id."""
+
+    def __init__(self) -> None:
+        self._views: dict[str, SessionView] = {}
+        self._extras: dict[str, _Extra] = {}
+        self._news = count(1)
+        self._time = 0
+        self._told: dict[str, int] = {}
+        """Id -> when an event last set its status, in the store's own time."""
+        self._renames: list[tuple[str, str]] = []
+        self._rows: tuple[SessionRow, ...] | None = None
+        self._launches = count(1)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def rows(self) -> tuple[SessionRow, ...]:
+        """Returns the rows in their order; the same object while nothing changed."""
+        if self._rows is None:
+            self._rows = tuple(self._row(view) for view in self._views.values())
+        return self._rows
+
+    def view(self, session_id: str) -> SessionView | None:
+        """Returns what the server last said of a session."""
+        return self._views.get(session_id)
+
+    def row(self, session_id: str) -> SessionRow | None:
+        view = self._views.get(session_id)
+        return None if view is None else self._row(view)
+
+    def names(self) -> set[str]:
+        """Returns the names that are taken."""
+        return {view.name for view in self._views.values() if view.status not in TERMINAL}
+
+    def now(self) -> int:
+        """Returns the store's time: to be noted before a list is asked for."""
+        return self._time
+
+    def take_renames(self) -> list[tuple[str, str]]:
+        """Returns (old id, new id) of launches that the server named since the last call."""
+        renames, self._renames = self._renames, []
+        return renames
+
+    # -- what the server says --------------------------------------------------------------------------------------
+
+    def listed(self, views: Iterable[SessionView], asked_at: int) -> list[str]:
+        """Takes a full list of live sessions that was asked for at store time `asked_at`.
+
+        Returns the ids of sessions that were live and are in the list no more: someone should ask what became of them.
+        """
+        fresh = sorted(views, key=lambda view: (view.created_at is not None and view.created_at.timestamp()) or 0.0)
+        seen = set()
+        for view in fresh:
+            seen.add(view.id)
+            self._adopt(view.id, view.name)
+            old = self._views.get(view.id)
+            if old is not None and self._told.get(view.id, 0) > asked_at:
+                # an event that came while the list was on its way knows better
+                view = replace(view, status=old.status, status_text=old.status_text, status_info=old.status_info)
+            self._views[view.id] = view
+        self._rows = None
+        return [
+            view.id
+            for view in self._views.values()
+            if view.id not in seen
+            and view.status not in TERMINAL
+            and not view.id.startswith(LAUNCHING)
+            and self._told.get(view.id, 0) <= asked_at
+        ]
+
+    def learned(self, view: SessionView) -> None:
+        """Takes what the server says of one session."""
+        old = self._views.get(view.id)
+        if old is None and view.status in TERMINAL:
+            return
+        self._adopt(view.id, view.name)
+        self._views[view.id] = view
+        self._rows = None
+        self._forget_old()
+
+    def lost(self, session_id: str) -> None:
+        """Takes that the server knows a session no more."""
+        view = self._views.get(session_id)
+        if view is not None and view.status not in TERMINAL:
+            self._views[session_id] = replace(view, status=SessionStatus.TERMINATED, status_text="", busy=False)
+            self._rows = None
+            self._forget_old()
+
+    def event(self, event: EventView) -> bool:
+        """Takes an event; returns whether a list should be asked for."""
+        if event.session_id is None:
+            return event.name.startswith("session_")
+        status = _OF_EVENT.get(event.name)
+        if event.session_name:
+            self._adopt(event.session_id, event.session_name)
+        view = self._views.get(event.session_id)
+        if view is None:
+            if status is None or status in TERMINAL or not event.session_name:
+                return event.name.startswith("session_")
+            view = SessionView(id=event.session_id, name=event.session_name, status=status)
+        elif status is not None and view.status not in TERMINAL:
+            info = event.reason or (view.status_info if status is SessionStatus.PENDING else None)
+            over = status in TERMINAL
+            view = replace(view, status=status, status_text=status.value, status_info=info, busy=view.busy and not over)
+        self._views[event.session_id] = view
+        if status is not None:
+            self._time = next(self._news)
+            self._told[event.session_id] = self._time
+        self._rows = None
+        self._forget_old()
+        return True
+
+    # -- what we do ------------------------------------------------------------------------------------------------
+
+    def launching(self, name: str, image: str, slots: ResourceSlots, now: datetime) -> str:
+        """Adds a row for a session that the server is only being asked for; returns its passing id."""
+        session_id = f"{LAUNCHING}{next(self._launches)}"
+        self._views[session_id] = SessionView(
+            id=session_id,
+            name=name,
+            status=SessionStatus.PREPARING,
+            image=image,
+            requested_slots=slots,
+            created_at=now,
+        )
+        self._rows = None
+        return session_id
+
+    def launched(self, passing_id: str, session_id: str, name: str) -> None:
+        """Takes the id that the server gave to a launch."""
+        view = self._views.get(passing_id)
+        if view is not None:
+            self._rename(passing_id, session_id, replace(view, name=name))
+
+    def launch_failed(self, passing_id: str) -> None:
+        """Takes a row away that never became a session."""
+        self._views.pop(passing_id, None)
+        self._extras.pop(passing_id, None)
+        self._rows = None
+
+    def ending(self, session_id: str, value: bool = True) -> None:
+        """Shows a session as ending before the server says so; False takes that back."""
+        self._extra(session_id).ending = value
+
+    def alarm(self, session_id: str, text: str) -> None:
+        """Shows what needs the user now in the row; empty = nothing."""
+        self._extra(session_id).alarm = text
+
+    def note(self, session_id: str, text: str) -> None:
+        """Shows an error in the row until the next change."""
+        self._extra(session_id).note = text
+
+    def running(self, session_id: str, *, here: bool, asks: bool) -> None:
+        """Takes whether a run of ours goes on in a session, and whether it waits for input."""
+        extra = self._extra(session_id)
+        extra.running_here, extra.asks = here, asks
+
+    def dismiss(self, session_id: str) -> None:
+        """Takes an ended session off the list."""
+        view = self._views.get(session_id)
+        if view is not None and view.status in TERMINAL:
+            self._drop(session_id)
+
+    def is_busy(self, session_id: str) -> bool:
+        """Whether code runs in a session, as far as we know."""
+        view, extra = self._views.get(session_id), self._extras.get(session_id)
+        return (view is not None and view.busy) or (extra is not None and extra.running_here)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _extra(self, session_id: str) -> _Extra:
+        self._rows = None
+        if session_id not in self._views:
+            return _Extra()
+        return self._extras.setdefault(session_id, _Extra())
+
+    def _adopt(self, session_id: str, name: str) -> None:
+        """Gives a launch its id when the list or an event brings it before the answer does."""
+        if session_id in self._views:
+            return
+        for view in self._views.values():
+            if view.id.startswith(LAUNCHING) and view.name == name:
+                self._rename(view.id, session_id, view)
+                return
+
+    def _rename(self, old_id: str, new_id: str, view: SessionView) -> None:
+        self._renames.append((old_id, new_id))
+        known = self._views.get(new_id)
+        merged = replace(known or view, id=new_id)
+        self._views = {
+            (new_id if key == old_id else key): (merged if key == old_id else value)
+            for key, value in self._views.items()
+            if key != new_id
+        }
+        if old_id in self._extras:
+            self._extras[new_id] = self._extras.pop(old_id)
+        self._rows = None
+
+    def _drop(self, session_id: str) -> None:
+        self._views.pop(session_id, None)
+        self._extras.pop(session_id, None)
+        self._told.pop(session_id, None)
+        self._rows = None
+
+    def _forget_old(self) -> None:
+        ended = [view.id for view in self._views.values() if view.status in TERMINAL]
+        for session_id in ended[: max(0, len(ended) - KEPT_ENDED)]:
+            self._drop(session_id)
+
+    def _row(self, view: SessionView) -> SessionRow:
+        extra = self._extras.get(view.id) or _Extra()
+        status = view.status
+        if extra.ending and status in LIVE:
+            status = SessionStatus.TERMINATING
+        holds = bool(view.occupying_slots)
+        slots = view.occupying_slots if holds else view.requested_slots
+        return SessionRow(
+            id=view.id,
+            name=view.name,
+            status=status,
+            status_text=view.status_text,
+            image=view.image,
+            slots=dict(slots),
+            holds=holds,
+            since_s=None if view.created_at is None else view.created_at.timestamp(),
+            busy=(view.busy or extra.running_here) and status in ANSWERING,
+            asks=extra.asks and status in ANSWERING,
+            note=extra.note or _note(view),
+            alarm=extra.alarm if status not in TERMINAL else "",
+        )
+
+
+def _note(view: SessionView) -> str:
+    """Returns what the second line says in place of image and slots."""
+    info = view.status_info or ""
+    if view.status is SessionStatus.PENDING or view.status in STARTING:
+        return info
+    if view.status is SessionStatus.ERROR:
+        return info or "failed without a reason: see the backend's log"
+    if view.status in TERMINAL and info not in _ENDED_AS_ASKED:
+        return info
+    return ""
+
+
+def free_name(image: str, taken: Iterable[str]) -> str:
+    """Returns a name for a session of `image` that nobody has: `py-1`, `r-base-2`."""
+    language = image.rpartition("/")[2].partition(":")[0] or "session"
+    prefix = {"python": "py"}.get(language, language.removeprefix("python-")[:20].strip("-._")) or "session"
+    names = set(taken)
+    for number in count(1):
+        name = f"{prefix}-{number}"
+        name = name if len(name) >= 4 else f"{prefix}-{number:0{4 - len(prefix) - 1}d}"
+        if name not in names:
+            return name
+    raise AssertionError("numbers do not end")
+
+
+def default_image(references: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Returns the image to start when nobody says which: `python` where there is one."""
+    for reference, aliases in references:
+        if "python" in aliases or reference.partition(":")[0].rpartition("/")[2] == "python":
+            return "python" if "python" in aliases else reference
+    return references[0][0] if references else "python"

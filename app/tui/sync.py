@@ -1,0 +1,274 @@
+"""Keeps the session store like the server's: full lists, pushed events between them, a slow poll that heals.
+
+One worker runs `Sync.run` for the life of the app. It finds the endpoint, connects, and when the connection is lost
+says so and tries again with growing pauses. It never touches a widget: it writes to the store and posts facts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from textual.message import Message
+
+from ...widgets.rows import Gauge, GpuGauge, ImageRow, Machine
+from ..model.endpoint import Endpoint
+from ..model.errors import BaiTuiError, ConfigError, NotFound, RemoteError, Unreachable
+from ..model.sessions import LIVE
+from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, is_bytes
+from .messages import Complained, ConnectionChanged, MachineChanged, SessionsChanged
+from .store import SessionStore
+
+if TYPE_CHECKING:
+    from ..client.api import ApiClient
+    from ..client.views import ImageView, MachineView, SessionView
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+HEAL_EVERY_S: Final = 10.0
+"""Between the lists that heal what a lost event missed."""
+LAGGED: Final = "bai_lagged"
+CONNECTED: Final = "bai_connected"
+PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Between attempts to connect; the last one repeats."""
+_PAGE: Final = 100
+_LIVE: Final = sorted(LIVE)
+
+
+class Locator(Protocol):
+    """Finds the endpoint; may block for seconds, so it is called in a thread."""
+
+    @property
+    def place(self) -> str:
+        """What to call it before it is found."""
+
+    def locate(self, attempt: int) -> Endpoint:
+        """Returns the endpoint for the attempt 0, 1, 2, ...; starts the local backend where that is the way.
+
+        Raises:
+            BaiTuiError: with what to do about it.
+        """
+
+
+@dataclass(slots=True)
+class Connection:
+    """How we stand with the server."""
+
+    place: str = "local"
+    client: ApiClient | None = None
+    """None while not connected."""
+    capabilities: frozenset[str] = frozenset()
+    trouble: str = ""
+    """Why there is no connection; empty when there is one, or at the first attempt."""
+    retry_at_s: float | None = None
+    """Clock time of the next attempt; None while one is going on."""
+    since_s: float = 0.0
+    """Clock time of the beginning of this attempt."""
+    generation: int = 0
+    """Counts connections."""
+    images: list[ImageRow] = field(default_factory=list)
+    machine: Machine = field(default_factory=Machine)
+
+    def said(self, now_s: float) -> str:
+        """Returns the state in a few words; empty when all is well."""
+        if self.client is not None:
+            return ""
+        if self.retry_at_s is not None:
+            return f"reconnecting in {max(1, round(self.retry_at_s - now_s))} s: {self.trouble}"
+        waited = now_s - self.since_s
+        return ("reconnecting" if self.trouble else "starting") + (f" ({waited:.0f} s)" if waited >= 2 else "")
+
+
+class Sync:
+    """The worker's state.
+
+    Args:
+        locator: Where to go.
+        store: What is kept.
+        post: Takes messages, from any task.
+        clock: Unix time.
+        connect: Makes a client of an endpoint; entered and left here.
+    """
+
+    def __init__(
+        self,
+        locator: Locator,
+        store: SessionStore,
+        post: Callable[[Message], object],
+        clock: Callable[[], float],
+        connect: Callable[[Endpoint], ApiClient] | None = None,
+    ) -> None:
+        self.connection = Connection(place=locator.place)
+        self._locator = locator
+        self._store = store
+        self._post = post
+        self._clock = clock
+        self._connect = connect or _api_client
+        self._wanted = asyncio.Event()
+        self._retry_now = asyncio.Event()
+
+    def poke(self) -> None:
+        """Asks for a fresh list soon, and for an attempt to connect now where one is being waited for."""
+        self._wanted.set()
+        self._retry_now.set()
+
+    async def run(self) -> None:
+        """Connects, keeps up to date, connects again. Ends only by being cancelled."""
+        attempt = 0
+        while True:
+            connection = self.connection
+            connection.retry_at_s, connection.since_s = None, self._clock()
+            self._post(ConnectionChanged())
+            try:
+                endpoint = await asyncio.to_thread(self._locator.locate, attempt)
+                connection.place = endpoint.name
+                async with await asyncio.to_thread(self._connect, endpoint) as client:
+                    info = await client.handshake()
+                    connection.capabilities = info.capabilities
+                    await self._list(client)
+                    connection.client, connection.trouble = client, ""
+                    connection.generation += 1
+                    attempt = 0
+                    self._post(ConnectionChanged())
+                    await self._keep(client)
+            except* BaiTuiError as group:
+                error = _first(group)
+                log.info("connection to %s: %s", connection.place, error)
+                connection.trouble = _short(error)
+            except* Exception as group:
+                log.exception("connection to %s", connection.place)
+                connection.trouble = f"unexpected {type(_first(group)).__name__}: see the log"
+            finally:
+                connection.client = None
+            pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
+            attempt += 1
+            connection.retry_at_s = self._clock() + pause
+            self._post(ConnectionChanged())
+            self._retry_now.clear()
+            try:
+                await asyncio.wait_for(self._retry_now.wait(), pause)
+            except TimeoutError:
+                pass
+
+    async def _keep(self, client: ApiClient) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._events(client), name="sync events")
+            group.create_task(self._lists(client), name="sync lists")
+            group.create_task(self._images(client), name="sync images")
+
+    async def _events(self, client: ApiClient) -> None:
+        async for event in client.events():
+            if event.name in (CONNECTED, LAGGED) or self._store.event(event):
+                self._wanted.set()
+            self._post(SessionsChanged())
+        raise Unreachable("the backend closed the connection")
+
+    async def _lists(self, client: ApiClient) -> None:
+        """Asks for lists: when something happened, and now and then; never two at a time."""
+        await self._machine(client)
+        while True:
+            try:
+                await asyncio.wait_for(self._wanted.wait(), HEAL_EVERY_S)
+                # what comes in a burst is answered by one list
+                await asyncio.sleep(0.02)
+            except TimeoutError:
+                pass
+            self._wanted.clear()
+            await self._list(client)
+            await self._machine(client)
+
+    async def _list(self, client: ApiClient) -> None:
+        asked_at = self._store.now()
+        views: list[SessionView] = []
+        while True:
+            page, total = await client.list_sessions(statuses=_LIVE, limit=_PAGE, offset=len(views))
+            views.extend(page)
+            if not page or len(views) >= total:
+                break
+        for session_id in self._store.listed(views, asked_at):
+            try:
+                self._store.learned(await client.session(session_id))
+            except Unreachable:
+                raise
+            except (NotFound, RemoteError) as error:
+                log.info("what became of %s: %s", session_id, error)
+                self._store.lost(session_id)
+        self._post(SessionsChanged())
+
+    async def _machine(self, client: ApiClient) -> None:
+        await self._optional(client.machine, self._take_machine, "slots")
+
+    async def _images(self, client: ApiClient) -> None:
+        await self._optional(client.images, self._take_images, "images")
+
+    async def _optional(self, ask: Callable[[], Awaitable[T]], take: Callable[[T], None], what: str) -> None:
+        """Asks for something that the app can live without; only a lost connection is passed on."""
+        try:
+            take(await ask())
+        except Unreachable:
+            raise
+        except BaiTuiError as error:
+            log.warning("the %s: %s", what, error)
+            self._post(Complained(f"the {what} of {self.connection.place} are not known: {error.message}"))
+        self._post(MachineChanged())
+
+    def _take_machine(self, view: MachineView) -> None:
+        self.connection.machine = machine_of(view)
+
+    def _take_images(self, views: Sequence[ImageView]) -> None:
+        self.connection.images = [image_of(view) for view in views]
+
+    async def refresh_images(self) -> None:
+        """Asks for the images anew, for the picker."""
+        if self.connection.client is not None:
+            try:
+                await self._images(self.connection.client)
+            except Unreachable as error:
+                log.info("images: %s", error)
+
+
+def machine_of(view: MachineView) -> Machine:
+    """Returns a server's answer as gauges."""
+    gauges = [
+        Gauge(slot, view.occupied.amount(slot), view.available.amount(slot), is_bytes(slot))
+        for slot in (CPU, MEM)
+        if slot in view.available
+    ]
+    if not view.gpus:
+        gauges[:0] = [
+            Gauge("gpu", view.occupied.amount(slot), view.available.amount(slot))
+            for slot in (CUDA_SHARES, CUDA_DEVICE)
+            if view.available.amount(slot) > 0
+        ][:1]
+    gpus = tuple(
+        GpuGauge(gpu.id, gpu.kind, gpu.model, gpu.mem_bytes, gpu.capacity, dict(gpu.promised)) for gpu in view.gpus
+    )
+    return Machine(tuple(gauges), gpus)
+
+
+def image_of(view: ImageView) -> ImageRow:
+    """Returns a server's image as a line of the picker."""
+    detail = view.labels.get("ai.backend.runtime-version", "") or view.labels.get("runtime_version", "")
+    return ImageRow(view.reference, view.aliases, detail, view.installed)
+
+
+def _api_client(endpoint: Endpoint) -> ApiClient:
+    from ..client.api import ApiClient
+
+    return ApiClient(endpoint)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _short(error: BaseException) -> str:
+    text = error.message if isinstance(error, BaiTuiError) else str(error)
+    return text if isinstance(error, ConfigError) else text.partition("\n")[0]

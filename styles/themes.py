@@ -1,0 +1,123 @@
+"""Our two themes: quiet greys, one accent, and colours of states that differ in lightness as well as in hue.
+
+Text has a contrast of at least 4.5:1 on its ground (tests/tui/test_themes.py). Good is a blue-green and bad an
+orange-red, which stay apart for eyes that mix up red and green.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from textual.theme import Theme
+
+FOLDER: Final = Path(__file__).parent
+SHEETS: Final = [FOLDER / name for name in ("global.tcss", "main.tcss", "dialogs.tcss")]
+
+DARK: Final = Theme(
+    name="bai-dark",
+    dark=True,
+    primary="#5fb3d9",
+    secondary="#8fa3b8",
+    accent="#5fb3d9",
+    foreground="#ccd3dc",
+    background="#10141a",
+    surface="#151a21",
+    panel="#1c232c",
+    boost="#222a35",
+    success="#63c5ab",
+    warning="#e9b45d",
+    error="#ff8a73",
+    variables={
+        "quiet": "#8593a3",
+        "faint": "#4a5665",
+        "line": "#303a47",
+        "cursor-row": "#20303f",
+        "border": "#303a47",
+        "border-blurred": "#303a47",
+        "scrollbar": "#2a3440",
+        "scrollbar-hover": "#3b4856",
+        "scrollbar-active": "#5fb3d9",
+        "scrollbar-background": "#151a21",
+        "scrollbar-background-hover": "#151a21",
+        "scrollbar-background-active": "#151a21",
+        "scrollbar-corner-color": "#151a21",
+        "footer-background": "#10141a",
+        "footer-foreground": "#8593a3",
+        "footer-description-foreground": "#8593a3",
+        "footer-key-foreground": "#5fb3d9",
+        "footer-item-background": "#10141a",
+        "footer-key-background": "#10141a",
+        "input-cursor-background": "#ccd3dc",
+        "input-cursor-foreground": "#10141a",
+        "input-selection-background": "#2f4a63",
+        "block-cursor-background": "#20303f",
+        "block-cursor-foreground": "#e8edf3",
+        "block-cursor-text-style": "none",
+        "code-keyword": "#7fb7ea",
+        "code-string": "#a5c98b",
+        "code-docstring": "#7d9a80",
+        "code-number": "#d9a871",
+        "code-comment": "#7a8797",
+        "code-name": "#d7c489",
+        "code-builtin": "#67bfc4",
+        "code-constant": "#d9a871",
+        "code-operator": "#9aa7b6",
+        "code-escape": "#d39fc4",
+    },
+)
+
+LIGHT: Final = Theme(
+    name="bai-light",
+    dark=False,
+    primary="#0a6a97",
+    secondary="#4f6072",
+    accent="#0a6a97",
+    foreground="#232b35",
+    background="#eef1f4",
+    surface="#f8f9fb",
+    panel="#e4e8ed",
+    boost="#dde3ea",
+    success="#0f6f5c",
+    warning="#855300",
+    error="#b3301a",
+    variables={
+        "quiet": "#56636f",
+        "faint": "#9aa5b1",
+        "line": "#c5cdd6",
+        "cursor-row": "#d9e7f1",
+        "border": "#c5cdd6",
+        "border-blurred": "#c5cdd6",
+        "scrollbar": "#ccd4dc",
+        "scrollbar-hover": "#b3bec9",
+        "scrollbar-active": "#0a6a97",
+        "scrollbar-background": "#f8f9fb",
+        "scrollbar-background-hover": "#f8f9fb",
+        "scrollbar-background-active": "#f8f9fb",
+        "scrollbar-corner-color": "#f8f9fb",
+        "footer-background": "#eef1f4",
+        "footer-foreground": "#56636f",
+        "footer-description-foreground": "#56636f",
+        "footer-key-foreground": "#0a6a97",
+        "footer-item-background": "#eef1f4",
+        "footer-key-background": "#eef1f4",
+        "input-cursor-background": "#232b35",
+        "input-cursor-foreground": "#f8f9fb",
+        "input-selection-background": "#bcd9ea",
+        "block-cursor-background": "#d9e7f1",
+        "block-cursor-foreground": "#131a22",
+        "block-cursor-text-style": "none",
+        "code-keyword": "#0b5cad",
+        "code-string": "#3d6b1f",
+        "code-docstring": "#55704f",
+        "code-number": "#8f4e00",
+        "code-comment": "#626f7d",
+        "code-name": "#73580a",
+        "code-builtin": "#076e73",
+        "code-constant": "#8f4e00",
+        "code-operator": "#4f6072",
+        "code-escape": "#8c3d78",
+    },
+)
+
+THEMES: Final = (DARK, LIGHT)

@@ -1,0 +1,350 @@
+"""A server in memory that behaves: sessions move through their states, runs stream, journals remember."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Self
+
+from bai_tui.app.client.views import (
+    CreatedSession,
+    DeviceView,
+    EventView,
+    ImageView,
+    JournalLine,
+    MachineView,
+    ServerInfo,
+    SessionView,
+)
+from bai_tui.app.model.console import ExecuteRequest, Frame, RunStatus
+from bai_tui.app.model.endpoint import Endpoint
+from bai_tui.app.model.errors import IllegalState, SessionNotFound, Unreachable
+from bai_tui.app.model.sessions import ANSWERING, TERMINAL, SessionStatus
+from bai_tui.app.model.slots import ResourceSlots
+
+NOW_S = 1_795_000_000.0
+ENDPOINT = Endpoint(url="http://127.0.0.1:1", access_key="AK", secret_key="SK")
+
+Step = tuple[str, Any]
+"""What a script does: ("out", text), ("err", text), ("ask", is_password), ("gate", Event), ("exit", code),
+("media", [mime, data]), ("html", text)."""
+
+
+@dataclass
+class Script:
+    """What a piece of code does when it is run."""
+
+    steps: Sequence[Step] = ()
+
+
+@dataclass
+class FakeSession:
+    view: SessionView
+    journal: list[JournalLine] = field(default_factory=list)
+    grown: asyncio.Condition = field(default_factory=asyncio.Condition)
+    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    inputs: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    run: asyncio.Task[None] | None = None
+
+    async def add(self, kind: str, data: Any, run_id: str | None) -> int:
+        async with self.grown:
+            seq = len(self.journal) + 1
+            self.journal.append(JournalLine(seq, NOW_S, run_id, kind, data))
+            self.grown.notify_all()
+            return seq
+
+
+class FakeServer:
+    """State that outlives connections."""
+
+    def __init__(self, *, capabilities: Sequence[str] = ("journal", "devices"), clock: Callable[[], float] | None = None):
+        self.capabilities = frozenset(capabilities)
+        self.clock = clock or (lambda: NOW_S)
+        self.sessions: dict[str, FakeSession] = {}
+        self.scripts: dict[str, Script] = {}
+        self.queues: list[asyncio.Queue[EventView | None]] = []
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.up = True
+        self.refuse_create: Exception | None = None
+        self.hold_create: asyncio.Event | None = None
+        self.starts = True
+        """Whether a created session goes on to run by itself."""
+        self.calls: list[tuple[str, Any]] = []
+        self.gpus: tuple[DeviceView, ...] = (
+            DeviceView("gpu0", "Mock GPU", "mock", Decimal(1), 16 * 1024**3, {}),
+            DeviceView("gpu1", "Mock GPU", "mock", Decimal(1), 16 * 1024**3, {}),
+        )
+        self.image_views: tuple[ImageView, ...] = (
+            ImageView("python:3.11-debian12", aliases=("python",)),
+            ImageView("python:3.9-debian12"),
+            ImageView("python-tensorflow:1.12-py36", aliases=("tf",)),
+            ImageView("r-base:4.3"),
+        )
+        self._ids = itertools.count(1)
+        self._runs = itertools.count(1)
+
+    def connect(self, _: Endpoint) -> FakeClient:
+        return FakeClient(self)
+
+    def add(
+        self,
+        name: str,
+        *,
+        status: SessionStatus = SessionStatus.RUNNING,
+        image: str = "python:3.11-debian12",
+        slots: Mapping[str, str] | None = None,
+        age_s: float = 60.0,
+        **more: Any,
+    ) -> str:
+        number = next(self._ids)
+        session_id = f"00000000-0000-4000-8000-{number:012d}"
+        asked = ResourceSlots.parse(slots or {"cpu": "1", "mem": "1g"})
+        created = datetime.fromtimestamp(self.clock() - age_s, UTC)
+        view = SessionView(
+            id=session_id,
+            name=name,
+            status=status,
+            status_text=status.value,
+            image=image,
+            created_at=created,
+            requested_slots=asked,
+            occupying_slots=asked if status in ANSWERING else ResourceSlots(),
+            **more,
+        )
+        self.sessions[session_id] = FakeSession(view)
+        return session_id
+
+    def find(self, ref: str) -> FakeSession:
+        for session in self.sessions.values():
+            if ref in (session.view.id, session.view.name):
+                return session
+        raise SessionNotFound(f"there is no session {ref}")
+
+    def change(self, ref: str, **changes: Any) -> None:
+        session = self.find(ref)
+        if "status" in changes:
+            changes.setdefault("status_text", changes["status"].value)
+            if changes["status"] in ANSWERING:
+                changes.setdefault("occupying_slots", session.view.requested_slots)
+        session.view = replace(session.view, **changes)
+
+    def tell(self, name: str, ref: str, reason: str = "") -> None:
+        view = self.find(ref).view
+        for queue in self.queues:
+            queue.put_nowait(EventView(name, view.id, view.name, reason))
+
+    def go_down(self) -> None:
+        """Breaks every connection."""
+        self.up = False
+        for queue in self.queues:
+            queue.put_nowait(None)
+
+    def check(self) -> None:
+        if not self.up:
+            raise Unreachable("http://127.0.0.1:1 does not answer: refused")
+
+    def start(self, ref: str) -> None:
+        self.change(ref, status=SessionStatus.RUNNING)
+        self.tell("session_started", ref)
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def begin_run(self, session: FakeSession, code: str) -> str:
+        """Starts a run that goes on whoever watches; returns its id."""
+        if session.run is not None and not session.run.done():
+            raise IllegalState(f"{session.view.name} runs code already")
+        run_id = f"run-{next(self._runs)}"
+        session.interrupted.clear()
+        session.view = replace(session.view, busy=True)
+        session.run = asyncio.ensure_future(self._play(session, run_id, code))
+        self.tasks.add(session.run)
+        return run_id
+
+    async def _play(self, session: FakeSession, run_id: str, code: str) -> None:
+        await session.add("run-started", {"mode": "query", "code": code, "options": {}}, run_id)
+        exit_code = 0
+        for kind, value in self.scripts.get(code, Script([("out", "ran\n")])).steps:
+            if kind in ("out", "err"):
+                await session.add("stdout" if kind == "out" else "stderr", value, run_id)
+            elif kind in ("media", "html"):
+                await session.add(kind, value, run_id)
+            elif kind == "ask":
+                await session.add("waiting-input", {"is_password": value}, run_id)
+                text = await session.inputs.get()
+                await session.add("stdout", f"got {text}\n", run_id)
+            elif kind == "gate":
+                stopped = asyncio.ensure_future(session.interrupted.wait())
+                passed = asyncio.ensure_future(value.wait())
+                await asyncio.wait({stopped, passed}, return_when=asyncio.FIRST_COMPLETED)
+                stopped.cancel()
+                passed.cancel()
+                if session.interrupted.is_set():
+                    await session.add("stderr", "KeyboardInterrupt\n", run_id)
+                    exit_code = 1
+                    break
+            elif kind == "exit":
+                exit_code = value
+        session.view = replace(session.view, busy=False)
+        await session.add("run-finished", {"exitCode": exit_code}, run_id)
+
+
+class FakeStream:
+    def __init__(self, server: FakeServer, session: FakeSession, run_id: str, after: int) -> None:
+        self._server, self._session, self._run_id, self._after = server, session, run_id, after
+        self.broken = False
+
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        session, seq = self._session, self._after
+        while True:
+            async with session.grown:
+                while len(session.journal) <= seq and self._server.up and not self.broken:
+                    await session.grown.wait()
+                lines = session.journal[seq:]
+            if not self._server.up or self.broken:
+                raise Unreachable("connection lost: the server went away before the run ended")
+            for line in lines:
+                seq = line.seq
+                if line.run_id != self._run_id or line.kind == "run-started":
+                    continue
+                if line.kind == "run-finished":
+                    yield Frame(RunStatus.FINISHED, [], line.data["exitCode"], seq=seq, run_id=self._run_id)
+                    return
+                if line.kind == "waiting-input":
+                    yield Frame(RunStatus.WAITING_INPUT, [], options=line.data, seq=seq, run_id=self._run_id)
+                else:
+                    yield Frame(RunStatus.CONTINUED, [(line.kind, line.data)], seq=seq, run_id=self._run_id)
+
+    async def send_input(self, text: str) -> None:
+        self._server.check()
+        self._session.inputs.put_nowait(text)
+
+
+class FakeClient:
+    """The methods of `ApiClient` that the TUI uses."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self._server = server
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def handshake(self) -> ServerInfo:
+        self._server.check()
+        return ServerInfo("v9.20250722", "fake", self._server.capabilities)
+
+    async def list_sessions(
+        self, *, statuses: Sequence[SessionStatus] | None = None, limit: int = 100, offset: int = 0, **_: Any
+    ) -> tuple[Sequence[SessionView], int]:
+        self._server.check()
+        self._server.calls.append(("list", offset))
+        found = [one.view for one in self._server.sessions.values() if statuses is None or one.view.status in statuses]
+        found.reverse()
+        return found[offset : offset + limit], len(found)
+
+    async def session(self, ref: str) -> SessionView:
+        self._server.check()
+        return self._server.find(ref).view
+
+    async def create_session(self, image: str, **options: Any) -> CreatedSession:
+        server = self._server
+        server.check()
+        server.calls.append(("create", {"image": image, **options}))
+        if server.hold_create is not None:
+            await server.hold_create.wait()
+        if server.refuse_create is not None:
+            raise server.refuse_create
+        session_id = server.add(
+            options["name"],
+            status=SessionStatus.PENDING,
+            image="python:3.11-debian12" if image == "python" else image,
+            slots=options.get("resources"),
+            age_s=0,
+        )
+        server.tell("session_enqueued", session_id)
+        if server.starts:
+            server.start(session_id)
+        return CreatedSession(session_id, options["name"], "PENDING", True)
+
+    async def terminate(self, ref: str, *, forced: bool = False, recursive: bool = False) -> Mapping[str, Any]:
+        server = self._server
+        server.check()
+        server.calls.append(("terminate", (ref, forced)))
+        session = server.find(ref)
+        if session.view.status in TERMINAL:
+            raise SessionNotFound(f"there is no session {ref}")
+        server.change(ref, status=SessionStatus.TERMINATED, status_info="user-requested", occupying_slots=ResourceSlots())
+        if session.run is not None:
+            session.run.cancel()
+        async with session.grown:
+            session.grown.notify_all()
+        server.tell("session_terminated", ref, "user-requested")
+        return {}
+
+    async def interrupt(self, ref: str) -> None:
+        self._server.check()
+        self._server.find(ref).interrupted.set()
+
+    async def logs(self, ref: str) -> str:
+        self._server.check()
+        lines = self._server.find(ref).journal
+        return "".join(line.data for line in lines if line.kind in ("stdout", "stderr"))
+
+    async def journal(
+        self, ref: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0
+    ) -> Sequence[JournalLine]:
+        server = self._server
+        server.check()
+        session = server.find(ref)
+        if len(session.journal) <= after and wait_s:
+            async with session.grown:
+                while len(session.journal) <= after and server.up and session.view.status not in TERMINAL:
+                    await session.grown.wait()
+            server.check()
+        return session.journal[after : after + limit]
+
+    @contextlib.asynccontextmanager
+    async def execute(self, ref: str, request: ExecuteRequest) -> AsyncIterator[FakeStream]:
+        server = self._server
+        server.check()
+        session = server.find(ref)
+        after = len(session.journal)
+        run_id = server.begin_run(session, request.code)
+        yield FakeStream(server, session, run_id, after)
+
+    async def events(self, *, session: str | None = None) -> AsyncIterator[EventView]:
+        server = self._server
+        server.check()
+        queue: asyncio.Queue[EventView | None] = asyncio.Queue()
+        server.queues.append(queue)
+        try:
+            yield EventView("bai_connected", None, None)
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            server.queues.remove(queue)
+        raise Unreachable("connection lost: the stream of events ended")
+
+    async def images(self) -> Sequence[ImageView]:
+        self._server.check()
+        return self._server.image_views
+
+    async def machine(self) -> MachineView:
+        self._server.check()
+        used = ResourceSlots(
+            {
+                "cpu": sum((one.view.occupying_slots.amount("cpu") for one in self._server.sessions.values()), Decimal(0)),
+                "mem": sum((one.view.occupying_slots.amount("mem") for one in self._server.sessions.values()), Decimal(0)),
+            }
+        )
+        return MachineView(ResourceSlots({"cpu": 8, "mem": 24 * 1024**3}), used, self._server.gpus)
