@@ -89,6 +89,8 @@ def serve(paths: Paths, settings: Settings, *, ready_fd: int | None = None) -> i
     try:
         if not lock.acquire():
             readiness.tell(busy=True)
+            if ready_fd is not None:
+                return 1  # whoever asked goes on with the other one
             raise ConfigError(f"another backend of yours runs already ({paths.state / 'serve.lock'} is locked)")
         _log_to(paths, echo=ready_fd is None)
         _raise_file_limit()

@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import Any, Final
 
 from ...model.errors import LaunchFailed
+from ..runner.files import JOURNAL
 
 log = logging.getLogger(__name__)
+_RECORD: Final = "session.json"
 KEEP_ENDED_S: Final = 7 * 86400
 """How long the journal of an ended session is kept."""
 
@@ -44,6 +46,27 @@ class Folders:
         except OSError as exc:
             raise LaunchFailed(f"the session's folder {folder} cannot be made: {exc.strerror}") from None
         return folder, work
+
+    def journal(self, session_id: str) -> Path:
+        """Returns the folder of the session's journal."""
+        return self._root / session_id / JOURNAL
+
+    def note(self, session_id: str, record: str) -> None:
+        """Keeps the session's record beside its processes, for the day on which the database is lost. Blocks."""
+        file = self._root / session_id / _RECORD
+        fresh = file.with_name(_RECORD + ".new")
+        try:
+            fresh.write_text(record, "utf-8")
+            fresh.replace(file)
+        except OSError as exc:
+            log.warning("%s cannot be written: %s", file, exc.strerror)
+
+    def noted(self, session_id: str) -> str | None:
+        """Returns what `note` wrote; None when there is nothing to be read. Blocks."""
+        try:
+            return (self._root / session_id / _RECORD).read_text("utf-8")
+        except (OSError, ValueError):
+            return None
 
     def remove_work(self, session_id: str) -> None:
         """Removes the work folder with all that is in it, also what was made read-only. Blocks; raises nothing."""

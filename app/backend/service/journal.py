@@ -5,32 +5,16 @@ A journal is a folder of segments named after their first record number (`runner
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ..engines.journal import parse
 from ..ports import JournalRecord
 
-FOLDER: Final = "journal"
-"""Of a session's folder: where its runner keeps the segments."""
 LOG_LIMIT_BYTES: Final = 10 << 20
 """Most text that `log_text` returns: the newest."""
-
-
-def parse_line(line: bytes) -> JournalRecord | None:
-    """Returns the record of a journal line; None when it is torn or no record."""
-    # `rec` is last, and inside JSON strings quotes are escaped, so the first hit is the key
-    head, mark, rest = line.rstrip(b"\n").partition(b',"rec":')
-    if not mark or not rest.endswith(b"]}"):
-        return None
-    raw = rest[:-1]
-    try:
-        fields = json.loads(head + b"}")
-        return JournalRecord(fields["seq"], fields["t"], fields["run"], raw[2 : raw.index(b'"', 2)].decode(), raw)
-    except (ValueError, KeyError):
-        return None
 
 
 def read(folder: Path, after: int = 0) -> Iterator[JournalRecord]:
@@ -38,7 +22,7 @@ def read(folder: Path, after: int = 0) -> Iterator[JournalRecord]:
     for segment in _segments(folder, after):
         with segment.open("rb") as file:
             for line in file:
-                record = parse_line(line)
+                record = parse(line.rstrip(b"\n"))
                 if record is not None and record.seq > after:
                     yield record
 

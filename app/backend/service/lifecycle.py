@@ -15,6 +15,7 @@ from ...model.sessions import ANSWERING, TERMINAL, SessionResult, SessionStatus,
 from ...model.slots import ResourceSlots
 from ..ports import Devices, Engine, Exit, ImageCatalogue, Kernel, Keypair, LaunchSpec
 from ..scheduler import Instruction, PendingRequest, Scheduler, Start
+from ..store.rows import dump_session
 from .admission import process_environment
 from .entries import Entry, Register
 from .folders import Folders
@@ -148,6 +149,15 @@ class Lifecycle:
         self._states.move(session, S.RUNNING)
         self.watch(entry)
         entry.settled.set()
+        self.keep_record(entry)
+
+    def keep_record(self, entry: Entry) -> None:
+        """Writes the record into the session's folder as well, in the background."""
+        if entry.kernel is not None:
+            session = entry.session
+            self._tasks.spawn(
+                asyncio.to_thread(self._folders.note, session.id, dump_session(session)), name=f"record {session.id}"
+            )
 
     def watch(self, entry: Entry) -> None:
         """Begins to look after a session that runs: its runner, its kernel, its idling, its batch command."""
@@ -188,14 +198,17 @@ class Lifecycle:
             session.status_info = f"kernel died: {died.reason}; the next run starts a new one"
             self._states.tell(session, "bai_kernel_died", reason=died.reason)
 
-    async def revive(self, entry: Entry, kernel: Kernel) -> str | None:
+    async def revive(self, entry: Entry, kernel: Kernel, *, dead: bool = False) -> str | None:
         """Gives a session whose kernel has died a new one; returns how it died, None when it lives.
+
+        Args:
+            dead: it is known to be dead even though nobody has told us how it died.
 
         Raises:
             KernelNotReady, LaunchFailed: there is no new one.
         """
         async with entry.reviving:
-            death = entry.death
+            death = entry.death or ("its process has ended" if dead else None)
             if death is None:
                 return None
             await kernel.restart()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Final
 
 from ...model.errors import BadRequest, BaiTuiError, IllegalState
 from ...model.sessions import ANSWERING, Session, SessionStatus
-from ..ports import Engine, Kernel
+from ..ports import Engine, Kernel, SessionStore
 from ..scheduler import Allocation, Scheduler
+from ..store.rows import load_session
 from .entries import Entry, Register
 from .folders import Folders
 from .lifecycle import Lifecycle
@@ -40,6 +42,29 @@ class Recovery:
         self._states = states
         self._register = register
         self._lifecycle = lifecycle
+
+    async def left_behind(self, folders: list[Path], store: SessionStore) -> list[Session]:
+        """Returns the sessions of `folders` that live but that the database has lost.
+
+        What else was left running in one of the folders is ended.
+        """
+        found = []
+        for folder in folders:
+            if not self._folders.work(folder.name).exists():
+                continue  # it ended in order
+            record = self._folders.noted(folder.name)
+            if record is not None and await store.get(folder.name) is None:
+                try:
+                    found.append(load_session(record))
+                    log.warning("session %s was lost by the database and is found again", folder.name)
+                    continue
+                except (ValueError, KeyError, TypeError):
+                    log.warning("the record in %s cannot be read", folder)
+            try:
+                await self._engine.adopt(folder.name, folder, {})
+            except Exception:
+                log.exception("what the session %s has left behind cannot be ended", folder.name)
+        return found
 
     async def adopt(self, sessions: list[Session]) -> list[Session]:
         """Takes over or ends the sessions that had started; returns those that still wait, for `requeue`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from ...model.console import ExecuteRequest
-from ...model.errors import IllegalState, KernelNotReady, NotFound, ServiceUnavailable, SessionExists
+from ...model.errors import BadRequest, IllegalState, KernelNotReady, NotFound, ServiceUnavailable, SessionExists
 from ...model.images import Image
 from ...model.sessions import ANSWERING, LIVE, Session, SessionStatus, check_session_name
 from ...model.slots import ResourceSlots
@@ -48,6 +49,7 @@ from .tasks import Tasks
 
 log = logging.getLogger(__name__)
 S = SessionStatus
+_RUN_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,128}$")
 _LAUNCH_WAIT_S: Final = 5.0
 """How long `stop` waits for launches that are under way."""
 
@@ -108,7 +110,6 @@ class LocalService:
 
     async def start(self) -> None:
         """Takes over the sessions of the daemon before; returns when the service can be asked."""
-        self._order = await self._store.last_enqueue_order()
         sessions = list(await self._store.load_live())
         recovery = Recovery(
             scheduler=self._scheduler,
@@ -118,12 +119,16 @@ class LocalService:
             register=self._register,
             lifecycle=self._lifecycle,
         )
+        # listed before any session can begin, removed later: a new one is not among them
+        ended = self._folders.ended({session.id for session in sessions})
+        sessions += await recovery.left_behind(ended, self._store)
+        self._order = max([await self._store.last_enqueue_order(), *(session.enqueue_order for session in sessions)])
         waiting = await recovery.adopt(sessions)
         recovery.requeue(waiting)
         self._tasks.spawn(self._recorder.run(), name="recorder", vital=True)
         self._tasks.spawn(self._lifecycle.idle.run(), name="idle timer", vital=True)
-        # listed now, removed later: a session that begins meanwhile is not among them
-        ended = self._folders.ended({session.id for session in sessions})
+        live = {session.id for session in sessions}
+        ended = [folder for folder in ended if folder.name not in live]
         removal = asyncio.to_thread(self._folders.remove_old, ended, self._clock())
         self._tasks.spawn(removal, name="remove old session folders")
 
@@ -322,6 +327,7 @@ class LocalService:
             )
         self._register.rename(entry, name)
         self._states.tell(entry.session, "bai_session_renamed")
+        self._lifecycle.keep_record(entry)
         await self._recorder.settled()
 
     async def restart(self, caller: Keypair, ref: str) -> None:
@@ -350,6 +356,7 @@ class LocalService:
         does not end the run.
 
         Raises (on entering):
+            BadRequest: a run id of other characters than letters, digits, `_`, `.`, `:`, `-`.
             KernelNotReady: the session does not run.
             IllegalState: another run is going on, or there was one of this id.
         """
@@ -357,6 +364,8 @@ class LocalService:
 
     @asynccontextmanager
     async def _run(self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str) -> AsyncIterator[WatchedRun]:
+        if not _RUN_ID.match(run_id):
+            raise BadRequest(f"{run_id[:64]!r} cannot be the id of a run: take at most 128 letters, digits, '_.:-'")
         entry, kernel = self._running(caller, ref)
         if run_id in entry.run_starts:
             raise IllegalState(f"there was a run {run_id} in the session {entry.session.name} already")
@@ -364,7 +373,14 @@ class LocalService:
         try:
             death = await self._lifecycle.revive(entry, kernel)
             after = kernel.last_seq
-            await kernel.execute(run_id, request)
+            try:
+                await kernel.execute(run_id, request)
+            except KernelNotReady:
+                if death is not None or entry.session.status not in ANSWERING:
+                    raise
+                # the runner knows of the kernel's death before we do
+                death = await self._lifecycle.revive(entry, kernel, dead=True)
+                await kernel.execute(run_id, request)
             entry.remember_run(run_id, after)
             entry.session.num_queries += 1
             notice = f"The kernel had died ({death}) and was started anew: earlier variables are gone.\n"
@@ -384,7 +400,7 @@ class LocalService:
         entry, kernel = self._running(caller, ref)
         after = entry.run_starts.get(run_id)
         if after is None:
-            after = await asyncio.to_thread(journal.find_start, self._journal_dir(entry.session.id), run_id)
+            after = await asyncio.to_thread(journal.find_start, self._folders.journal(entry.session.id), run_id)
             if after is None:
                 raise NotFound(f"there is no run {run_id!r} in the session {entry.session.name}")
             entry.remember_run(run_id, after)
@@ -409,13 +425,10 @@ class LocalService:
 
     # --- output ---------------------------------------------------------------------------------------------
 
-    def _journal_dir(self, session_id: str) -> Path:
-        return self._folders.session(session_id) / journal.FOLDER
-
     async def logs(self, caller: Keypair, ref: str) -> str:
         """Returns the text of stdout and stderr of all runs, newest last; of very much, the newest."""
         session = await self.get(caller, ref)
-        return await asyncio.to_thread(journal.log_text, self._journal_dir(session.id))
+        return await asyncio.to_thread(journal.log_text, self._folders.journal(session.id))
 
     async def journal(
         self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float
@@ -432,7 +445,7 @@ class LocalService:
                         await anext(records, None)
         except TimeoutError:
             pass
-        return await asyncio.to_thread(journal.page, self._journal_dir(session.id), after, limit)
+        return await asyncio.to_thread(journal.page, self._folders.journal(session.id), after, limit)
 
     # --- state ----------------------------------------------------------------------------------------------
 
