@@ -180,6 +180,16 @@ async def test_an_interpreter_that_vanishes_is_noticed(three: Sandbox) -> None:
     assert all(image.state is ImageState.READY for image in catalogue.list())
 
 
+async def test_an_interpreter_that_is_replaced_is_asked_again(three: Sandbox) -> None:
+    catalogue = three.catalogue()
+    await catalogue.refresh()
+    three.python("usr/bin/python3.13", "3.13.10")
+    asked = three.asked
+    for _ in range(2):
+        assert (await catalogue.resolve("python")).image.runtime_version == "3.13.10"
+    assert three.asked == asked + 1
+
+
 async def test_another_of_its_version_steps_in(three: Sandbox) -> None:
     catalogue = three.catalogue()
     await catalogue.refresh()

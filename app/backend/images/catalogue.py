@@ -17,7 +17,7 @@ from ..ports import Resolution
 from .aliases import AliasTable, shipped_aliases, user_aliases
 from .cache import ProbeCache
 from .interpreters import Candidate, Machine, candidates
-from .naming import OLDEST, Found, Named, name_all
+from .naming import OLDEST, Found, Named, file_mark, name_all
 from .probe import Interpreter, ProbeFailed, probe
 from .resolve import Resolver
 
@@ -96,9 +96,8 @@ class PythonCatalogue:
             ImageNotFound: nothing fits, or the interpreter is gone; the message names the nearest.
             BadRequest: no reference.
         """
-        if not self._looks:
+        if not self._looks or self._check_files():
             await self.refresh()
-        self._mark_gone()
         try:
             match = self._resolver.find(reference)
         except ImageNotFound as exc:
@@ -155,11 +154,13 @@ class PythonCatalogue:
             return None
         return Found(candidate, answer)
 
-    def _mark_gone(self) -> None:
-        """Notices interpreters that have vanished since the last look, and some that have come back."""
-        changed = False
+    def _check_files(self) -> bool:
+        """Marks interpreters that have vanished since the last look, or come back. Whether one has been replaced."""
+        changed = replaced = False
         for place, one in enumerate(self._named):
-            here = os.access(one.image.interpreter, os.X_OK)
+            mark = file_mark(one.image.interpreter)
+            here = mark is not None
+            replaced |= here and mark != one.mark
             if here is (one.image.state is ImageState.READY):
                 continue
             changed = True
@@ -168,6 +169,7 @@ class PythonCatalogue:
             self._named[place] = replace(one, image=replace(one.image, state=state, reason=reason))
         if changed:
             self._rebuild()
+        return replaced
 
     def _rebuild(self) -> None:
         self._resolver = Resolver(self._named, self._user, self._shipped)

@@ -76,6 +76,17 @@ class Named:
     """Whether it has the plain name of its version."""
     stable: bool
     version: tuple[int, int, int]
+    mark: tuple[int, int] | None
+    """Size and time of the interpreter when it was looked at; None when it was gone by then."""
+
+
+def file_mark(interpreter: str) -> tuple[int, int] | None:
+    """Returns what changes when an interpreter is replaced; None when it is gone or cannot be run."""
+    try:
+        status = os.stat(interpreter)  # noqa: PTH116
+    except OSError:
+        return None
+    return (status.st_size, status.st_mtime_ns) if os.access(interpreter, os.X_OK) else None
 
 
 def name_all(found: Sequence[Found], platform: str, offered: ResourceSlots) -> list[Named]:
@@ -112,7 +123,7 @@ def name_all(found: Sequence[Found], platform: str, offered: ResourceSlots) -> l
                     tag, number = f"{base}-{number}", number + 1
             taken.add(tag)
             image = _image(one, ImageReference(language, tag), platform, offered)
-            named.append(Named(image, plain, one.stable, one.about.version))
+            named.append(Named(image, plain, one.stable, one.about.version, file_mark(image.interpreter)))
     named.sort(key=lambda one: (one.image.language, [-part for part in one.version[:2]], not one.plain))
     return named
 
@@ -126,11 +137,7 @@ def _suffix(one: Found) -> str:
 def _image(one: Found, reference: ImageReference, platform: str, offered: ResourceSlots) -> Image:
     interpreter = str(one.candidate.path)
     identity = [interpreter, str(one.candidate.venv or ""), one.full_version, one.about.implementation]
-    try:
-        status = os.stat(interpreter)  # noqa: PTH116
-        content = [*identity, str(status.st_size), str(status.st_mtime_ns)]
-    except OSError:
-        content = identity
+    content = [*identity, *map(str, file_mark(interpreter) or ())]
     defaults = {slot: min(amount, offered.get(slot, amount)) for slot, amount in DEFAULT_SLOTS.items()}
     return Image(
         id=str(uuid.uuid5(_NAMESPACE, "\n".join(identity))),
