@@ -199,9 +199,10 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
     await store.add_keypair(keypair)
     engine = ProcessEngine(private_folder(paths.state / "engine"))
     stack.push_async_callback(_bounded, "the engine", engine.close)
-    catalogue = PythonCatalogue(paths.cache / "images", paths.config / "aliases.toml")
+    scheduler = Scheduler([DeviceSpec(item.id, item.slot, item.capacity) for item in devices.list()])
+    catalogue = PythonCatalogue(paths.cache / "images", paths.config / "aliases.toml", offered=scheduler.available())
     service = LocalService(
-        scheduler=Scheduler([DeviceSpec(item.id, item.slot, item.capacity) for item in devices.list()]),
+        scheduler=scheduler,
         engine=engine,
         catalogue=catalogue,
         devices=devices,

@@ -95,14 +95,16 @@ def asked_slots(request: CreateRequest, image: Image, offered: ResourceSlots) ->
         UnknownSlot: a slot that this machine does not offer.
         InvalidAmount, BadRequest: see `ResourceSlots.parse`; less than the image's minimum.
     """
+    known = {name: KNOWN_SLOTS.get(name, "count") for name in offered}
+    if CUDA_SHARES in known:
+        known[CUDA_DEVICE] = "count"  # a GPU that can be shared can be had whole
     for name in request.resources:
         slot = CUDA_SHARES if name == GPU_ALIAS else name
-        if slot in (CUDA_SHARES, CUDA_DEVICE) and slot not in offered:
+        if slot in (CUDA_SHARES, CUDA_DEVICE) and slot not in known:
             raise UnknownSlot(
                 f"Unknown slot type: {name!r}: this machine has no GPU; it offers {', '.join(offered)} "
                 "(`bai-tui serve --mock-gpus 1` offers a mock one)"
             )
-    known = {name: KNOWN_SLOTS.get(name, "count") for name in offered}
     amounts = {name: amount for name, amount in ResourceSlots.parse(request.resources, known=known).items() if amount}
     for name in (CPU, MEM):
         minimum = image.min_slots.amount(name)
