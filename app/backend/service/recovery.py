@@ -111,6 +111,7 @@ class Recovery:
             self._states.move(session, S.RUNNING)
         if session.status in ANSWERING:
             self._lifecycle.watch(entry)
+            self._states.tell(session)  # the database may have lost it
             entry.settled.set()
         elif session.status is S.TERMINATING:
             self._lifecycle.end(entry, session.status_info or "user-requested")

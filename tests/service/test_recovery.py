@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from bai_tui.app.backend.ports import Exit
+from bai_tui.app.model.console import ExecuteRequest, RunMode
+from bai_tui.app.model.errors import NotFound
+from bai_tui.app.model.sessions import SessionResult, SessionStatus
+
+S = SessionStatus
+
+
+async def crash(world: Any) -> None:
+    """The daemon is killed: its tasks are gone, nothing more is written; runners go on."""
+    await world.service._tasks.close()
+
+
+async def test_running_sessions_are_taken_over_with_what_they_hold(world: Any) -> None:
+    first = await world.create(resources={"gpu": "0.75"})
+    async with world.service.run(world.user, "sess-1", ExecuteRequest(RunMode.QUERY, "print one"), "r1") as run:
+        _ = [record async for record in run.records()]
+    await crash(world)
+    service = await world.start()
+    session = await service.get(world.user, "sess-1")
+    assert (session.id, session.status) == (first.session.id, S.RUNNING)
+    assert session is not first.session
+    assert service.slots()[1].wire()["cuda.shares"] == "0.75"
+    (gpu,) = [use for use in service.devices() if use.device.id == "gpu0"]
+    assert list(gpu.promised["cuda.shares"]) == [session.id]
+    run = await service.find_run(world.user, "sess-1", "r1")
+    assert [record.kind async for record in run.records()] == ["run-started", "stdout", "run-finished"]
+    async with service.run(world.user, "sess-1", ExecuteRequest(RunMode.QUERY, "print two")) as run:
+        assert "two\n" in [record.data async for record in run.records()]
+    second = await world.create("sess-2", resources={"gpu": "0.5"}, enqueue_only=True)
+    assert second.session.status is S.PENDING
+    assert second.session.enqueue_order > session.enqueue_order
+    await service.terminate(world.user, "sess-1")
+    assert (await world.create("sess-2", resources={"gpu": "0.5"})).session.status is S.RUNNING
+
+
+async def test_waiting_sessions_keep_their_order(world: Any) -> None:
+    await world.create("first", resources={"cpu": "4"})
+    for name in ("second", "third", "fourth"):
+        await world.create(name, resources={"cpu": "4"}, enqueue_only=True)
+    await crash(world)
+    service = await world.start()
+    assert "4 cpu" in ((await service.get(world.user, "second")).status_info or "")
+    for name in ("second", "third", "fourth"):
+        live = await service.match(world.user, "")
+        assert [item.name for item in live if item.status is S.RUNNING] == [
+            {"second": "first", "third": "second", "fourth": "third"}[name]
+        ]
+        for item in live:
+            if item.status is S.RUNNING:
+                await service.terminate(world.user, item.id)
+        assert (await world.create(name)).session.status is S.RUNNING
+
+
+async def test_a_session_whose_runner_is_gone_is_ended_with_the_reason(world: Any) -> None:
+    outcome = await world.create(resources={"cpu": "4"})
+    await crash(world)
+    await world.kernel(outcome).end(Exit(None, "killed"))
+    await world.start()
+    waiting = await world.create("sess-2", resources={"cpu": "4"})
+    assert waiting.session.status is S.RUNNING
+    session = await world.service.get(world.user, outcome.session.id)
+    assert session.status is S.TERMINATED
+    assert "gone when the backend started" in session.status_info
+
+
+async def test_a_start_that_was_cut_off_is_ended_cleanly(world: Any) -> None:
+    world.engine.hold = asyncio.Event()
+    outcome = await world.create(enqueue_only=True)
+    while not world.engine.specs:
+        await asyncio.sleep(0)
+    await world.service._recorder.flush()
+    await crash(world)
+    world.engine.hold = None
+    await world.start()
+    again = await world.create()
+    assert again.created and again.session.id != outcome.session.id
+    session = await world.service.get(world.user, outcome.session.id)
+    assert session.status is S.ERROR
+    assert "backend ended meanwhile" in session.status_info
+
+
+async def test_an_ending_that_was_cut_off_is_finished(world: Any) -> None:
+    outcome = await world.create()
+    kernel = world.kernel(outcome)
+    kernel.hold_termination = asyncio.Event()
+    ending = asyncio.ensure_future(world.service.terminate(world.user, "sess-1"))
+    while not kernel.terminations:
+        await asyncio.sleep(0)
+    await world.service._recorder.flush()
+    await crash(world)
+    ending.cancel()
+    kernel.hold_termination = None
+    service = await world.start()
+    entry = service._register.get(outcome.session.id)
+    if entry is not None:
+        await entry.ended.wait()
+    session = await service.get(world.user, outcome.session.id)
+    assert (session.status, session.status_info) == (S.TERMINATED, "user-requested")
+
+
+async def test_a_batch_that_went_on_meanwhile_is_followed_not_run_twice(world: Any) -> None:
+    outcome = await world.create(type="batch", startup_command="wait")
+    kernel = world.kernel(outcome)
+    while kernel.busy_run is None:
+        await asyncio.sleep(0)
+    await crash(world)
+    await kernel.finish(5)
+    service = await world.start()
+    entry = service._register.get(outcome.session.id)
+    assert entry is not None
+    await entry.ended.wait()
+    session = await service.get(world.user, outcome.session.id)
+    assert (session.result, session.exit_code, session.status_info) == (SessionResult.FAILURE, 5, "task-failed")
+    records = await service.journal(world.user, session.id, after=0, limit=99, wait_s=0)
+    assert [record.kind for record in records].count("run-started") == 1
+
+
+async def test_a_smaller_machine_keeps_the_users_work(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+    outcome = await world.create(resources={"gpu": "1"})
+    await crash(world)
+    world.devices._devices = world.devices._devices[:2]
+    service = await world.start()
+    assert (await service.get(world.user, "sess-1")).status is S.RUNNING
+    assert "goes on without a promise" in caplog.text
+    assert (await service.terminate(world.user, "sess-1")).status is S.TERMINATED
+    assert world.kernel(outcome).terminations
+
+
+async def test_a_waiting_request_that_no_longer_fits_is_an_error(world: Any) -> None:
+    await world.create(resources={"gpu": "1"})
+    waiting = await world.create("second", resources={"gpu": "1"}, enqueue_only=True)
+    await crash(world)
+    world.devices._devices = world.devices._devices[:2]
+    await world.start()
+    session = await world.service.get(world.user, waiting.session.id)
+    assert session.status is S.ERROR
+    with pytest.raises(NotFound):
+        await world.service.get(world.user, "second")
+
+
+async def test_sessions_survive_the_loss_of_the_database(world: Any) -> None:
+    outcome = await world.create()
+    entry = world.service._register.get(outcome.session.id)
+    await asyncio.gather(*(task for task in world.service._tasks._tasks if "record " in task.get_name()))
+    assert entry is not None
+    await crash(world)
+    world.store.rows.clear()
+    service = await world.start()
+    session = await service.get(world.user, "sess-1")
+    assert (session.id, session.status) == (outcome.session.id, S.RUNNING)
+    await service._recorder.settled()
+    assert json.loads(world.store.rows[session.id])["status"] == "RUNNING"
+
+
+async def test_folders_of_ended_sessions_go_after_a_week(world: Any) -> None:
+    outcome = await world.create()
+    await world.service.terminate(world.user, "sess-1")
+    folder = world.root / "sessions" / outcome.session.id
+    await world.service.stop()
+    for days, there in ((6, True), (8, False)):
+        import time
+
+        world.now = time.time() + days * 86400
+        await world.start()
+        await asyncio.gather(*(task for task in world.service._tasks._tasks if "old" in task.get_name()))
+        await world.service.stop()
+        assert folder.exists() is there
