@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bai_tui.app.config import Paths, Settings, private_folder, remote_endpoint
+from bai_tui.app.model.durations import parse_duration
+from bai_tui.app.model.errors import BadRequest, ConfigError
+
+
+def write(text: str) -> Paths:
+    paths = Paths.of_user()
+    paths.config.mkdir(parents=True)
+    (paths.config / "config.toml").write_text(text)
+    return paths
+
+
+def test_folders_are_those_of_xdg(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    paths = Paths.of_user()
+    assert paths.config == home / ".config/bai-tui"
+    assert paths.data == home / ".local/share/bai-tui"
+    assert paths.state == home / ".local/state/bai-tui"
+    assert paths.cache == home / ".cache/bai-tui"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", "relative/is/ignored")
+    assert Paths.of_user().state == tmp_path / "bai-tui"
+    assert Paths.of_user().data == paths.data
+    assert not home.joinpath(".local").exists(), "asking makes nothing"
+
+
+def test_no_file_means_defaults() -> None:
+    assert Settings.load(Paths.of_user()) == Settings()
+
+
+def test_every_key_is_read() -> None:
+    paths = write(
+        "host = '::1'\nport = 0\nidle_timeout = '10m'\nmock_gpus = '2:16g'\ncpu = 3\nmem = '8g'\n",
+    )
+    assert Settings.load(paths) == Settings("::1", 0, 600.0, "2:16g", 3, "8g")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("idle_timeot = 3", "did you mean 'idle_timeout'"),
+        ("zzz = 3", "it knows host"),
+        ("port = 'x'", "port"),
+        ("port = 70000", "0 to 65535"),
+        ("port = true", "port"),
+        ("idle_timeout = -1", "no duration"),
+        ("idle_timeout = []", "no duration"),
+        ("mock_gpus = 'many'", "N or N:MEMORY"),
+        ("mock_gpus = '2:'", "N or N:MEMORY"),
+        ("mock_gpus = '2:lots'", "lots"),
+        ("mock_gpus = true", "N or N:MEMORY"),
+        ("cpu = -1", "cpu"),
+        ("mem = 'x'", "mem"),
+        ("host = 3", "host"),
+        ("not toml", "not valid TOML"),
+        ("[table]\nx = 1", "unknown key 'table'"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_and_key(text: str, says: str) -> None:
+    paths = write(text)
+    with pytest.raises(ConfigError) as caught:
+        Settings.load(paths)
+    assert says in caught.value.message
+    assert str(paths.config / "config.toml") in caught.value.message
+
+
+def test_a_folder_in_place_of_the_file_is_told() -> None:
+    paths = Paths.of_user()
+    (paths.config / "config.toml").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Settings.load(paths)
+
+
+def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match=str(folder)):
+            private_folder(folder)
+
+
+def test_the_remote_endpoint_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert remote_endpoint() is None
+    monkeypatch.setenv("BACKEND_ENDPOINT", "https://api.example.org/,https://two.example.org")
+    with pytest.raises(ConfigError, match="BACKEND_ACCESS_KEY is not"):
+        remote_endpoint()
+    monkeypatch.setenv("BACKEND_ACCESS_KEY", "A")
+    with pytest.raises(ConfigError, match="BACKEND_SECRET_KEY is not"):
+        remote_endpoint()
+    monkeypatch.setenv("BACKEND_SECRET_KEY", "S")
+    found = remote_endpoint()
+    assert found is not None
+    assert (found.url, found.access_key, found.secret_key) == ("https://api.example.org", "A", "S")
+    assert "'S'" not in repr(found)
+    monkeypatch.setenv("BACKEND_ENDPOINT_TYPE", "session")
+    with pytest.raises(ConfigError, match="BACKEND_ENDPOINT_TYPE"):
+        remote_endpoint()
+    monkeypatch.setenv("BACKEND_ENDPOINT_TYPE", "api")
+    monkeypatch.setenv("BACKEND_ENDPOINT", "api.example.org")
+    with pytest.raises(ConfigError, match="no URL"):
+        remote_endpoint()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), (90, 90), ("10m", 600), ("2h", 7200), ("1.5 h", 5400), ("0", 0), ("1d", 86400)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1", "soon", "1e3", "nan", "inf", "1_0", "m", "1.2.3", "٣", "99999d", True])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(BadRequest):
+        parse_duration(text)
+
+
+def test_finding_the_backend_imports_little() -> None:
+    """Every command and the TUI pass here before they do anything."""
+    code = "import sys, bai_tui.app.local; print(*sorted(sys.modules))"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & {
+        "httpx",
+        "aiohttp",
+        "websockets",
+        "sqlite3",
+        "textual",
+        "asyncio",
+        "subprocess",
+        "ssl",
+        "click",
+    }
