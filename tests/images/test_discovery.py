@@ -8,14 +8,14 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bai_tui.app.backend.images import PythonCatalogue
-from bai_tui.app.backend.images.interpreters import Machine, tag_part
+from bai_tui.app.backend.images.interpreters import Candidate, Machine, candidates, tag_part
 from bai_tui.app.backend.images.probe import ProbeFailed, probe
 from bai_tui.app.model.slots import ResourceSlots
 
@@ -97,6 +97,15 @@ async def test_the_first_on_path_has_the_plain_name(sandbox: Sandbox, names: Nam
         "python:3.11-debian12-uv3.11.9-2": str(uv2),
         "python:3.11-debian12-pyenv3.11.7": str(pyenv),
     }
+
+
+async def test_path_goes_before_the_system_also_at_its_end(sandbox: Sandbox, names: Names) -> None:
+    sandbox.python("usr/bin/python3", "3.11.2")
+    for number in range(3):
+        sandbox.python(f"other{number}/python3", f"3.{12 + number}.0")
+    last = sandbox.python("last/python3", "3.11.1")
+    sandbox.path("other0", "other1", "other2", "last")
+    assert names(await looked(sandbox))["python:3.11-debian12"] == str(last)
 
 
 async def test_off_path_the_system_goes_first_and_the_newer_before_the_older(sandbox: Sandbox, names: Names) -> None:
@@ -292,11 +301,20 @@ async def test_a_cache_that_cannot_be_written_is_done_without(sandbox: Sandbox) 
     assert len((await looked(sandbox)).list()) == 1
 
 
-async def test_one_look_at_a_time(sandbox: Sandbox) -> None:
+async def test_one_look_at_a_time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Machine] = []
+
+    def counting(machine: Machine) -> Sequence[Candidate]:
+        looks.append(machine)
+        return candidates(machine)
+
+    monkeypatch.setattr("bai_tui.app.backend.images.catalogue.candidates", counting)
     sandbox.python("usr/bin/python3")
     catalogue = sandbox.catalogue()
     await asyncio.gather(*(catalogue.refresh() for _ in range(5)), catalogue.resolve("python"))
-    assert sandbox.asked == 1
+    assert len(looks) == 1
+    await catalogue.refresh()
+    assert len(looks) == 2, "a later call looks again"
 
 
 async def test_a_cancelled_look_leaves_the_next_to_another(sandbox: Sandbox) -> None:
