@@ -155,6 +155,7 @@ async def test_agents_are_for_admins(api: Any, admin: Any) -> None:
     assert found["total_count"] == 1 and list(found["items"][0]) == AGENT.split()
     assert json.loads(found["items"][0]["available_slots"]) == {"cpu": "2", "mem": "8589934592", "cuda.shares": "1"}
     assert json.loads(found["items"][0]["occupied_slots"])["cuda.shares"] == "0.5"
+    assert 0 <= found["items"][0]["cpu_cur_pct"] <= 100 and found["items"][0]["mem_cur_bytes"] > 2**20
     assert (await admin.gql(query.replace("FIELDS", "id"), l=10, o=0, s="LOST"))["data"]["agent_list"]["items"] == []
     refused = await api.gql(query.replace("FIELDS", "id"), l=10, o=0)
     assert refused["data"] == {"agent_list": None}

@@ -15,6 +15,7 @@ from .body import read_object
 from .context import caller_of, context_of
 from .gql_root import Root
 from .gql_schema import make_schema
+from .hostload import CpuMeter
 from .problems import unexpected
 
 _CACHED_QUERIES: Final = 128
@@ -33,6 +34,7 @@ class GraphQLEngine:
         self._schema: GraphQLSchema = make_schema()
         self._documents: OrderedDict[str, DocumentNode | list[GraphQLError]] = OrderedDict()
         self._since = datetime.now(UTC)
+        self.cpu = CpuMeter()
 
     @property
     def since(self) -> datetime:
@@ -102,7 +104,7 @@ async def _answer(request: web.Request) -> dict[str, Any]:
     if operation is not None and not isinstance(operation, str):
         raise BadRequest("the field 'operationName' must be a string")
     engine, context = request.app[ENGINE], context_of(request)
-    root = Root(context.service, caller_of(request), version=context.version, since=engine.since)
+    root = Root(context.service, caller_of(request), version=context.version, since=engine.since, cpu=engine.cpu)
     return await engine.run(root, query, variables or {}, operation)
 
 

@@ -25,6 +25,7 @@ from .gql_rows import (
     group_row,
 )
 from .gql_schema import global_id, row_id
+from .hostload import CpuMeter
 from .minilang import parse_filter, parse_order
 from .resources import EVERYTHING
 from .sessionview import AGENT_ID, SCALING_GROUP, group_id
@@ -64,11 +65,12 @@ def _page(limit: int, offset: int) -> tuple[int, int]:
 class Root:
     """Root value of one request: its methods are the fields of Query and Mutation."""
 
-    def __init__(self, service: Service, caller: Keypair, *, version: str, since: datetime) -> None:
+    def __init__(self, service: Service, caller: Keypair, *, version: str, since: datetime, cpu: CpuMeter) -> None:
         self._service = service
         self._caller = caller
         self._version = version
         self._since = since
+        self._cpu = cpu
 
     # --- people --------------------------------------------------------------------------------------------
 
@@ -108,7 +110,11 @@ class Root:
 
     def _agent(self) -> dict[str, Any]:
         row = agent_row(
-            self._service, version=self._version, architecture=platform.machine() or "x86_64", since=self._since
+            self._service,
+            version=self._version,
+            architecture=platform.machine() or "x86_64",
+            since=self._since,
+            cpu=self._cpu,
         )
         return row | {"compute_containers": self._compute_containers}
 
@@ -153,7 +159,7 @@ class Root:
         if (scaling_group and scaling_group != SCALING_GROUP) or (status and "ALIVE" not in status.upper().split(",")):
             return []
         row = self._agent()
-        fields = {name: lambda row, name=name: row[name] for name in row}
+        fields = {name: lambda row, name=name: row[name] for name in row if not callable(row[name])}
         keep = parse_filter(filter or "", fields)
         return parse_order(order or "", fields)([row] if keep(row) else [])
 

@@ -10,6 +10,7 @@ from ...model.sessions import HOLDING, Session, SessionStatus
 from ...model.slots import format_amount
 from ..ports import Keypair, Service
 from .gql_schema import global_id
+from .hostload import CpuMeter, memory_in_use_bytes
 from .sessionview import (
     AGENT_ID,
     REGION,
@@ -321,8 +322,8 @@ SCALING_GROUP_ROW: Final[Mapping[str, Any]] = {
 }
 
 
-def agent_row(service: Service, *, version: str, architecture: str, since: Any) -> dict[str, Any]:
-    """Returns this machine as an agent; no statistics are claimed that nobody measures."""
+def agent_row(service: Service, *, version: str, architecture: str, since: Any, cpu: CpuMeter) -> dict[str, Any]:
+    """Returns this machine as an agent. The load is that of the whole machine, not of the sessions alone."""
     available, occupied = service.slots()
     taken = {name: format_amount(occupied.amount(name)) for name in available}
     hardware = {
@@ -357,6 +358,6 @@ def agent_row(service: Service, *, version: str, architecture: str, since: Any) 
         "hardware_metadata": hardware,
         "local_config": {},
         "auto_terminate_abusing_kernel": False,
-        "cpu_cur_pct": None,
-        "mem_cur_bytes": None,
+        "cpu_cur_pct": lambda _: cpu.percent(),
+        "mem_cur_bytes": lambda _: memory_in_use_bytes(),
     }

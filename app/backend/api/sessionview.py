@@ -36,12 +36,16 @@ def slots_json(slots: ResourceSlots) -> str:
     return json.dumps(slots.wire())
 
 
+def _remaining_s(service: Service, session: Session) -> float | None:
+    remaining_s = service.idle_remaining_s(session)
+    return None if remaining_s is None else round(remaining_s, 3)
+
+
 def idle_checks(service: Service, session: Session) -> dict[str, dict[str, Any]]:
     """Returns the idle checks in Backend.AI's form; `remaining` is in seconds, null when the check never ends it."""
-    remaining_s = service.idle_remaining_s(session)
     return {
         "network_timeout": {
-            "remaining": None if remaining_s is None else round(remaining_s, 3),
+            "remaining": _remaining_s(service, session),
             "remaining_time_type": "grace_period" if service.busy(session) else "expire_after",
             "extra": None,
         }
@@ -57,7 +61,7 @@ def status_data(service: Service, session: Session) -> dict[str, Any]:
         data["allocation"] = session.allocation
     if session.status in LIVE:
         data["busy"] = service.busy(session)
-        data["idle_remaining"] = service.idle_remaining_s(session)
+        data["idle_remaining"] = _remaining_s(service, session)
     return data
 
 
