@@ -6,9 +6,9 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self, TypeVar
 
-from ..client.api import ApiClient, Endpoint
+from ..client.api import ApiClient, Endpoint, ExecuteStream
 from ..client.views import CreatedSession
 from ..model.console import Frame, RunMode, RunStatus
 from ..model.errors import BaiTuiError, NotFound, Unreachable
@@ -19,6 +19,7 @@ from .printing import Printer
 from .prompts import StdinLines
 from .talk import debugging, say
 
+T = TypeVar("T")
 _WAITING = frozenset({"PENDING", "SCHEDULED", "TIMEOUT"})
 _ENDED = frozenset({"TERMINATED", "TERMINATING", "ERROR", "CANCELLED"})
 _REMOVE_WITHIN_S = 60.0
@@ -51,6 +52,8 @@ class Execution:
         """`POST /session` was begun: there may be a session even if no answer came."""
         self._running = False
         self._interrupts = 0
+        self._empty_prompts = 0
+        """Prompts that found stdin at its end."""
         self._signal: int | None = None
         """The signal that ended us, if one did."""
         self._work: asyncio.Task[int] | None = None
@@ -125,6 +128,7 @@ class Execution:
 
     async def _do(self) -> int:
         plan = self._plan
+        await self._client.info()
         self._asked = True
         session = self._session = await self._client.create_session(
             plan.image,
@@ -255,25 +259,15 @@ class Execution:
         assert request is not None
         built = 0
         finished: Frame | None = None
-        async with self._as_running(), self._client.execute(session.id, request) as stream:
-            empty_prompts = 0
+        async with self._as_running(), self._client.execute(session.id, request) as stream, _Frames(stream) as frames:
             try:
-                async for frame in stream:
+                async for frame in frames:
                     await self._printer.records(frame.console)
                     if frame.status in (RunStatus.BUILD_FINISHED, RunStatus.CLEAN_FINISHED):
                         built = self._step(frame) or built
                     elif frame.status is RunStatus.WAITING_INPUT:
-                        answer = await self._stdin.line(password=bool((frame.options or {}).get("is_password")))
-                        if answer is not None:
-                            await stream.send_input(answer)
-                            continue
-                        empty_prompts += 1
-                        if empty_prompts > _EMPTY_PROMPTS:
+                        if not await self._answer(frame, frames, session):
                             break
-                        if empty_prompts == 1:
-                            self._printer.end_line()
-                            say("the code asks for input and stdin has ended: it is interrupted")
-                        await self._client.interrupt(session.id)
                     elif frame.status is RunStatus.EXEC_TIMEOUT:
                         self._printer.end_line()
                         say("the run was cut off: it took longer than the server allows")
@@ -285,6 +279,24 @@ class Execution:
         if finished is None:
             return exit_codes.FAILED
         return self._exit_status(finished, built)
+
+    async def _answer(self, frame: Frame, frames: _Frames, session: CreatedSession) -> bool:
+        """Answers a prompt from stdin, unless the run goes on without an answer; returns False to give up."""
+        password = bool((frame.options or {}).get("is_password"))
+        answered, line = await frames.unless_one_comes(self._stdin.line(password=password))
+        if not answered:
+            return True  # interrupted, or the session was ended by somebody else
+        if line is not None:
+            await frames.stream.send_input(line)
+            return True
+        self._empty_prompts += 1
+        if self._empty_prompts == 1:
+            self._printer.end_line()
+            say("the code asks for input and stdin has ended: it is interrupted")
+        if self._empty_prompts > _EMPTY_PROMPTS:
+            return False
+        await self._client.interrupt(session.id)
+        return True
 
     def _step(self, frame: Frame) -> int:
         """Tells of a step that failed; returns its exit code if it is the build's."""
@@ -321,6 +333,48 @@ class Execution:
             loss.message = (
                 f"the session {session.name} ended while its code ran: {view.status_info or view.status_text}"
             )
+
+
+class _Frames:
+    """The frames of a run, one of which may be waited for beside something else."""
+
+    def __init__(self, stream: ExecuteStream) -> None:
+        self.stream = stream
+        self._iterator = aiter(stream)
+        self._next: asyncio.Task[Frame | None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Frame:
+        begun, self._next = self._next, None
+        frame = await (anext(self._iterator, None) if begun is None else begun)
+        if frame is None:
+            raise StopAsyncIteration
+        return frame
+
+    async def _begin(self) -> Frame | None:
+        return await anext(self._iterator, None)
+
+    async def unless_one_comes(self, other: Coroutine[Any, Any, T]) -> tuple[bool, T | None]:
+        """Returns (True, result of `other`), or (False, None) when a frame, or the end, comes first."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._begin(), name="next frame")
+        task = asyncio.create_task(other, name="answer")
+        try:
+            await asyncio.wait({task, self._next}, return_when=asyncio.FIRST_COMPLETED)
+            return (True, task.result()) if task.done() else (False, None)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def _signal_name(number: int) -> str:

@@ -18,11 +18,12 @@ def images(ctx: click.Context, output: str | None) -> int:
 
     from .endpoint import with_client
     from .tables import size, table
+    from .talk import emit
 
     found = with_client(lambda client: client.images())
     if (output or ctx.find_root().obj) == "json":
         items = [dataclasses.asdict(image) for image in found]
-        click.echo(json.dumps({"count": len(items), "total_count": len(items), "items": items}, indent=2))
+        emit(json.dumps({"count": len(items), "total_count": len(items), "items": items}, indent=2) + "\n")
         return 0
     rows = [
         [
@@ -34,5 +35,5 @@ def images(ctx: click.Context, output: str | None) -> int:
         ]
         for image in found
     ]
-    click.echo(table(["IMAGE", "ALIASES", "ARCHITECTURE", "SIZE", "INSTALLED"], rows, (0, 1)), nl=False)
+    emit(table(["IMAGE", "ALIASES", "ARCHITECTURE", "SIZE", "INSTALLED"], rows, (0, 1)))
     return 0

@@ -10,6 +10,7 @@ import click
 from ..model.sessions import LIVE, SessionStatus
 from .fields import DETAIL, JSON_DEFAULT, field_of, plain_value, told_name
 from .lazy import CONTEXT
+from .talk import emit
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
@@ -157,7 +158,7 @@ def ps(
         "access_key": access_key,
     }
     as_json = (output or ctx.find_root().obj) == "json"
-    click.echo(_listed(fields, names, query, as_json, detail, name_only, plain), nl=False)
+    emit(_listed(fields, names, query, as_json, detail, name_only, plain))
     return 0
 
 

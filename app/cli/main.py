@@ -11,7 +11,7 @@ import click
 from ... import __version__
 from . import exit_codes
 from .lazy import CONTEXT, LazyGroup
-from .talk import debugging, harmless, say
+from .talk import NobodyReads, debugging, harmless, say
 
 _LIST = ("listing:ps", "List sessions.")
 _RUN = ("run:run", "Run code, or files, in a session.")
@@ -113,7 +113,7 @@ def invoke(arguments: list[str] | None = None) -> int:
             raise
         say(exc.message)
         return exit_codes.of_error(exc)
-    except BrokenPipeError:
+    except (NobodyReads, BrokenPipeError):
         _forget_stdout()
         return exit_codes.BROKEN_PIPE
     except Exception as exc:

@@ -15,7 +15,9 @@ _HELD_LIMIT: Final = 128
 """A control sequence that has not ended by then is none; text behind it must not be swallowed."""
 _STRING_LIMIT: Final = 64 * 1024
 _CSI = re.compile(r"\x1b\[([0-?]*)([ -/]*)([@-~])")
-_CSI_START = re.compile(r"\x1b(?:\[[0-?]*[ -/]*)?\Z")
+_ESCAPE = re.compile(r"\x1b[ -/]+[0-~]")
+"""Escapes with intermediates, such as the choice of a character set."""
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[ -/]*)\Z")
 _KEPT_FINALS: Final = frozenset("mKA")
 """SGR colours, erase in line, cursor up: what progress bars and tracebacks need."""
 _DROPPED = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
@@ -63,7 +65,10 @@ class TerminalFilter:
             if match[3] in _KEPT_FINALS and not match[2] and not set(match[1]) & set("<=>?"):
                 shown.append(match[0])
             return match.end()
-        if _CSI_START.match(text, at):
+        match = _ESCAPE.match(text, at)
+        if match is not None:
+            return match.end()
+        if _UNFINISHED.match(text, at):
             if len(text) - at <= _HELD_LIMIT:
                 self._held = text[at:]
                 return len(text)
@@ -74,9 +79,7 @@ class TerminalFilter:
             return at + 2
         if following == "[":
             return at + 2  # malformed: the rest shows as text
-        if "\x20" <= following <= "\x2f":  # escapes with an intermediate, such as the choice of a character set
-            return min(at + 3, len(text))
-        return at + 1 if following < "\x20" else at + 2
+        return at + 2 if "0" <= following <= "~" else at + 1
 
     def _skip_string(self, text: str, at: int) -> int:
         """Swallows a control string up to its terminator (BEL, ST, or an escape); returns where to go on."""

@@ -33,7 +33,7 @@ def rm(sessions: Sequence[str], forced: bool, recursive: bool, stats: bool) -> i
 async def _remove(client: ApiClient, refs: dict[str, None], forced: bool, recursive: bool, stats: bool) -> int:
     from ..model.errors import Unreachable
     from .stats import stats_text
-    from .talk import say
+    from .talk import emit, say
 
     failed = 0
     for ref in refs:
@@ -45,7 +45,7 @@ async def _remove(client: ApiClient, refs: dict[str, None], forced: bool, recurs
             say(f"{ref}: {exc.message}")
             failed += 1
         else:
-            click.echo(ref)
+            emit(f"{ref}\n")
             if stats:
-                click.echo(stats_text(used), nl=False)
+                emit(stats_text(used))
     return exit_codes.FAILED if failed else exit_codes.OK

@@ -11,7 +11,7 @@ import click
 from ..model.errors import BaiTuiError, Unreachable
 from . import exit_codes
 from .lazy import CONTEXT
-from .talk import say
+from .talk import emit, say
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
@@ -31,9 +31,8 @@ def logs(session: str) -> int:
     if sys.stdout.isatty():
         cleaner = TerminalFilter()
         text = cleaner.feed(text) + cleaner.end()
-    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
-    if text and not text.endswith("\n") and sys.stdout.isatty():
-        sys.stdout.buffer.write(b"\n")
+        text += "" if text.endswith("\n") or not text else "\n"
+    emit(text.encode("utf-8", "replace").decode())
     return exit_codes.OK
 
 
@@ -52,7 +51,7 @@ def _each(sessions: Sequence[str], action: Callable[[ApiClient, str], Coroutine[
                 say(f"{ref}: {exc.message}")
                 failed += 1
             else:
-                click.echo(ref)
+                emit(f"{ref}\n")
         return exit_codes.FAILED if failed else exit_codes.OK
 
     return with_client(work)

@@ -23,6 +23,23 @@ def say(text: str) -> None:
         pass
 
 
+class NobodyReads(Exception):
+    """stdout is a pipe whose reader has gone. Not an OSError, since click would end the program for those."""
+
+
+def emit(text: str) -> None:
+    """Writes data to stdout.
+
+    Raises:
+        NobodyReads: the reader of the pipe has gone.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise NobodyReads from None
+
+
 def debugging() -> bool:
     """Whether tracebacks are wanted."""
     return os.environ.get("BAI_TUI_DEBUG", "") not in ("", "0")

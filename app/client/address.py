@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
@@ -66,6 +67,13 @@ class Address:
         """Returns the request target for `path` (segments already quoted) and `query`."""
         pairs = "&".join(f"{quote(k, safe=_QUERY_SAFE)}={quote(v, safe=_QUERY_SAFE)}" for k, v in query)
         return f"{self.prefix}{path}?{pairs}" if pairs else f"{self.prefix}{path}"
+
+
+def told(error: OSError) -> str:
+    """Returns the system's words for an error of the network: asyncio's own name addresses instead."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def segment(ref: str) -> str:

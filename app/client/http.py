@@ -16,7 +16,7 @@ from typing import Protocol
 import h11
 
 from ..model.errors import Unreachable
-from .address import Address
+from .address import Address, told
 
 Headers = Sequence[tuple[str, str]]
 _CHUNK_BYTES = 256 * 1024
@@ -217,7 +217,7 @@ class DirectHttp:
         except ssl.SSLError as exc:
             raise Unreachable(f"{self._url} has no TLS that can be trusted: {exc.reason or exc}") from None
         except OSError as exc:
-            raise Unreachable(f"{self._url} does not answer: {exc.strerror or exc}") from None
+            raise Unreachable(f"{self._url} does not answer: {told(exc)}") from None
 
     async def close(self) -> None:
         """Closes the kept connections."""

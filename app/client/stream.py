@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..model.console import ExecuteRequest, Frame, RunStatus
 from ..model.errors import BadRequest, RemoteError, Unreachable
-from .address import segment
+from .address import segment, told
 from .errors import error_of
 from .transport import USER_AGENT, Transport
 
@@ -20,6 +20,8 @@ MAX_FRAME_BYTES = 64 * 2**20
 """The manager allows 16 MiB; a frame may carry a picture."""
 _PING_EVERY_S = 30.0
 _CLOSE_WITHIN_S = 2.0
+_LEAVE_WITHIN_S = 0.3
+"""For the farewell when a run is left before its end: whoever leaves is in a hurry, and the server may not listen."""
 
 
 class WebsocketRun:
@@ -28,6 +30,8 @@ class WebsocketRun:
     def __init__(self, socket_: ClientConnection, url: str) -> None:
         self._socket = socket_
         self._url = url
+        self.over = False
+        """The run has ended, or the connection has."""
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
         """Yields frames, `finished` last.
@@ -44,12 +48,13 @@ class WebsocketRun:
             except BadRequest as exc:
                 raise RemoteError(f"{self._url}: {exc.message}", http_status=0) from None
             except ConnectionClosed as exc:
-                told = f" ({exc.rcvd.reason})" if exc.rcvd is not None and exc.rcvd.reason else ""
-                raise Unreachable(f"connection lost: {self._url} went away before the run ended{told}") from None
+                reason = f" ({exc.rcvd.reason})" if exc.rcvd is not None and exc.rcvd.reason else ""
+                raise Unreachable(f"connection lost: {self._url} went away before the run ended{reason}") from None
+            self.over = frame.status in (RunStatus.FINISHED, RunStatus.ERROR)
             if frame.status is RunStatus.ERROR:
                 raise RemoteError(frame.message or f"{self._url} gave up the run without a reason", http_status=0)
             yield frame
-            if frame.status is RunStatus.FINISHED:
+            if self.over:
                 return
 
     async def send_input(self, text: str) -> None:
@@ -126,11 +131,13 @@ async def execute(transport: Transport, ref: str, request: ExecuteRequest) -> As
     except (InvalidHandshake, InvalidMessage, WebSocketException) as exc:
         raise Unreachable(f"{transport.url} did not open a websocket: {exc}") from None
     except OSError as exc:
-        raise Unreachable(f"{transport.url} does not answer: {exc.strerror or exc}") from None
+        raise Unreachable(f"{transport.url} does not answer: {told(exc)}") from None
+    run = WebsocketRun(connection, transport.url)
     try:
         _keep_alive(connection)
-        run = WebsocketRun(connection, transport.url)
         await run.send_input(request.dump())
         yield run
     finally:
+        if not run.over:
+            connection.close_timeout = _LEAVE_WITHIN_S
         await connection.close()
