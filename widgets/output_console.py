@@ -97,10 +97,12 @@ class OutputConsole(ScrollView, can_focus=True):
         *,
         clock: Callable[[], float] = time.time,
         glyphs: Glyphs = UNICODE,
+        empty: str = "",
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
+        self._empty = empty
         self._transcript = Transcript()
         self._index = WrapIndex()
         self._first = 0
@@ -263,6 +265,8 @@ class OutputConsole(ScrollView, can_focus=True):
         line, part = self._at(row)
         base = self.rich_style
         if line is None:
+            if row == 0 and self._empty:
+                return Strip([Segment(self._empty, self._style("quiet"))]).adjust_cell_length(width).apply_style(base)
             return Strip.blank(self.size.width, base)
         selection = self.text_selection
         key = (row, part)

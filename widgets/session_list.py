@@ -290,15 +290,14 @@ class SessionList(ScrollView, can_focus=True):
         return "" if row.since_s is None else duration(self._clock() - row.since_s)
 
     def _slots(self, row: SessionRow) -> str:
-        """Returns `1c 1G ▰▰▱▱ 0.50`, in fixed columns."""
+        """Returns `▰▰▱▱ 0.50  1c   1G`, cpu and memory in fixed columns at the right."""
         slots = dict(row.slots)
         cpu = f"{count(slots[CPU])}c" if CPU in slots else ""
         mem = size(slots[MEM]) if MEM in slots else ""
         gpu = gpu_amount(slots)
         text = f"{cpu:>3} {mem:>4}"
         if not gpu:
-            return text + " " * 10
+            return text
         lit = min(4, max(1, round(gpu * 4)))
         glyphs = self._glyphs
-        bar = glyphs.share_on * lit + glyphs.share_off * (4 - lit)
-        return f"{text} {bar} {share(gpu):>4}"
+        return f"{glyphs.share_on * lit}{glyphs.share_off * (4 - lit)} {share(gpu):>4} {text}"

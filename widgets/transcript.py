@@ -55,11 +55,12 @@ class Run:
 
     @property
     def title(self) -> str:
-        """The first line of the code that says something."""
-        lines = [line.strip() for line in self.code.splitlines()]
-        told = [line for line in lines if line and not line.startswith("#")] or [line for line in lines if line]
-        more = " …" if len([line for line in lines if line]) > 1 else ""
-        return (told[0] + more) if told else "(nothing)"
+        """The first line of the code; of a comment there, what it says."""
+        lines = [line.strip() for line in self.code.splitlines() if line.strip()]
+        if not lines:
+            return "(nothing)"
+        first = lines[0].lstrip("#% ") or lines[0]
+        return first if len(lines) == 1 else f"{first} …"
 
 
 @dataclass(frozen=True, slots=True)

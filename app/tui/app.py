@@ -115,8 +115,9 @@ class BaiTuiApp(App[int]):
     # -- facts -----------------------------------------------------------------------------------------------------
 
     async def on_sessions_changed(self, message: SessionsChanged) -> None:
-        await self.bench.runs.news()
+        # first: launches get their ids here, which waiting runs look for
         self.main.show_sessions()
+        await self.bench.runs.news()
 
     def on_machine_changed(self, message: MachineChanged) -> None:
         self.main.show_machine()

@@ -28,6 +28,7 @@ from .store import LAUNCHING
 if TYPE_CHECKING:
     from .workbench import Workbench
 
+_SILENT = "nothing was said here yet: ^r runs the editor's text"
 _EMPTY = ("", "no sessions yet", "", "n  picks an image and launches", "^r runs the editor's text right away")
 
 
@@ -35,8 +36,8 @@ class MainScreen(Screen[None]):
     """The one screen below all dialogs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (34, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (34, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#sessions"
 
     def __init__(self, bench: Workbench) -> None:
@@ -54,7 +55,7 @@ class MainScreen(Screen[None]):
             yield SessionsPane(clock=bench.clock, glyphs=bench.glyphs, empty=_EMPTY, id="sessions")
             with Vertical(id="work"):
                 yield CodeEditor(bench.remembered.text or "", id="editor")
-                console = ConsoleView(clock=bench.clock, glyphs=bench.glyphs, id="console")
+                console = ConsoleView(clock=bench.clock, glyphs=bench.glyphs, empty=_SILENT, id="console")
                 yield ConsolePane(console, bench.glyphs, id="console-pane")
             yield Details(id="details")
         yield Footer(compact=True)
@@ -173,7 +174,7 @@ class MainScreen(Screen[None]):
         where = "" if view is None else f"{one_line(view.name)} {self.bench.glyphs.dot} {one_line(view.image)}"
         self.editor.border_subtitle = _plain(where)
         name = self.bench.file_name + (f" {self.bench.glyphs.running}" if self.bench.file_changed else "")
-        self.editor.border_title = _plain(name or ' ')
+        self.editor.border_title = _plain(name or " ")
         console = "Console" if view is None else f"Console {self.bench.glyphs.dot} {one_line(view.name)}"
         self.console_pane.border_title = _plain(console)
 

@@ -51,7 +51,7 @@ class ConsolePane(Vertical):
         yield self.console
         with Horizontal(id="answer-line"):
             yield Static(">", id="answer-mark", markup=False)
-            yield Input(id="answer", compact=True)
+            yield Input(id="answer", compact=True, select_on_focus=False)
 
     def ask(self, run: Run | None) -> bool:
         """Shows the line for a run that waits, or hides it for None; returns whether it was just opened.

@@ -183,7 +183,7 @@ class Runs:
         """
         run = console.feed.current
         while True:
-            session_id = next((key for key, value in self._consoles.items() if value is console), session_id)
+            session_id = self._store.real_id(session_id)
             row = self._store.row(session_id)
             if row is None:
                 raise BaiTuiError("the session could not be started")
@@ -194,7 +194,8 @@ class Runs:
             if run is not None and run.note != "waits for its session":
                 run.note = "waits for its session"
                 console.feed.transcript.touch(run)
-            self._mark(session_id, console)
+                # once: each mark is news, and news wakes this loop
+                self._mark(session_id, console)
             await self.wait()
 
     def _client(self) -> ApiClient:

@@ -57,6 +57,8 @@ class SessionStore:
         self._told: dict[str, int] = {}
         """Id -> when an event last set its status, in the store's own time."""
         self._renames: list[tuple[str, str]] = []
+        self._real: dict[str, str] = {}
+        """Passing id of a launch -> the id that the server gave it."""
         self._rows: tuple[SessionRow, ...] | None = None
         self._launches = count(1)
 
@@ -83,6 +85,10 @@ class SessionStore:
     def now(self) -> int:
         """Returns the store's time: to be noted before a list is asked for."""
         return self._time
+
+    def real_id(self, session_id: str) -> str:
+        """Returns the id that the server gave to a launch, else the same."""
+        return self._real.get(session_id, session_id)
 
     def take_renames(self) -> list[tuple[str, str]]:
         """Returns (old id, new id) of launches that the server named since the last call."""
@@ -233,6 +239,7 @@ class SessionStore:
 
     def _rename(self, old_id: str, new_id: str, view: SessionView) -> None:
         self._renames.append((old_id, new_id))
+        self._real[old_id] = new_id
         known = self._views.get(new_id)
         merged = replace(known or view, id=new_id)
         self._views = {

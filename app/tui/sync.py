@@ -102,7 +102,7 @@ class Sync:
         clock: Callable[[], float],
         connect: Callable[[Endpoint], ApiClient] | None = None,
     ) -> None:
-        self.connection = Connection(place=locator.place)
+        self.connection = Connection(place=locator.place, since_s=clock())
         self._locator = locator
         self._store = store
         self._post = post

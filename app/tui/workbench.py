@@ -48,12 +48,12 @@ SAMPLE: Final = """\
 import platform
 import time
 
-print(f"hello from Python {platform.python_version()} on {platform.machine()}")
+print("hello from Python", platform.python_version())
 
-total = 24
-for step in range(1, total + 1):
-    bar = "█" * step + "░" * (total - step)
-    print(f"\\r\\x1b[36m{bar}\\x1b[0m {100 * step // total:3} %", end="", flush=True)
+steps = 24
+for step in range(1, steps + 1):
+    bar = "█" * step + "░" * (steps - step)
+    print(f"\\r\\x1b[36m{bar}\\x1b[0m {step:2}/{steps}", end="", flush=True)
     time.sleep(0.05)
 print("  done")
 """

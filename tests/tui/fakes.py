@@ -62,7 +62,9 @@ class FakeSession:
 class FakeServer:
     """State that outlives connections."""
 
-    def __init__(self, *, capabilities: Sequence[str] = ("journal", "devices"), clock: Callable[[], float] | None = None):
+    def __init__(
+        self, *, capabilities: Sequence[str] = ("journal", "devices"), clock: Callable[[], float] | None = None
+    ):
         self.capabilities = frozenset(capabilities)
         self.clock = clock or (lambda: NOW_S)
         self.sessions: dict[str, FakeSession] = {}
@@ -199,16 +201,15 @@ class FakeServer:
 class FakeStream:
     def __init__(self, server: FakeServer, session: FakeSession, run_id: str, after: int) -> None:
         self._server, self._session, self._run_id, self._after = server, session, run_id, after
-        self.broken = False
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
         session, seq = self._session, self._after
         while True:
             async with session.grown:
-                while len(session.journal) <= seq and self._server.up and not self.broken:
+                while len(session.journal) <= seq and self._server.up and session.view.status not in TERMINAL:
                     await session.grown.wait()
                 lines = session.journal[seq:]
-            if not self._server.up or self.broken:
+            if not self._server.up or session.view.status in TERMINAL:
                 raise Unreachable("connection lost: the server went away before the run ended")
             for line in lines:
                 seq = line.seq
@@ -283,7 +284,9 @@ class FakeClient:
         session = server.find(ref)
         if session.view.status in TERMINAL:
             raise SessionNotFound(f"there is no session {ref}")
-        server.change(ref, status=SessionStatus.TERMINATED, status_info="user-requested", occupying_slots=ResourceSlots())
+        server.change(
+            ref, status=SessionStatus.TERMINATED, status_info="user-requested", occupying_slots=ResourceSlots()
+        )
         if session.run is not None:
             session.run.cancel()
         async with session.grown:
@@ -300,9 +303,7 @@ class FakeClient:
         lines = self._server.find(ref).journal
         return "".join(line.data for line in lines if line.kind in ("stdout", "stderr"))
 
-    async def journal(
-        self, ref: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0
-    ) -> Sequence[JournalLine]:
+    async def journal(self, ref: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0) -> Sequence[JournalLine]:
         server = self._server
         server.check()
         session = server.find(ref)
@@ -343,8 +344,12 @@ class FakeClient:
         self._server.check()
         used = ResourceSlots(
             {
-                "cpu": sum((one.view.occupying_slots.amount("cpu") for one in self._server.sessions.values()), Decimal(0)),
-                "mem": sum((one.view.occupying_slots.amount("mem") for one in self._server.sessions.values()), Decimal(0)),
+                "cpu": sum(
+                    (one.view.occupying_slots.amount("cpu") for one in self._server.sessions.values()), Decimal(0)
+                ),
+                "mem": sum(
+                    (one.view.occupying_slots.amount("mem") for one in self._server.sessions.values()), Decimal(0)
+                ),
             }
         )
         return MachineView(ResourceSlots({"cpu": 8, "mem": 24 * 1024**3}), used, self._server.gpus)

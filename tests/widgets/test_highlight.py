@@ -9,7 +9,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-
 from bai_tui.widgets.highlight import STYLES, LineLexer, Span, python_lexer
 
 
@@ -103,7 +102,22 @@ def test_equals_a_full_run_after_any_edits(seed: int) -> None:
     chance = random.Random(seed)
     source = Lines(HARD * 3)
     lexer = LineLexer(python_lexer(), source)
-    snippets = ['"""', "'''", "x = 1", "", "\n", '"', "def f():\n    pass", "\\", "from ", "   ", "#", "{", 'f"""', "'\n'"]
+    snippets = [
+        '"""',
+        "'''",
+        "x = 1",
+        "",
+        "\n",
+        '"',
+        "def f():\n    pass",
+        "\\",
+        "from ",
+        "   ",
+        "#",
+        "{",
+        'f"""',
+        "'\n'",
+    ]
     for _ in range(60):
         first = chance.randrange(len(source.all))
         last = min(len(source.all) - 1, first + chance.choice([0, 0, 0, 1, 4]))

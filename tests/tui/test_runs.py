@@ -1,0 +1,222 @@
+"""Running code: live output, input, interrupt, other sessions, lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from bai_tui.app.model.errors import BadRequest
+from bai_tui.tests.tui.fakes import FakeServer, Script
+
+
+async def test_output_appears_while_it_runs(open_desk: Any, server: FakeServer) -> None:
+    gate = asyncio.Event()
+    server.add("py-1")
+    server.scripts["go()"] = Script([("out", "one\n"), ("gate", gate), ("err", "two\n"), ("exit", 3)])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("go()")
+        await desk.press("f5")
+        await desk.until(lambda: "one" in desk.console)
+        assert "[1]" in desk.console and "go()" in desk.console and "two" not in desk.console
+        await desk.until(lambda: "busy" in desk.list_text)
+        gate.set()
+        await desk.until(lambda: "two" in desk.console and "✕ exit 3" in desk.console)
+        await desk.until(lambda: "running" in desk.list_text)
+
+
+async def test_with_no_session_one_key_starts_one_and_runs_there(open_desk: Any, server: FakeServer) -> None:
+    server.starts = False
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.app.bench.sync.connection.images)
+        await desk.code("1 + 1")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: desk.names == ["py-1"] and not (desk.app.main.selected or "").startswith("launching"))
+        await desk.until(lambda: "waits for its session" in desk.console)
+        server.start("py-1")
+        await desk.until(lambda: "ran" in desk.console and "✓" in desk.console)
+        assert desk.cursor == "py-1"
+        assert len([call for call, _ in server.calls if call == "create"]) == 1
+
+
+async def test_a_refused_start_is_told_where_one_looks(open_desk: Any, server: FakeServer) -> None:
+    server.refuse_create = BadRequest("no room here")
+    async with open_desk() as desk:
+        await desk.code("1 + 1")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: "no room here" in desk.console)
+        assert desk.names == []
+
+
+async def test_input_is_answered_in_the_console(open_desk: Any, server: FakeServer) -> None:
+    server.add("py-1")
+    server.scripts["ask"] = Script([("out", "name? "), ("ask", False), ("ask", True)])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("ask")
+        await desk.press("ctrl+r")
+        field = desk.app.main.query_one("#answer")
+        await desk.until(lambda: field.has_focus)
+        assert not field.password
+        await desk.press("a")
+        await desk.press("escape")
+        assert not field.has_focus
+        await desk.press("f4")
+        assert field.value == "a"
+        await desk.press("b", "enter")
+        await desk.until(lambda: "got ab" in desk.console)
+        assert "name? ab" in desk.console
+        await desk.until(lambda: field.password and field.has_focus)
+        await desk.press("s", "3", "enter")
+        await desk.until(lambda: "✓" in desk.console)
+        assert desk.console.count("s3") == 1  # the fake says what it got; what was typed is not shown
+        assert not desk.app.main.console_pane.asking
+
+
+async def test_a_prompt_elsewhere_is_not_missed(open_desk: Any, server: FakeServer) -> None:
+    gate = asyncio.Event()
+    server.add("py-1", age_s=2)
+    server.add("py-2", age_s=1)
+    server.scripts["ask"] = Script([("gate", gate), ("ask", False)])
+    async with open_desk() as desk:
+        await desk.until(lambda: len(desk.names) == 2)
+        await desk.code("ask")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: "busy" in desk.list_text)
+        await desk.press("j")
+        gate.set()
+        await desk.until(lambda: "? py-1" in desk.list_text and "asks" in desk.list_text)
+        await desk.until(lambda: any("py-1 asks for input" in text for text in desk.toasts))
+        assert not desk.app.main.console_pane.asking
+        await desk.press("k")
+        await desk.until(lambda: desk.app.main.query_one("#answer").has_focus)
+        await desk.press("y", "enter")
+        await desk.until(lambda: "got y" in desk.console)
+
+
+async def test_interrupt(open_desk: Any, server: FakeServer) -> None:
+    server.add("py-1")
+    server.scripts["loop"] = Script([("out", "on\n"), ("gate", asyncio.Event())])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("loop")
+        await desk.press("f3", "ctrl+r")
+        await desk.until(lambda: "on" in desk.console)
+        await desk.press("f6")
+        await desk.until(lambda: "KeyboardInterrupt" in desk.console and "interrupted" in desk.console)
+
+
+async def test_a_second_run_is_refused_while_one_goes_on(open_desk: Any, server: FakeServer) -> None:
+    gate = asyncio.Event()
+    server.add("py-1")
+    server.scripts["slow"] = Script([("gate", gate)])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("slow")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: "[1]" in desk.console)
+        await desk.press("ctrl+r")
+        await desk.until(lambda: any("run [1] goes on" in text for text in desk.toasts))
+        gate.set()
+        await desk.until(lambda: "✓" in desk.console)
+
+
+async def test_each_session_keeps_its_own_console(open_desk: Any, server: FakeServer) -> None:
+    gate = asyncio.Event()
+    server.add("py-1", age_s=2)
+    server.add("py-2", age_s=1)
+    server.scripts["slow"] = Script([("out", "first\n"), ("gate", gate), ("out", "later\n")])
+    async with open_desk() as desk:
+        await desk.until(lambda: len(desk.names) == 2)
+        await desk.code("slow")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: "first" in desk.console)
+        await desk.press("j")
+        await desk.until(lambda: "first" not in desk.console)
+        gate.set()
+        await desk.until(lambda: "busy" not in desk.list_text)
+        assert "later" not in desk.console
+        await desk.press("k")
+        await desk.until(lambda: "later" in desk.console and "✓" in desk.console)
+
+
+async def test_what_was_said_before_is_shown(open_desk: Any, server: FakeServer) -> None:
+    ref = server.add("py-1")
+    session = server.find(ref)
+    await session.add("run-started", {"mode": "query", "code": "print(1)", "options": {}}, "r1")
+    await session.add("stdout", "1\n", "r1")
+    await session.add("run-finished", {"exitCode": 0}, "r1")
+    async with open_desk() as desk:
+        await desk.until(lambda: "print(1)" in desk.console and "✓" in desk.console)
+        # and what somebody else runs there now
+        server.begin_run(session, "other()")
+        await desk.until(lambda: "[2]" in desk.console and "other()" in desk.console and "ran" in desk.console)
+
+
+async def test_without_a_journal_the_logs_are_shown(open_desk: Any, server: FakeServer) -> None:
+    server.capabilities = frozenset()
+    session = server.find(server.add("py-1"))
+    await session.add("stdout", "old words\n", "r1")
+    async with open_desk() as desk:
+        await desk.until(lambda: "old words" in desk.console)
+
+
+@pytest.mark.parametrize("at", [0, 1, 5])
+async def test_a_broken_stream_is_resumed_with_nothing_missing_or_twice(
+    open_desk: Any, server: FakeServer, at: int
+) -> None:
+    gates = [asyncio.Event() for _ in range(6)]
+    steps: list[tuple[str, Any]] = []
+    for number, gate in enumerate(gates):
+        steps += [("gate", gate), ("out", f"line {number}\n")]
+    server.add("py-1")
+    server.scripts["count"] = Script(steps)
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("count")
+        await desk.press("ctrl+r")
+        for gate in gates[:at]:
+            gate.set()
+        await desk.until(lambda: "[1]" in desk.console and (at == 0 or f"line {at - 1}" in desk.console))
+        server.go_down()
+        session = server.find("py-1")
+        async with session.grown:
+            session.grown.notify_all()
+        await desk.until(lambda: "connection lost" in desk.console)
+        for gate in gates:
+            gate.set()
+        await desk.until(lambda: session.run is not None and session.run.done())
+        server.up = True
+        desk.app.bench.sync.poke()
+        await desk.until(lambda: "✓" in desk.console)
+        lines = [line for line in desk.console.splitlines() if "line" in line]
+        assert [line.strip() for line in lines] == [f"line {number}" for number in range(6)]
+        assert desk.console.count("[1]") == 1 and "[2]" not in desk.console
+
+
+async def test_rich_output_leaves_a_line(open_desk: Any, server: FakeServer) -> None:
+    server.add("py-1")
+    server.scripts["plot"] = Script(
+        [("media", ["image/png", "data:image/png;base64," + "A" * 4096]), ("html", "<b>7 &lt; 8</b><script>x</script>")]
+    )
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("plot")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: "[image/png 3K]" in desk.console)
+        assert "7 < 8" in desk.console and "script" not in desk.console
+
+
+async def test_a_session_that_ends_under_a_run_ends_the_run(open_desk: Any, server: FakeServer) -> None:
+    server.add("py-1")
+    server.starts = False
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        server.scripts["slow"] = Script([("gate", asyncio.Event())])
+        await desk.code("slow")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: "busy" in desk.list_text)
+        await desk.press("x", "x")
+        await desk.until(lambda: "ended" in desk.list_text)
+        await desk.until(lambda: "the session ended" in desk.console and "lost" in desk.console)
