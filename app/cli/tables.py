@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from ..model.slots import CUDA_SHARES, ResourceSlots, format_amount, is_bytes
+from ..model.slots import CUDA_SHARES, GPU_ALIAS, KNOWN_SLOTS, ResourceSlots, format_amount, is_bytes
 from .talk import harmless
 
 _GAP = "  "
@@ -99,9 +99,10 @@ def size(amount: Decimal) -> str:
 
 def slots(amounts: ResourceSlots) -> str:
     """Returns slots in words: `cpu 1, mem 1g, gpu 0.5`."""
-    shown = [
-        f"{'gpu' if name == CUDA_SHARES else name} {size(amount) if is_bytes(name) else format_amount(amount)}"
-        for name, amount in amounts.items()
-        if amount
-    ]
+    known = [name for name in KNOWN_SLOTS if amounts.amount(name)]
+    shown = []
+    for name in [*known, *(name for name in amounts if name not in KNOWN_SLOTS and amounts[name])]:
+        amount = amounts[name]
+        label = GPU_ALIAS if name == CUDA_SHARES else name
+        shown.append(f"{label} {size(amount) if is_bytes(name) else format_amount(amount)}")
     return ", ".join(shown)

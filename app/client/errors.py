@@ -61,11 +61,14 @@ def _class_of(problem: str, title: str, code: str) -> type[RemoteError]:
     return RemoteError if kind is None else _remote_class(kind)
 
 
-def error_of(status: int, reason: str, body: bytes, content_type: str, server: str) -> RemoteError:
+def error_of(
+    status: int, reason: str, body: bytes, content_type: str, server: str, *, titled: bool = True
+) -> RemoteError:
     """Returns the error that an answer of HTTP status `status` means.
 
     Args:
         server: URL of the endpoint, named when the body does not explain itself.
+        titled: begin the message with the problem's title. Our backend's messages are whole sentences without it.
     """
     try:
         problem = json.loads(body) if body else None
@@ -82,7 +85,7 @@ def error_of(status: int, reason: str, body: bytes, content_type: str, server: s
     kind = str(problem.get("type") or "").removeprefix(PROBLEM_BASE)
     data = problem.get("data")
     return _class_of(kind, title, str(problem.get("error_code") or ""))(
-        _sentence(title, message),
+        _sentence(title if titled or not message else "", message),
         http_status=status,
         problem_type=kind,
         remote_title=title,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from ..model.console import ExecuteRequest, Frame, RunStatus
 from ..model.errors import BadRequest, RemoteError, Unreachable
 from .address import segment, told
-from .errors import error_of
 from .transport import USER_AGENT, Transport
 
 if TYPE_CHECKING:
@@ -123,9 +122,7 @@ async def execute(transport: Transport, ref: str, request: ExecuteRequest) -> As
     except InvalidStatus as exc:
         answer = exc.response
         kind = answer.headers.get("Content-Type", "")
-        raise error_of(
-            answer.status_code, answer.reason_phrase, bytes(answer.body or b""), kind, transport.url
-        ) from None
+        raise transport.error(answer.status_code, answer.reason_phrase, bytes(answer.body or b""), kind) from None
     except TimeoutError:
         raise Unreachable(f"{transport.url} did not open the stream in time: is the server well?") from None
     except (InvalidHandshake, InvalidMessage, WebSocketException) as exc:

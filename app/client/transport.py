@@ -231,8 +231,12 @@ class Transport:
     def check(self, response: HttpResponse, body: bytes) -> None:
         """Raises the error that the answer means, if any."""
         if not 200 <= response.status < 300:
-            kind = response.headers.get("content-type", "")
-            raise error_of(response.status, response.reason, body, kind, self.url)
+            raise self.error(response.status, response.reason, body, response.headers.get("content-type", ""))
+
+    def error(self, status: int, reason: str, body: bytes, content_type: str) -> RemoteError:
+        """Returns the error that an answer of HTTP status `status` means."""
+        ours = self._info is not None and bool(self._info.capabilities)
+        return error_of(status, reason, body, content_type, self.url, titled=not ours)
 
     async def error_body(self, response: HttpResponse) -> bytes:
         """Returns the body of an error answer to a streaming request."""

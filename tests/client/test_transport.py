@@ -382,6 +382,17 @@ async def test_an_error_of_an_unknown_kind_keeps_its_words(client: ApiClient, se
     assert (caught.value.message, type(caught.value)) == ("Short and stout: Tip me over.", RemoteError)
 
 
+async def test_our_backend_speaks_in_whole_sentences(client: ApiClient, server: FakeServer) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return problem(400, "invalid-api-params", "Missing or invalid API parameters.", msg="give one, not both")
+
+    server.handshake["bai-tui"] = {"capabilities": ["journal"]}
+    server.answers["GET /session/abcd/logs"] = answer
+    with pytest.raises(BadRequest) as caught:
+        await client.logs("abcd")
+    assert caught.value.message == "give one, not both"
+
+
 async def test_a_wrong_key_is_refused(server: FakeServer) -> None:
     async with ApiClient(Endpoint(server.url, ACCESS_KEY, "not the secret")) as client:
         with pytest.raises(AuthFailed):
