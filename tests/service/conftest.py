@@ -13,7 +13,7 @@ from bai_tui.app.backend.scheduler import DeviceSpec, Scheduler
 from bai_tui.app.backend.service import LocalService
 
 if TYPE_CHECKING:
-    from tests.service import fakes
+    from bai_tui.tests.service import fakes
 else:  # no package: loaded by its path
     _spec = importlib.util.spec_from_file_location("service_fakes", Path(__file__).parent / "fakes.py")
     fakes = importlib.util.module_from_spec(_spec)
