@@ -28,6 +28,9 @@ def bai_tui(paths: Paths) -> Iterator[Command]:
         return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
     yield run
+    log = paths.state / "serve.log"
+    if log.is_file():
+        print(log.read_text())  # noqa: T201 - shown when the test has failed
     if read_running(paths) is None and any((paths.state / "sessions").glob("*/work")):
         run("serve", "--detach", "--port=0")
     found = read_running(paths)

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,14 @@ def kill(pid: int) -> None:
 
     assert select.select([fd], [], [], 10)[0]
     os.close(fd)
+
+
+def wait_for_records(paths: Paths) -> None:
+    """Returns when every session's record lies in its folder, which is about a second after its start."""
+    deadline = time.monotonic() + 20
+    while not all((folder / "session.json").exists() for folder in (paths.state / "sessions").iterdir()):
+        assert time.monotonic() < deadline, "no record was written"
+        time.sleep(0.05)
 
 
 def test_detach_returns_once_it_answers_and_stop_ends_it(bai_tui: Command, paths: Paths, home: Path) -> None:
@@ -139,6 +148,7 @@ def test_a_damaged_database_does_not_end_sessions(bai_tui: Command, paths: Paths
     assert first.returncode == 0, first.stderr
     before = read_running(paths)
     assert before is not None
+    wait_for_records(paths)
     kill(before.pid)
     for suffix in ("-wal", "-shm"):
         (paths.data / f"bai-tui.db{suffix}").unlink(missing_ok=True)

@@ -149,8 +149,9 @@ async def test_a_waiting_request_that_no_longer_fits_is_an_error(world: Any) -> 
 async def test_sessions_survive_the_loss_of_the_database(world: Any) -> None:
     outcome = await world.create()
     entry = world.service._register.get(outcome.session.id)
-    await asyncio.gather(*(task for task in world.service._tasks._tasks if "record " in task.get_name()))
     assert entry is not None
+    world.service._lifecycle.keep_record(entry)
+    await asyncio.gather(*(task for task in world.service._tasks._tasks if "record " in task.get_name()))
     await crash(world)
     world.store.rows.clear()
     service = await world.start()

@@ -40,9 +40,12 @@ class Folders:
         """
         folder, work = self.session(session_id), self.work(session_id)
         try:
-            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            folder.mkdir(mode=0o700, exist_ok=True)
-            work.mkdir(mode=0o700, exist_ok=True)
+            try:
+                folder.mkdir(mode=0o700)
+            except FileNotFoundError:
+                self._root.mkdir(parents=True, mode=0o700)
+                folder.mkdir(mode=0o700)
+            work.mkdir(mode=0o700)
         except OSError as exc:
             raise LaunchFailed(f"the session's folder {folder} cannot be made: {exc.strerror}") from None
         return folder, work

@@ -27,6 +27,7 @@ from .tasks import Tasks
 log = logging.getLogger(__name__)
 S = SessionStatus
 GRACE_S: Final = 2.0
+_RECORD_DELAY_S: Final = 1.0
 _REMOVAL_WAIT_S: Final = 2.0
 """How long an ending waits for its work folder to be removed; a large one is removed after it."""
 
@@ -149,12 +150,13 @@ class Lifecycle:
         self._states.move(session, S.RUNNING)
         self.watch(entry)
         entry.settled.set()
-        self.keep_record(entry)
+        # later: it must not stand in the way of the first run, and most short sessions never need it
+        asyncio.get_running_loop().call_later(_RECORD_DELAY_S, self.keep_record, entry)
 
     def keep_record(self, entry: Entry) -> None:
-        """Writes the record into the session's folder as well, in the background."""
-        if entry.kernel is not None:
-            session = entry.session
+        """Writes the record of a session that runs into its folder as well, in the background."""
+        session = entry.session
+        if session.status in ANSWERING and not self._tasks.closed:
             self._tasks.spawn(
                 asyncio.to_thread(self._folders.note, session.id, dump_session(session)), name=f"record {session.id}"
             )

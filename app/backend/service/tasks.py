@@ -15,6 +15,8 @@ class Tasks:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.closed = False
+        """Whether `close` was called: nothing may be spawned any more."""
         self.failed: asyncio.Future[BaseException] | None = None
         """Set to the error of the first task that the service cannot do without; see `spawn`."""
 
@@ -41,6 +43,7 @@ class Tasks:
 
     async def close(self) -> None:
         """Cancels what runs and waits for it."""
+        self.closed = True
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
