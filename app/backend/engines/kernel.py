@@ -197,7 +197,8 @@ class ProcessKernel:
                 task.cancel()
             await asyncio.gather(call, ended, return_exceptions=True)
         try:
-            await asyncio.wait_for(asyncio.shield(self._exit), _STUBBORN_S)
+            async with asyncio.timeout(_STUBBORN_S):
+                await asyncio.shield(self._exit)
         except TimeoutError:
             if procs.is_alive(self._pid, self.start_time):
                 os.kill(self._pid, signal.SIGKILL)
@@ -221,8 +222,10 @@ class ProcessKernel:
                 if not found:
                     if ended:
                         return
+                    # Not wait_for, which in Python 3.11 may lose a cancellation that meets the event.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(pulse.wait(), _HEAL_S)
+                        async with asyncio.timeout(_HEAL_S):
+                            await pulse.wait()
         finally:
             follower.close()
 

@@ -13,7 +13,7 @@ from ...model.images import Image
 from ..ports import Kernel, LaunchSpec
 from ..runner import procs
 from .environment import base_environment, early_variables
-from .kernel import ProcessKernel
+from .kernel import ProcessKernel, wait_for_end
 from .leftovers import end_leftovers
 from .link import RunnerError, RunnerGone, RunnerLink
 from .zygotes import NewRunner, ZygoteKey, ZygotePool
@@ -72,8 +72,8 @@ class ProcessEngine:
         environ.update(spec.environ)
         pid, started = fresh.identity["pid"], fresh.identity["start_time"]
         try:
-            state = await asyncio.wait_for(
-                fresh.link.call(
+            async with asyncio.timeout(_BOOTSTRAP_S if spec.bootstrap_script else _READY_S):
+                state = await fresh.link.call(
                     "launch",
                     session_id=spec.session_id,
                     session_dir=str(spec.session_dir),
@@ -81,9 +81,7 @@ class ProcessEngine:
                     environ=environ,
                     bootstrap=spec.bootstrap_script,
                     grace_s=spec.grace_s,
-                ),
-                _BOOTSTRAP_S if spec.bootstrap_script else _READY_S,
-            )
+                )
         except BaseException as exc:
             # The runner ends itself when this connection closes before it has answered.
             await fresh.discard()
@@ -104,10 +102,9 @@ class ProcessEngine:
     @staticmethod
     async def _make_sure(spec: LaunchSpec, pid: int, started: int) -> None:
         """Waits until nothing of a failed launch is left."""
-        from .kernel import wait_for_end
-
         try:
-            await asyncio.wait_for(wait_for_end(pid, started), 2.0)
+            async with asyncio.timeout(2.0):
+                await wait_for_end(pid, started)
         except TimeoutError:
             procs.send_signal(pid, 9)
             await asyncio.to_thread(end_leftovers, spec.session_id, spec.session_dir)
@@ -124,7 +121,8 @@ class ProcessEngine:
             try:
                 link = await RunnerLink.connect(session_dir, kernel.take_state)
                 try:
-                    hello = await asyncio.wait_for(link.call("hello"), _READY_S)
+                    async with asyncio.timeout(_READY_S):
+                        hello = await link.call("hello")
                 except BaseException:
                     await link.close()
                     raise

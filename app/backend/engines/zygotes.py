@@ -68,10 +68,8 @@ class Zygote:
         self._ipython_dir = state_dir / f"{key.name}.{os.getpid()}.ipython"
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        self.has_forked = False
+        """It came up once: when it fails now, something has ended it, and another will come up."""
 
     def start(self) -> None:
         """Starts the interpreter; it need not be up when this returns. Blocks for some milliseconds.
@@ -97,10 +95,11 @@ class Zygote:
             "lent_python": lent_python(),
             "ipython_dir": str(self._ipython_dir),
         }
+        ours.send(json.dumps(settings).encode())
         try:
             with self.log_path.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [self.key.interpreter, "-s", str(_SCRIPT), str(theirs.fileno()), json.dumps(settings)],
+                    [self.key.interpreter, "-s", str(_SCRIPT), str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -150,7 +149,9 @@ class Zygote:
             ours.close()
             raise
         try:
-            identity = await asyncio.wait_for(asyncio.shield(link.hello), _START_S)
+            async with asyncio.timeout(_START_S):
+                identity = await asyncio.shield(link.hello)
+            self.has_forked = True
         except RunnerGone:
             await link.close()
             raise LaunchFailed(self._epitaph()) from None
@@ -221,11 +222,7 @@ class ZygotePool:
 
     def _zygote(self, key: ZygoteKey) -> Zygote:
         zygote = self._zygotes.get(key)
-        if zygote is None or not zygote.is_running:
-            if zygote is not None:
-                _log.warning("the zygote of %s has ended; starting another (log: %s)", key.interpreter, zygote.log_path)
-                if zygote._sock is not None:
-                    zygote._sock.close()
+        if zygote is None:
             zygote = Zygote(key, self._state_dir)
             zygote.start()
             self._zygotes[key] = zygote
@@ -243,6 +240,19 @@ class ZygotePool:
             if not spare.link.is_closed:
                 return spare
             await spare.discard()
+        return await self._fork(key)
+
+    async def _fork(self, key: ZygoteKey) -> NewRunner:
+        zygote = self._zygote(key)
+        try:
+            return await zygote.fork()
+        except LaunchFailed as exc:
+            if self._zygotes.get(key) is zygote:
+                del self._zygotes[key]
+            await zygote.close()
+            if not zygote.has_forked:
+                raise
+            _log.warning("starting another zygote: %s", exc)
         return await self._zygote(key).fork()
 
     async def warm(self, key: ZygoteKey) -> None:
@@ -265,7 +275,7 @@ class ZygotePool:
         spares = self._spares.setdefault(key, [])
         try:
             while len(spares) < self._spares_wanted:
-                spares.append(await self._zygote(key).fork())
+                spares.append(await self._fork(key))
         except LaunchFailed as exc:
             _log.info("no spare kernel: %s", exc)
 

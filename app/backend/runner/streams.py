@@ -37,6 +37,7 @@ class ErrorStream(io.TextIOWrapper):
 
     def __init__(self, fd: int, link: Link, stdout: io.TextIOBase) -> None:
         self._parts: List[str] = []
+        self._lock = threading.RLock()
         self._link = link
         self._stdout = stdout
         super().__init__(
@@ -46,26 +47,32 @@ class ErrorStream(io.TextIOWrapper):
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError("write() argument must be str, not %s" % type(text).__name__)
-        self._parts.append(text)
-        if "\n" in text or len(self._parts) > 1000:
-            self._emit()
+        with self._lock:
+            self._parts.append(text)
+            if "\n" in text or len(self._parts) > 1000:
+                self._emit()
         return len(text)
 
     def _emit(self) -> None:
-        parts, self._parts = self._parts, []
-        text = "".join(parts)
-        if not text:
-            return
         if self._link.is_ours:
             self._stdout.flush()
-            self._link.send({"stderr": text}, wait=True)
+            text, self._parts = "".join(self._parts), []
+            if text:
+                self._link.send({"stderr": text}, wait=True)
         else:
+            text, self._parts = "".join(self._parts), []
             super().write(text)
+            super().flush()
 
     def flush(self) -> None:
         if getattr(self, "_parts", None):
-            self._emit()
+            with self._lock:
+                self._emit()
         super().flush()
+
+    def reset_lock(self) -> None:
+        """For a forked child: another thread may have held it."""
+        self._lock = threading.RLock()
 
 
 class InputStream(io.TextIOBase):
@@ -180,8 +187,7 @@ class Streams:
                 wait_s = FLUSH_S
             try:
                 self.stdout.flush()
-                if self.stderr._parts:
-                    self.stderr.flush()
+                self.stderr.flush()
             except (ValueError, OSError):
                 pass
             quiet = self._raw.writes == seen
@@ -232,6 +238,7 @@ class Streams:
         self._thread = None
         self._joins = False
         self.link.reset_locks()
+        self.stderr.reset_lock()
         if hasattr(self.stdout, "reconfigure"):
             self.stdout.reconfigure(line_buffering=True)
 

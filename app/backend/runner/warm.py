@@ -14,7 +14,8 @@ from .shell_plain import PlainShell
 def build_shell(settings: Dict[str, Any]) -> Any:
     """Returns IPython's shell where the interpreter has IPython or may borrow it, else the plain one.
 
-    Settings: `plain` (never IPython), `lent` (top-level module -> folder), `ipython_dir` (made here, removed again).
+    Settings: `plain` (never IPython), `lent` (top-level module -> folder), `lent_python` (oldest version that can
+    use them), `ipython_dir` (made here, removed again).
     """
     module = types.ModuleType("__main__", "The session's namespace.")
     module.__dict__["__builtins__"] = builtins
@@ -28,6 +29,8 @@ def build_shell(settings: Dict[str, Any]) -> Any:
             try:
                 import IPython  # noqa: F401
             except ImportError:
+                if sys.version_info < tuple(settings["lent_python"]):
+                    return PlainShell(module)
                 lent.lend(settings["lent"])
             return shell_ipython.build(module, folder)
         except Exception as exc:

@@ -1,8 +1,9 @@
 """Becomes a warmed interpreter of an image, and forks runners from it.
 
-Started by path as `<interpreter> -s zygote.py FD JSON`, since the image's interpreter knows nothing of bai-tui. FD is
-a seqpacket socket: each message carries one end of a socket pair, for which a runner is forked. The zygote ends
-with the socket's other end; runners live on. It must never start a thread: it forks.
+Started by path as `<interpreter> -s zygote.py FD`, since the image's interpreter knows nothing of bai-tui. FD is a
+seqpacket socket: the first message holds the settings, each further one carries an end of a socket pair, for which
+a runner is forked. The zygote ends with the socket's other end; runners live on. It must never start a thread: it
+forks.
 """
 
 import array
@@ -28,8 +29,8 @@ def main() -> None:
     from _bai_runner import procs  # type: ignore[import-not-found]
 
     procs.find_marker()
-    settings = json.loads(sys.argv[2])
     listener = socket.socket(fileno=int(sys.argv[1]))
+    settings = json.loads(listener.recv(1 << 16).decode("utf-8"))
     os.set_inheritable(listener.fileno(), False)
 
     from _bai_runner import supervisor, warm

@@ -1,0 +1,138 @@
+"""The same session on every Python of this machine: with IPython, with a borrowed one, and without."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from bai_tui.app.backend.engines.environment import lent_python
+from bai_tui.app.backend.engines.process import ProcessEngine
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def found() -> dict[str, str]:
+    """One interpreter a version: this one, those on PATH, those of pyenv."""
+    candidates = [Path(sys.executable)]
+    candidates += [Path(path) for minor in range(6, 16) if (path := shutil.which(f"python3.{minor}"))]
+    candidates += [Path("/usr/bin/python3")]
+    pyenv = shutil.which("pyenv")
+    if pyenv:
+        root = Path(subprocess.run([pyenv, "root"], capture_output=True, text=True).stdout.strip())
+        candidates += sorted(root.glob("versions/3.*/bin/python"))
+    chosen: dict[str, str] = {}
+    for path in candidates:
+        asked = subprocess.run(
+            [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2]); assert sys.version_info >= (3, 6)"],
+            capture_output=True,
+            text=True,
+        ) if path.exists() else None  # fmt: skip
+        if asked is not None and asked.returncode == 0:
+            chosen.setdefault(asked.stdout.strip(), str(path))
+    return chosen
+
+
+INTERPRETERS = found()
+CELL = """
+import os, subprocess, sys, threading
+print('out'); print('err', file=sys.stderr)
+subprocess.call(['echo', 'child']); os.write(1, b'fd\\n'); None
+class Rich:
+    def _repr_html_(self): return '<i/>'
+display(Rich())
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def engine(folder: Path) -> AsyncIterator[ProcessEngine]:
+    """An engine for one test, whose zygotes end with it."""
+    made = ProcessEngine(folder / "engine", spares=0)
+    yield made
+    await made.close()
+
+
+async def make_environment(home: Path) -> None:
+    made = await asyncio.create_subprocess_exec(sys.executable, "-m", "venv", "--without-pip", str(home))
+    assert await made.wait() == 0
+
+
+@pytest.mark.parametrize("version", sorted(INTERPRETERS))
+async def test_a_session(kit: Any, sessions: Any, version: str) -> None:
+    session = await sessions.start(kit.make_image(INTERPRETERS[version]))
+    major, minor = map(int, version.split("."))
+    if (major, minor) >= lent_python():
+        assert session.kernel.shell.startswith("ipython")
+    result = await session.run(CELL)
+    assert result.said == [("stdout", "out\n"), ("stderr", "err\n"), ("stdout", "child\nfd\n"), ("html", "<i/>")]
+    assert (await session.run("import sys; '%d.%d' % sys.version_info[:2]")).text() == f"'{version}'\n"
+    assert (await session.run("import sys; sys.exit(3)")).code == 3
+    failed = await session.run("def f():\n    return 1/0\nf()")
+    assert (failed.code, "ZeroDivisionError" in failed.text("stderr")) == (1, True)
+    assert "_bai_runner" not in failed.text("stderr")
+    assert "shell_plain" not in failed.text("stderr")
+    assert "sys.exit" in await session.kernel.complete("sys.exi", 7)
+
+    run_id = await session.begin("name = input('name? ')\nwhile True: pass")
+    asked = await session.follow(run_id, until=lambda record: record.kind == "waiting-input")
+    await session.kernel.send_input(run_id, "Ada")
+    await session.kernel.interrupt()
+    broken = await session.follow(run_id, after=asked.end.seq)
+    assert (broken.code, "KeyboardInterrupt" in broken.text("stderr")) == (1, True)
+    died = await session.run("import os; os.kill(os.getpid(), 9)")
+    assert died.end.data["signal"] == "SIGKILL"
+    await session.kernel.restart()
+    lines = await session.run("for i in range(20000): print(i)")
+    assert lines.text() == "".join(f"{i}\n" for i in range(20000))
+    batch = await session.batch(exec="python -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
+    assert batch.text() == f"{version}\n"
+
+
+async def test_a_plain_image_never_uses_ipython(kit: Any, sessions: Any) -> None:
+    session = await sessions.start(kit.make_image(kernel="plain"))
+    assert session.kernel.shell == "plain"
+    assert (await session.run("6 * 7")).text() == "42\n"
+    assert (await session.run("_")).text() == "42\n"
+    assert (await session.run("x = 1\nx\nif x: x + 1")).text() == ""
+    assert (await session.run("import asyncio\nawait asyncio.sleep(0, 'slept')")).text() == "'slept'\n"
+    assert "get_ipython" not in (await session.run("print(dir())")).text()
+    assert (await session.run("  indented = 5\n  indented")).text() == "5\n"
+    failed = await session.run("def f():\n    raise KeyError('x')\n\nf()")
+    assert failed.text("stderr").splitlines()[:3] == [
+        "Traceback (most recent call last):",
+        '  File "<cell 7>", line 4, in <module>',
+        "    f()",
+    ]
+    assert (await session.run("from __future__ import annotations")).code == 0
+    assert (await session.run("def g(a: nowhere): return 1\ng.__annotations__")).text() == "{'a': 'nowhere'}\n"
+
+
+async def test_a_virtual_environment_keeps_its_packages(kit: Any, sessions: Any, folder: Path) -> None:
+    home = folder / "an env"
+    await make_environment(home)
+    (site,) = home.glob("lib/python3.*/site-packages")
+    (site / "only_here.py").write_text("value = 'from the environment'")
+    session = await sessions.start(kit.make_image(str(home / "bin/python")))
+    assert session.kernel.shell.startswith("ipython")
+    assert (await session.run("import only_here; print(only_here.value)")).text() == "from the environment\n"
+    assert "ModuleNotFoundError" in (await session.run("import aiohttp")).text("stderr"), "only IPython is lent"
+    batch = await session.batch(exec="python3 -c 'import only_here, sys; print(only_here.value, sys.prefix)'")
+    assert batch.text() == f"from the environment {home}\n"
+
+
+async def test_the_images_own_packages_win_over_lent_ones(kit: Any, sessions: Any, folder: Path) -> None:
+    home = folder / "own"
+    await make_environment(home)
+    (site,) = home.glob("lib/python3.*/site-packages")
+    (site / "traitlets.py").write_text("raise ImportError('an old one')")
+    session = await sessions.start(kit.make_image(str(home / "bin/python")))
+    assert session.kernel.shell == "plain", "an image with which IPython does not work gets the plain shell"
+    assert (await session.run("1 + 1")).text() == "2\n"
+    assert "an old one" in (await session.run("import traitlets")).text("stderr")
+    assert "ModuleNotFoundError" in (await session.run("import IPython")).text("stderr")
