@@ -100,10 +100,14 @@ class FakeRun:
     answers: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     start: int = 0
     fail_reading: Exception | None = None
+    notice: str | None = None
 
     async def records(self) -> AsyncIterator[JournalRecord]:
         if self.fail_reading is not None:
             raise self.fail_reading
+        if self.notice is not None:
+            raw = json.dumps(["stderr", self.notice]).encode()
+            yield JournalRecord(self.start, time.time(), self.run_id, "stderr", raw)
         async for record in self.journal.follow(self.start):
             if record.run_id == self.run_id:
                 yield record
@@ -133,6 +137,7 @@ class FakeService:
         self.capacity = ResourceSlots({"cpu": 2, "mem": 8 * 1024**3, "cuda.shares": 1})
         self.next_failure: Exception | None = None
         self.created: list[CreateRequest] = []
+        self.next_run: dict[str, Any] = {}
 
     # --- helpers of the tests
 
@@ -289,7 +294,7 @@ class FakeService:
         if session.id in self.running:
             raise IllegalState(f"the session {session.name!r} runs something already")
         journal = self.journals[session.id]
-        run = FakeRun(run_id or uuid.uuid4().hex, journal, start=len(journal.records))
+        run = FakeRun(run_id or uuid.uuid4().hex, journal, start=len(journal.records), **self.next_run)
         self.runs[session.id, run.run_id] = run
         await journal.add(run.run_id, "run-started", {"mode": request.mode.value, "code": request.code, "options": {}})
         session.num_queries += 1

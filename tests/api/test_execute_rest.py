@@ -61,6 +61,13 @@ async def test_batch_tells_one_step_a_call(api: Any) -> None:
     assert result["console"] == [["stdout", "x\n"]]
 
 
+async def test_what_is_said_before_the_journal_is_not_lost(api: Any, service: Any) -> None:
+    ref = await api.create()
+    service.next_run = {"notice": "started anew\n"}
+    result = await say(api, ref, mode="query", code="say a")
+    assert result["console"] == [["stderr", "started anew\n"], ["stdout", "a\n"]]
+
+
 async def test_two_runs_do_not_mix(api: Any) -> None:
     ref = await api.create()
     await say(api, ref, mode="query", code="say one", runId="one")

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from bai_tui.app.model.console import Frame, RunStatus
+from bai_tui.app.model.errors import ServiceUnavailable
 
 
 def query(code: str) -> str:
@@ -159,6 +160,30 @@ async def test_unexpected_failure_shows_no_internals(api: Any, service: Any) -> 
         await ws.send_str(query("say x"))
         (told,) = await frames(ws)
     assert "secret" not in json.dumps(told) and "log" in told["msg"] and told["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(ServiceUnavailable("the kernel cannot be reached"), "cannot be reached"), (OSError("x"), "log")],
+)
+async def test_failure_of_the_journal_is_told(api: Any, service: Any, error: Exception, says: str) -> None:
+    ref = await api.create()
+    service.next_run = {"fail_reading": error}
+    async with api.execute(ref) as ws:
+        await ws.send_str(query("say x"))
+        (told,) = await frames(ws)
+    assert told["status"] == "finished" and says in told["msg"] and told["console"][0][0] == "stderr"
+
+
+async def test_journal_that_ends_early_is_told(api: Any, service: Any) -> None:
+    ref = await api.create()
+    async with api.execute(ref) as ws:
+        await ws.send_str(query("wait"))
+        while ref not in service.running:
+            await asyncio.sleep(0)
+        await service.journals[ref].close()
+        found = await frames(ws)
+    assert "ended before the run" in found[-1]["msg"]
 
 
 async def test_run_goes_on_without_its_client(api: Any, service: Any) -> None:

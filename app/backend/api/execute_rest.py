@@ -62,14 +62,15 @@ async def execute(request: web.Request) -> web.Response:
     run_id = fields.optional_text("runId", "run_id")
     if run_id is not None and not _RUN_ID.match(run_id):
         raise BadRequest("a run id has 1 to 64 letters, digits, '_', '.' or '-'")
+    told: list[JournalRecord] = []
     if mode in ("query", "batch"):
-        run_id = await _start(service, caller, session, RunMode(mode), fields, run_id, cursors)
+        run_id, told = await _start(service, caller, session, RunMode(mode), fields, run_id, cursors)
     elif run_id is None:
         raise BadRequest(f"the mode {mode!r} needs the runId of the run to go on with")
     elif mode == "input":
         run = await service.find_run(caller, session.id, run_id)
         await run.send_input(fields.text("code"))
-    answer = await _poll(service, caller, session, run_id, cursors)
+    answer = await _poll(service, caller, session, run_id, cursors, told)
     return web.Response(body=b'{"result":%s}' % answer.dump(run_id), content_type="application/json")
 
 
@@ -81,18 +82,20 @@ async def _start(
     fields: Fields,
     run_id: str | None,
     cursors: Cursors,
-) -> str:
+) -> tuple[str, list[JournalRecord]]:
+    """Begins a run; returns its id and what it has to say before its first record in the journal."""
     if run_id is not None and cursors.get(session.id, run_id) is not None:
         raise BadRequest(f"the run id {run_id!r} has been used in this session: take another, or mode 'continue'")
     asked = ExecuteRequest(mode, fields.text("code"), fields.object("options"))
     async with service.run(caller, session.id, asked, run_id) as run:
-        cursors.set(session.id, run.run_id, (await _first_seq(run, session)) - 1)
-        return run.run_id
+        first = await _first(run, session)
+        cursors.set(session.id, run.run_id, first.seq - 1)
+        return run.run_id, [] if first.kind == "run-started" else [first]
 
 
-async def _first_seq(run: Run, session: Session) -> int:
+async def _first(run: Run, session: Session) -> JournalRecord:
     async for record in run.records():
-        return record.seq
+        return record
     raise NotFound(f"the journal of the session {session.name!r} has nothing of the run {run.run_id!r}")
 
 
@@ -102,15 +105,17 @@ async def _position(service: Service, caller: Keypair, session: Session, run_id:
         return seq
     # begun by websocket, or before this backend started: told from its beginning
     run = await service.find_run(caller, session.id, run_id)
-    return (await _first_seq(run, session)) - 1
+    return (await _first(run, session)).seq - 1
 
 
-async def _poll(service: Service, caller: Keypair, session: Session, run_id: str, cursors: Cursors) -> FrameParts:
-    """Returns what the run says until a status has to be told, `POLL_S` passes, or the answer is full."""
+async def _poll(
+    service: Service, caller: Keypair, session: Session, run_id: str, cursors: Cursors, told: list[JournalRecord]
+) -> FrameParts:
+    """Returns `told` and what the run says until a status comes, `POLL_S` passes, or the answer is full."""
     seq = await _position(service, caller, session, run_id, cursors)
     clock = asyncio.get_running_loop().time
     deadline = clock() + POLL_S
-    gathered: list[JournalRecord] = []
+    gathered = list(told)
     size = 0
     while True:
         left_s = deadline - clock()
