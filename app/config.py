@@ -17,6 +17,8 @@ from .model.errors import BaiTuiError, ConfigError
 from .model.slots import MEM, parse_amount
 
 _APP: Final = "bai-tui"
+_YES: Final = ("y", "yes", "t", "true", "1")
+"""What the Backend.AI client takes for a yes in the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ def _nearest(key: str) -> str:
 def remote_endpoint() -> Endpoint | None:
     """Returns the endpoint of BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY, None when not set.
 
-    Of several comma-separated endpoints the first is taken.
+    Of several comma-separated endpoints the first is taken. BACKEND_DOMAIN, BACKEND_GROUP and
+    BACKEND_SKIP_SSLCERT_VALIDATION mean what they mean to the Backend.AI client.
 
     Raises:
         ConfigError: an endpoint without keys, no URL, or BACKEND_ENDPOINT_TYPE=session.
@@ -209,4 +212,12 @@ def remote_endpoint() -> Endpoint | None:
     if not access or not secret:
         missing = "BACKEND_ACCESS_KEY" if not access else "BACKEND_SECRET_KEY"
         raise ConfigError(f"BACKEND_ENDPOINT is set but {missing} is not: set it, or unset BACKEND_ENDPOINT")
-    return Endpoint(url, access, secret, name=url.partition("://")[2])
+    return Endpoint(
+        url,
+        access,
+        secret,
+        name=url.partition("://")[2],
+        domain=os.environ.get("BACKEND_DOMAIN") or "default",
+        group=os.environ.get("BACKEND_GROUP") or "default",
+        verify_tls=os.environ.get("BACKEND_SKIP_SSLCERT_VALIDATION", "").lower() not in _YES,
+    )

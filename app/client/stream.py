@@ -84,7 +84,7 @@ async def _connector(transport: Transport, ref: str) -> connect:
         user_agent_header=USER_AGENT,
         compression=None,  # what travels is local or already small; deflate costs more than it saves
         proxy=None if address.is_loopback else True,
-        ssl=transport.tls(),
+        ssl=(transport.tls() or True) if address.secure else None,
         open_timeout=max(30.0, transport.endpoint.connect_timeout_s),
         ping_interval=_PING_EVERY_S,
         # Whoever reads slowly stops the reading of pongs as well: only TCP may find the connection dead.

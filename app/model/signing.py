@@ -5,6 +5,7 @@ The body is never signed. The date in the key is that of the Date header as writ
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 from datetime import UTC, datetime
@@ -22,14 +23,18 @@ def parse_date(text: str) -> datetime:
     Raises:
         InvalidAuth: neither form.
     """
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = _rfc1123(text)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _rfc1123(text: str) -> datetime:
     from email.utils import parsedate_to_datetime  # slow to import, and our own client writes ISO 8601
 
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            when = parse(text)
-        except (ValueError, TypeError, OverflowError):
-            continue
-        return when if when.tzinfo else when.replace(tzinfo=UTC)
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        return parsedate_to_datetime(text)
     raise InvalidAuth(f"the Date header {text[:64]!r} is neither ISO 8601 nor RFC 1123")
 
 

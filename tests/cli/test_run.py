@@ -81,6 +81,14 @@ def test_options_reach_the_server(manager: Manager, bai: Bai) -> None:
     assert not manager.deleted
 
 
+def test_the_environment_names_domain_and_group(manager: Manager, bai: Bai, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKEND_DOMAIN", "lab")
+    monkeypatch.setenv("BACKEND_GROUP", "vision")
+    assert bai("run", "-c", "x", "python").status == 0
+    assert (manager.created["domain"], manager.created["group"]) == ("lab", "vision")
+    assert manager.requests[-1].headers["X-BackendAI-Domain"] == "lab"
+
+
 def test_one_script_runs(manager: Manager, bai: Bai, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mygpucode.py").write_bytes(b"print(1)\n")

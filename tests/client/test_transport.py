@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
+import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from bai_tui.app.client.address import Address, segment
 from bai_tui.app.client.api import ApiClient, Endpoint
+from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.errors import (
     AuthFailed,
     BadRequest,
@@ -401,12 +406,63 @@ async def test_a_wrong_key_is_refused(server: FakeServer) -> None:
 
 
 def test_the_commands_that_list_do_not_load_httpx(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; import bai_tui.app.client.api, bai_tui.app.cli.main, bai_tui.app.cli.listing, bai_tui.app.cli.run;"
         "print([m for m in ('httpx', 'websockets', 'textual', 'aiohttp', 'rich') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for localhost and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("makes its certificate with openssl")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    what = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(
+        ["openssl", "req", *what, *name, "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    return certificate, key
+
+
+async def test_tls(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that nobody vouches for is refused, unless it is to be taken as it is; websockets alike."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    fake = FakeServer()
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", fake.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    fake.answers["GET /session/abcd/logs"] = {"result": {"logs": "over TLS"}}
+
+    async def execute(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        await socket.send_json({"status": "finished", "exitCode": 0})
+        await socket.close()
+        return socket
+
+    fake.answers["GET /stream/session/abcd/execute"] = execute
+    url = f"https://localhost:{runner.addresses[0][1]}"
+    try:
+        async with ApiClient(Endpoint(url, ACCESS_KEY, SECRET_KEY)) as client:
+            with pytest.raises(Unreachable, match="no TLS that can be trusted"):
+                await client.handshake()
+        for verified in (True, False):
+            if verified:
+                monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+            else:
+                monkeypatch.delenv("SSL_CERT_FILE")
+            async with ApiClient(Endpoint(url, ACCESS_KEY, SECRET_KEY, verify_tls=verified)) as client:
+                assert await client.logs("abcd") == "over TLS"
+                async with client.execute("abcd", ExecuteRequest(RunMode.QUERY, "1")) as stream:
+                    assert [frame.exit_code async for frame in stream] == [0]
+    finally:
+        await runner.cleanup()
+    assert not fake.refused
