@@ -37,7 +37,7 @@ from .store import SqliteStore
 
 log = logging.getLogger(__name__)
 API_VERSION: Final = "v9.20250722"
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KILL_ALL_SIGNAL: Final = signal.SIGUSR2
 """Ends every session, then the daemon."""
 _STEP_S: Final = 10.0
@@ -76,7 +76,7 @@ class Parts:
 
 
 def serve(paths: Paths, settings: Settings, *, ready_fd: int | None = None) -> int:
-    """Runs the backend until SIGTERM, SIGINT or SIGUSR2 (which ends the sessions too); returns the exit status.
+    """Runs the backend until SIGTERM, SIGINT, SIGHUP or SIGUSR2 (which ends the sessions too); returns the exit status.
 
     Args:
         ready_fd: a pipe to tell `{"ready": true}`, `{"busy": true}` (another backend runs) or `{"error": sentence}`.

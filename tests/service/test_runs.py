@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from bai_tui.app.model.console import ExecuteRequest, RunMode
-from bai_tui.app.model.errors import IllegalState, KernelNotReady, NotFound, SessionNotFound
+from bai_tui.app.model.errors import BadRequest, IllegalState, KernelNotReady, NotFound, SessionNotFound
 from bai_tui.app.model.sessions import SessionStatus
 
 S = SessionStatus
@@ -165,3 +165,30 @@ async def test_completion_reaches_the_kernel(world: Any) -> None:
     await world.create()
     assert await world.service.complete(world.user, "sess-1", "pri", 3) == ["pri_x"]
     assert (await world.service.work_dir(world.user, "sess-1")).is_dir()
+
+
+async def test_a_death_that_only_the_runner_knows_of_is_healed_too(world: Any) -> None:
+    outcome = await world.create()
+    kernel = world.kernel(outcome)
+    execute, refused = kernel.execute, []
+
+    async def refuse_once(run_id: str, request: ExecuteRequest) -> None:
+        if not refused:
+            refused.append(run_id)
+            raise KernelNotReady("the kernel of the session is not running")
+        await execute(run_id, request)
+
+    kernel.execute = refuse_once
+    async with world.service.run(world.user, "sess-1", query("print x")) as run:
+        found = await frames(run)
+    assert kernel.restarts == 1
+    assert "started anew" in found[0][1]
+    assert found[-1][0] == "run-finished"
+
+
+@pytest.mark.parametrize("run_id", ['a"b', "a\\b", "a\n", "x" * 129, "../x"])
+async def test_odd_run_ids_are_refused(world: Any, run_id: str) -> None:
+    await world.create()
+    with pytest.raises(BadRequest):
+        async with world.service.run(world.user, "sess-1", query("print x"), run_id):
+            pass

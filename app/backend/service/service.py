@@ -49,7 +49,7 @@ from .tasks import Tasks
 
 log = logging.getLogger(__name__)
 S = SessionStatus
-_RUN_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,128}$")
+_RUN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _LAUNCH_WAIT_S: Final = 5.0
 """How long `stop` waits for launches that are under way."""
 
@@ -364,7 +364,7 @@ class LocalService:
 
     @asynccontextmanager
     async def _run(self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str) -> AsyncIterator[WatchedRun]:
-        if not _RUN_ID.match(run_id):
+        if not _RUN_ID.fullmatch(run_id):
             raise BadRequest(f"{run_id[:64]!r} cannot be the id of a run: take at most 128 letters, digits, '_.:-'")
         entry, kernel = self._running(caller, ref)
         if run_id in entry.run_starts:
