@@ -1,0 +1,33 @@
+"""What is imported is declared, and what is declared is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+MODULE_OF = {"graphql-core": "graphql"}
+"""Distributions whose module has another name."""
+LENT = {"ipython"}
+"""Lent to sessions by its folder, and used by the runner inside them."""
+BROUGHT_ALONG = {"rich", "yarl", "multidict", "traitlets", "matplotlib"}
+"""Rich belongs to Textual's interface, yarl and multidict to aiohttp's; the others belong to images."""
+
+
+def test_dependencies_are_those_that_are_imported(checkout: Path, shipped: list[str], project: dict[str, Any]) -> None:
+    names = {re.split(r"[<>=~! \[;]", text, maxsplit=1)[0].lower() for text in project["project"]["dependencies"]}
+    declared = {MODULE_OF.get(name, name) for name in names}
+    imported: set[str] = set()
+    for name in shipped:
+        if not name.endswith(".py"):
+            continue
+        for node in ast.walk(ast.parse((checkout / name).read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0].lower() for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0].lower())
+    foreign = imported - {name.lower() for name in sys.stdlib_module_names} - {"_bai_runner"}
+    assert foreign - BROUGHT_ALONG - declared == set(), "imported, but not in pyproject.toml"
+    assert declared - foreign - LENT == set(), "in pyproject.toml, but not imported"
