@@ -32,6 +32,7 @@ class Details(ScrollView, can_focus=False):
         super().__init__(id=id, classes=classes)
         self._facts: Sequence[Detail] = ()
         self._lines: list[tuple[str, str, bool]] = []
+        self._laid_out = 0
 
     def set_facts(self, facts: Sequence[Detail]) -> None:
         """Shows other facts."""
@@ -43,16 +44,23 @@ class Details(ScrollView, can_focus=False):
         self._layout_lines()
 
     def _layout_lines(self) -> None:
-        width = max(4, self.scrollable_content_region.width - _LABEL_WIDTH - 2)
+        self._wrap()
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self._lines))
+        self.refresh()
+
+    def _wrap(self) -> None:
+        self._laid_out = self.scrollable_content_region.width
+        width = max(4, self._laid_out - _LABEL_WIDTH - 2)
         self._lines = []
         for fact in self._facts:
             value = one_line(fact.value)
             for place, (start, end) in enumerate(cuts(value, width)):
                 self._lines.append((fact.label if place == 0 else "", value[start:end], fact.quiet))
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self._lines))
-        self.refresh()
 
     def render_line(self, y: int) -> Strip:
+        if self._laid_out != self.scrollable_content_region.width:
+            # painted before the resize event was handled
+            self._wrap()
         row = y + self.scroll_offset.y
         if row >= len(self._lines):
             return Strip.blank(self.size.width, self.rich_style)

@@ -262,6 +262,10 @@ class OutputConsole(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width, row = self._width, self.scroll_offset.y + y
+        if width != self._index.width:
+            # painted before the resize event was handled
+            self._strips.clear()
+            self._index.rebuild(self._transcript.lines, width)
         line, part = self._at(row)
         base = self.rich_style
         if line is None:

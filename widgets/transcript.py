@@ -273,7 +273,7 @@ class Transcript:
         if final in "AF":
             self._go(max(self._floor, self.first, self.end - MAX_CLIMB, self._row - amount))
         elif final in "BE":
-            self._go(min(self._row + amount, max(self.end - 1, self._row)))
+            self._go(min(self._row + amount, self.end))
         elif final == "C":
             self._column = min(self._column + amount, MAX_LINE_CHARS - 1)
         elif final == "D":

@@ -51,6 +51,11 @@ class WrapIndex:
         self._rows = 0
 
     @property
+    def width(self) -> int:
+        """Cells of a row."""
+        return self._width
+
+    @property
     def rows(self) -> int:
         """Rows of all lines together."""
         return self._rows

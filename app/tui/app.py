@@ -16,7 +16,6 @@ from textual.worker import Worker, WorkerState
 from ...styles.themes import DARK, SHEETS, THEMES
 from ..model.endpoint import Endpoint
 from .actions import ACTIONS
-from .dialogs import LaunchScreen
 from .locate import CurrentEndpoint, FixedEndpoint, place_of_environment, state_folder
 from .main_screen import MainScreen
 from .messages import (
@@ -142,12 +141,12 @@ class BaiTuiApp(App[int]):
             self.bell()
 
     def on_launched(self, message: Launched) -> None:
-        if isinstance(self.screen, LaunchScreen):
-            self.screen.dismiss(None)
+        if (dialog := self.main.launch_dialog) is not None:
+            dialog.dismiss(None)
 
     def on_launch_failed(self, message: LaunchFailed) -> None:
-        if isinstance(self.screen, LaunchScreen):
-            self.screen.fail(message.reason)
+        if (dialog := self.main.launch_dialog) is not None:
+            dialog.fail(message.reason)
         elif self.main.selected is not None:
             self._toast(message.reason)
         self.main.show_sessions()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -19,16 +18,7 @@ from ...widgets.image_picker import ImagePicker
 from ...widgets.resource_form import ResourceForm
 from ...widgets.rows import ImageRow, Machine
 from .actions import ABOUT, PANES, key_label, of
-from .store import free_name
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchRequest:
-    """What the form asks for."""
-
-    image: str
-    name: str
-    resources: dict[str, str]
+from .store import LaunchRequest, free_name
 
 
 class LaunchScreen(ModalScreen[None]):

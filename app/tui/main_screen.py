@@ -20,12 +20,12 @@ from ...widgets.text import one_line
 from ...widgets.transcript import Transcript
 from .actions import bindings
 from .details import gpu_facts, nothing_selected, session_facts
-from .dialogs import HelpScreen, LaunchRequest, LaunchScreen, PathPrompt
 from .files import FileError, read_text, write_text
 from .panes import ConsolePane, ConsoleView, SessionsPane
-from .store import LAUNCHING
+from .store import LAUNCHING, LaunchRequest
 
 if TYPE_CHECKING:
+    from .dialogs import LaunchScreen
     from .workbench import Workbench
 
 _SILENT = "nothing was said here yet: ^r runs the editor's text"
@@ -47,6 +47,11 @@ class MainScreen(Screen[None]):
         """A session to select as soon as it is in the list."""
         self._zoomed = ""
         self._restored = False
+        self._ready = False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leaves keys that were pressed before there is anything to act on."""
+        return self._ready and super().check_action(action, parameters) is not False
 
     def compose(self) -> ComposeResult:
         bench = self.bench
@@ -64,6 +69,7 @@ class MainScreen(Screen[None]):
         self.sessions.border_title = "Sessions"
         self.query_one("#details").border_title = "Details"
         self.console_pane.border_subtitle = f"following {self.bench.glyphs.down}"
+        self._ready = True
         self._wanted = self.bench.remembered.session or None
         self._show_title()
         self.show_connection()
@@ -100,6 +106,15 @@ class MainScreen(Screen[None]):
     def selected(self) -> str | None:
         """Id of the session under the cursor."""
         return self.sessions.cursor
+
+    @property
+    def launch_dialog(self) -> LaunchScreen | None:
+        """The launch form while it is open."""
+        if self.app.screen is self:
+            return None
+        from .dialogs import LaunchScreen
+
+        return self.app.screen if isinstance(self.app.screen, LaunchScreen) else None
 
     # -- showing ---------------------------------------------------------------------------------------------------
 
@@ -150,8 +165,7 @@ class MainScreen(Screen[None]):
         """Shows slots, GPUs and images."""
         connection = self.bench.sync.connection
         self.query_one("#strip", MachineStrip).set_machine(connection.machine)
-        dialog = self.app.screen
-        if isinstance(dialog, LaunchScreen):
+        if (dialog := self.launch_dialog) is not None:
             dialog.set_images(connection.images)
             dialog.set_machine(connection.machine)
         self.show_details()
@@ -237,10 +251,9 @@ class MainScreen(Screen[None]):
             self.bench.interrupt(self.selected)
 
     def action_launch(self) -> None:
+        from .dialogs import LaunchScreen
+
         connection = self.bench.sync.connection
-        if connection.client is None:
-            self.bench.complain(f"not connected to {connection.place} yet: {connection.said(self.bench.clock())}")
-            return
         self.app.push_screen(
             LaunchScreen(
                 connection.images,
@@ -283,6 +296,8 @@ class MainScreen(Screen[None]):
         return "console" if self.console_pane.has_focus_within else "sessions"
 
     def action_help(self) -> None:
+        from .dialogs import HelpScreen
+
         self.app.push_screen(HelpScreen(self._focused_pane()))
 
     def action_back(self) -> None:
@@ -301,6 +316,8 @@ class MainScreen(Screen[None]):
         self.console.sync()
 
     def action_open_file(self) -> None:
+        from .dialogs import PathPrompt
+
         def opened(path: str | None) -> None:
             if path is not None:
                 self.editor.focus()
@@ -318,6 +335,8 @@ class MainScreen(Screen[None]):
         self.app.push_screen(PathPrompt("Open a file", self.bench.remembered.file, check), opened)
 
     def action_save_file(self) -> None:
+        from .dialogs import PathPrompt
+
         def check(path: str) -> str | None:
             try:
                 write_text(path, self.editor.text)

@@ -8,10 +8,10 @@ be: the program then starts as at the first time.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
+import zlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -49,8 +49,8 @@ class StateFile:
         self._folder = folder
         self._place = place
         self._file = folder / "tui.json"
-        digest = hashlib.sha256(place.encode()).hexdigest()[:16]
-        self._draft = folder / f"draft-{digest}.py"
+        safe = "".join(char if char.isalnum() else "-" for char in place)[:80]
+        self._draft = folder / f"draft-{safe}-{zlib.crc32(place.encode()):08x}.py"
         self._saved: Remembered | None = None
 
     def load(self) -> Remembered:

@@ -35,6 +35,15 @@ _ENDED_AS_ASKED: Final = frozenset({"", "user-requested", "self-terminated", "fo
 """Reasons that need no telling."""
 
 
+@dataclass(frozen=True, slots=True)
+class LaunchRequest:
+    """What a new session is asked to be."""
+
+    image: str
+    name: str
+    resources: dict[str, str]
+
+
 @dataclass(slots=True)
 class _Extra:
     """What we know that the server does not say."""

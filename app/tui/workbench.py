@@ -21,11 +21,10 @@ from ...widgets.transcript import Transcript
 from ..model.errors import BaiTuiError, NotFound, Unreachable
 from ..model.sessions import SessionStatus
 from ..model.slots import ResourceSlots
-from .dialogs import LaunchRequest
 from .messages import Complained, ConsoleChanged, Launched, LaunchFailed, SessionsChanged
 from .runs import Runs
 from .state import Remembered, StateFile
-from .store import SessionStore, default_image, free_name
+from .store import LaunchRequest, SessionStore, default_image, free_name
 from .sync import Locator, Sync
 
 if TYPE_CHECKING:
