@@ -96,7 +96,19 @@ def ensure_backend(paths: Paths) -> Endpoint:
         ConfigError: it could not be started; the message holds the reason and the path of its log.
     """
     found = read_running(paths)
-    return _endpoint(paths, found if found is not None else start_detached(paths)[0])
+    return _endpoint(paths, found if found is not None else start_detached(paths, _options_of_the_killed(paths))[0])
+
+
+def _options_of_the_killed(paths: Paths) -> list[str]:
+    """Returns how the last backend was started if it was killed: its sessions count on the same devices and limits.
+
+    One that stopped in order has taken its file away; whoever starts the next one begins anew.
+    """
+    try:
+        options = json.loads((paths.state / "serve.json").read_bytes())["options"]
+        return [str(option) for option in options if str(option).startswith("--")]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def start_detached(paths: Paths, options: Sequence[str] = ()) -> tuple[RunningBackend, bool]:

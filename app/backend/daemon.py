@@ -16,7 +16,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from typing import Final
@@ -75,10 +75,11 @@ class Parts:
     service: LocalService
 
 
-def serve(paths: Paths, settings: Settings, *, ready_fd: int | None = None) -> int:
+def serve(paths: Paths, settings: Settings, *, options: Sequence[str] = (), ready_fd: int | None = None) -> int:
     """Runs the backend until SIGTERM, SIGINT, SIGHUP or SIGUSR2 (which ends the sessions too); returns the exit status.
 
     Args:
+        options: what the command line said, for whoever starts the next backend should this one be killed.
         ready_fd: a pipe to tell `{"ready": true}`, `{"busy": true}` (another backend runs) or `{"error": sentence}`.
 
     Raises:
@@ -94,7 +95,7 @@ def serve(paths: Paths, settings: Settings, *, ready_fd: int | None = None) -> i
             raise ConfigError(f"another backend of yours runs already ({paths.state / 'serve.lock'} is locked)")
         _log_to(paths, echo=ready_fd is None)
         _raise_file_limit()
-        return asyncio.run(_run(paths, settings, readiness))
+        return asyncio.run(_run(paths, settings, options, readiness))
     except BaiTuiError as exc:
         readiness.tell(error=exc.message)
         raise
@@ -149,7 +150,7 @@ def listen(host: str, port: int) -> socket.socket:
     raise AssertionError("unreachable")
 
 
-async def _run(paths: Paths, settings: Settings, readiness: Readiness) -> int:
+async def _run(paths: Paths, settings: Settings, options: Sequence[str], readiness: Readiness) -> int:
     host = check_host(settings.host)
     stop = asyncio.Event()
     kill_all = asyncio.Event()
@@ -174,7 +175,7 @@ async def _run(paths: Paths, settings: Settings, readiness: Readiness) -> int:
         endpoint = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         stack.callback(parts.service.close_events)
         stack.callback(serve_file.remove)
-        serve_file.write(endpoint=endpoint, version=__version__, api_version=API_VERSION)
+        serve_file.write(endpoint=endpoint, version=__version__, api_version=API_VERSION, options=options)
         log.info("bai-tui %s listens on %s, pid %d", __version__, endpoint, os.getpid())
         readiness.tell(ready=True, endpoint=endpoint)
         look = asyncio.create_task(_look_around(parts), name="look over the machine")

@@ -83,8 +83,8 @@ class ServeFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def write(self, *, endpoint: str, version: str, api_version: str) -> None:
-        """Tells that this process listens at `endpoint`."""
+    def write(self, *, endpoint: str, version: str, api_version: str, options: Sequence[str]) -> None:
+        """Tells that this process listens at `endpoint`, and with which options of `bai-tui serve` it was started."""
         pid = os.getpid()
         write_private(
             self._path,
@@ -94,6 +94,7 @@ class ServeFile:
                 "endpoint": endpoint,
                 "version": version,
                 "api_version": api_version,
+                "options": list(options),
                 "started_at": time.time(),
             },
         )

@@ -35,7 +35,8 @@ class JournalRecord:
 
     `["run-started", {"mode", "code", "options"}]`, `["waiting-input", {"is_password": bool}]`,
     `["clean-finished", {"exitCode"}]`, `["build-finished", {"exitCode"}]`,
-    `["run-finished", {"exitCode", "signal"?}]`, `["kernel-started", {"pid"}]`, `["kernel-died", {"exitCode", "signal"?, "reason"}]`.
+    `["run-finished", {"exitCode", "signal"?}]`, `["kernel-started", {"pid"}]`,
+    `["kernel-died", {"exitCode", "signal"?, "reason"}]`.
     """
 
     seq: int

@@ -70,16 +70,17 @@ def serve(
         return _status(paths, json_=(output or ctx.find_root().obj) == "json")
     if stop:
         return _stop(paths, kill_sessions=kill_sessions)
+    given = {
+        "--host": host,
+        "--port": port,
+        "--mock-gpus": mock_gpus,
+        "--idle-timeout": idle_timeout,
+        "--cpu": cpu,
+        "--mem": mem,
+    }
+    options = [f"{name}={value}" for name, value in given.items() if value is not None]
     if detach:
-        given = {
-            "--host": host,
-            "--port": port,
-            "--mock-gpus": mock_gpus,
-            "--idle-timeout": idle_timeout,
-            "--cpu": cpu,
-            "--mem": mem,
-        }
-        return _detach(paths, [f"{name}={value}" for name, value in given.items() if value is not None])
+        return _detach(paths, options)
     try:
         settings = _settings(paths, host, port, mock_gpus, idle_timeout, cpu, mem)
     except BaiTuiError as exc:
@@ -88,7 +89,7 @@ def serve(
         raise
     from ..backend.daemon import serve as run
 
-    return run(paths, settings, ready_fd=ready_fd)
+    return run(paths, settings, options=options, ready_fd=ready_fd)
 
 
 def _settings(

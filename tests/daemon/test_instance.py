@@ -64,7 +64,7 @@ def test_a_file_that_says_nothing_is_no_backend(paths: Paths, text: str) -> None
 def test_a_file_of_a_killed_backend_is_no_backend(paths: Paths) -> None:
     paths.state.mkdir(parents=True)
     file = ServeFile(paths.state / "serve.json")
-    file.write(endpoint="http://127.0.0.1:1", version="1", api_version="v9")
+    file.write(endpoint="http://127.0.0.1:1", version="1", api_version="v9", options=["--port=0"])
     found = read_running(paths)
     assert found is not None and found.pid == os.getpid()
     said = json.loads((paths.state / "serve.json").read_text())
@@ -76,7 +76,9 @@ def test_a_file_of_a_killed_backend_is_no_backend(paths: Paths) -> None:
 
 def test_a_running_backend_without_its_keypair_is_told(paths: Paths) -> None:
     paths.state.mkdir(parents=True)
-    ServeFile(paths.state / "serve.json").write(endpoint="http://127.0.0.1:1", version="1", api_version="v9")
+    ServeFile(paths.state / "serve.json").write(
+        endpoint="http://127.0.0.1:1", version="1", api_version="v9", options=["--port=0"]
+    )
     with pytest.raises(ConfigError, match="keypair"):
         running_backend(paths)
 

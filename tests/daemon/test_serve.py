@@ -162,3 +162,20 @@ def test_modules_of_the_folder_where_one_stands_are_not_taken_for_ours(bai_tui: 
     (tmp_path / "click.py").write_text("raise SystemExit('not mine')")
     (tmp_path / "aiohttp.py").write_text("raise SystemExit('not mine')")
     assert bai_tui(*DETACH, cwd=tmp_path).returncode == 0
+
+
+def test_a_backend_that_replaces_a_killed_one_offers_the_same(bai_tui: Command, paths: Paths) -> None:
+    """Sessions and queue count on the devices: they must be there again, though nobody types the options again."""
+    assert bai_tui(*DETACH, "--mock-gpus=1").returncode == 0
+    made = bai_tui("run", "-q", "-t", "shared", "-r", "gpu=0.5", "-c", "x = 41", "python")
+    assert made.returncode == 0, made.stderr
+    found = read_running(paths)
+    assert found is not None
+    kill(found.pid)
+    assert bai_tui("run", "-q", "-t", "shared", "-c", "print(x + 1)", "python").stdout == "42\n"
+    refused = bai_tui("run", "--enqueue-only", "-r", "gpu=1.5", "-c", "1", "python")
+    assert "this machine has 1 cuda.shares in all" in " ".join(refused.stderr.split()), refused.stderr
+
+    assert bai_tui("serve", "--stop", "--kill-sessions").returncode == 0
+    anew = bai_tui("run", "--enqueue-only", "-r", "gpu=0.5", "-c", "1", "python")
+    assert "this machine has no GPU" in anew.stderr
