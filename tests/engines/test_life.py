@@ -276,7 +276,10 @@ async def test_closing_the_engine_ends_zygotes_and_spares(kit: Any, folder: Path
     await engine.warm(kit.make_image())
     (zygote,) = engine._pool._zygotes.values()
     assert zygote._process is not None
-    ((spare,),) = engine._pool._spares.values()
+    (spares,) = engine._pool._spares.values()
+    pids = [spare.identity["pid"] for spare in spares]
+    assert len(pids) == 2
     await engine.close()
     assert zygote._process.returncode == 0
-    await gone(spare.identity["pid"])
+    for pid in pids:
+        await gone(pid)

@@ -234,6 +234,15 @@ async def test_the_namespace_is_main_and_the_environment_is_the_sessions(session
     assert result.code == 0
 
 
+async def test_ipythons_names_for_results_and_inputs(session: Any) -> None:
+    assert (await session.run("_, __, In, Out")).text() == "('', '', ['', '_, __, In, Out'], {})\n"
+    assert (await session.run("41")).text() == "41\n"
+    assert (await session.run("_ + 1, _2, Out[2], In[2]")).text() == "(42, 41, 41, '41')\n"
+    assert (await session.run("%history 3")).text() == "_ + 1, _2, Out[2], In[2]\n"
+    await session.run("mine = 1")
+    assert (await session.run("%who")).text() == "mine\t \n"
+
+
 async def test_magics_await_and_bare_shell_commands(session: Any) -> None:
     assert (await session.run("import asyncio\nawait asyncio.sleep(0.01, 'slept')")).text() == "'slept'\n"
     assert (await session.run("!echo shell; echo err >&2")).said in (

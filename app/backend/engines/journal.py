@@ -53,8 +53,9 @@ class JournalFollower:
 
     def _open(self) -> bool:
         """Opens the segment that holds the next record; False when there is none yet."""
-        if self._hint is not None and self._hint.after == self._after:
-            _, self._name, self._offset = self._hint
+        hint, self._hint = self._hint, None
+        if hint is not None and hint.after == self._after:
+            _, self._name, self._offset = hint
             self._fd = os.open(self._folder / self._name, os.O_RDONLY | os.O_CLOEXEC)
             return True
         name = segment_name(self._after + 1)

@@ -20,6 +20,8 @@ from .zygotes import NewRunner, ZygoteKey, ZygotePool
 
 _READY_S: Final = 30.0
 """How long a forked kernel may take to answer."""
+_REFILL_S: Final = 0.05
+"""How long the next spare waits, so that it does not compete with the first cell of the session just started."""
 _BOOTSTRAP_S: Final = 600.0
 """How long a bootstrap script may take."""
 
@@ -30,7 +32,7 @@ class ProcessEngine:
     Everything runs in the event loop of the daemon; `close` lets the sessions live on.
     """
 
-    def __init__(self, state_dir: Path, *, spares: int = 1) -> None:
+    def __init__(self, state_dir: Path, *, spares: int = 2) -> None:
         """Keeps logs and small files in `state_dir`, which is made when needed, and `spares` runners ready an image."""
         self._pool = ZygotePool(state_dir, spares=spares)
         self._kernels: set[ProcessKernel] = set()
@@ -57,7 +59,7 @@ class ProcessEngine:
         finally:
             await self._pool.retire(key)
         self._kernels.add(kernel)
-        self._pool.refill(key)
+        self._pool.refill(key, delay_s=_REFILL_S)
         return kernel
 
     async def _launch(self, spec: LaunchSpec, key: ZygoteKey, fresh: NewRunner) -> ProcessKernel:

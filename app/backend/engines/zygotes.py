@@ -202,7 +202,7 @@ async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Non
 class ZygotePool:
     """The zygotes in use, and runners that were forked ahead of the need."""
 
-    def __init__(self, state_dir: Path, *, spares: int = 1) -> None:
+    def __init__(self, state_dir: Path, *, spares: int = 2) -> None:
         """Takes the folder for logs and small files, made when needed, and the number of spare runners an image."""
         self._state_dir = state_dir
         self._spares_wanted = spares
@@ -263,16 +263,17 @@ class ZygotePool:
             if task is not None:
                 await asyncio.shield(task)
 
-    def refill(self, key: ZygoteKey) -> None:
+    def refill(self, key: ZygoteKey, *, delay_s: float = 0.0) -> None:
         """Forks spares in the background; sessions with variables of their own get none, they are one of a kind."""
         if self._closed or key.early or key in self._refills:
             return
-        task = asyncio.create_task(self._refill(key), name=f"spares-{key.name}")
+        task = asyncio.create_task(self._refill(key, delay_s), name=f"spares-{key.name}")
         self._refills[key] = task
         task.add_done_callback(lambda _: self._refills.pop(key, None))
 
-    async def _refill(self, key: ZygoteKey) -> None:
+    async def _refill(self, key: ZygoteKey, delay_s: float) -> None:
         spares = self._spares.setdefault(key, [])
+        await asyncio.sleep(delay_s)
         try:
             while len(spares) < self._spares_wanted:
                 spares.append(await self._fork(key))

@@ -5,8 +5,10 @@ stderr and rich records, over the link.
 """
 
 import builtins
+import contextlib
 import getpass
 import importlib.util
+import io
 import os
 import signal
 import socket
@@ -64,6 +66,9 @@ class Kernel:
         builtins.input = self.streams.input
         getpass.getpass = self.streams.getpass
         signal.signal(signal.SIGINT, self._interrupt)
+        # The first cell copies the memory pages that every cell writes to: better here, where nobody waits for it.
+        with contextlib.redirect_stdout(io.StringIO()):
+            shell.rehearse()
 
     def _interrupt(self, number: int, frame: Any) -> None:
         # Between runs there is nothing to interrupt: the signal came too late.

@@ -108,23 +108,33 @@ class IPythonShell:
     def _warm(self) -> None:
         # What a first cell imports and compiles is done once for all sessions, before the fork.
         with contextlib.redirect_stdout(io.StringIO()):
-            self.shell.run_cell("_warm = [1]; len(_warm)", store_history=False)
-            self.shell.run_cell("_warm", store_history=False)
-        self.shell.user_ns.pop("_warm", None)
+            self.rehearse()
         try:
             raise ValueError
         except ValueError:
             self.shell.InteractiveTB.structured_traceback(*sys.exc_info())
         self.shell.complete(None, "impo", 4)
-        for name in ("_", "__", "___", "_i", "_ii", "_iii"):
-            if name in self.shell.user_ns:
-                self.shell.user_ns[name] = ""
-        self.shell.displayhook._ = self.shell.displayhook.__ = self.shell.displayhook.___ = ""
-        self.shell.execution_count = 1
+
+    def rehearse(self) -> None:
+        """Runs a cell that leaves no trace."""
+        shell = self.shell
+        shell.run_cell("len([1])")
+        shell.history_manager.reset()
+        shell.user_ns["_oh"].clear()
+        hook = shell.displayhook
+        hook._ = hook.__ = hook.___ = ""
+        for names in (shell.user_ns, shell.user_ns_hidden):
+            for name in [name for name in names if re.match(r"_i?\d+$", name)]:
+                del names[name]
+            for name in ("_", "__", "___", "_i", "_ii", "_iii"):
+                if name in names:
+                    names[name] = ""
+        shell.execution_count = 1
 
     def attach(self, emit: display.Emit, environ: Any) -> None:
         """Binds the shell to the session's output."""
         self.emit = emit
+        self.shell.user_ns["_dh"][:] = [os.getcwd()]
         if environ.get("NO_COLOR"):
             self.shell.run_line_magic("colors", "NoColor")
 

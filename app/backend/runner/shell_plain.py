@@ -35,6 +35,11 @@ class PlainShell:
         self.emit: display.Emit = lambda record: None
         self.complete("impor", 5)  # loads what completion needs before the fork
 
+    def rehearse(self) -> None:
+        """Runs a cell that leaves no trace."""
+        self.run("None")
+        self._count = 0
+
     def attach(self, emit: display.Emit, environ: Any) -> None:
         """Binds the shell to the session's output."""
         self.emit = emit
