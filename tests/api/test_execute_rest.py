@@ -63,6 +63,7 @@ async def test_batch_tells_one_step_a_call(api: Any) -> None:
 
 async def test_what_is_said_before_the_journal_is_not_lost(api: Any, service: Any) -> None:
     ref = await api.create()
+    assert (await say(api, ref, mode="query", code="die"))["status"] == "finished"
     service.next_run = {"notice": "started anew\n"}
     result = await say(api, ref, mode="query", code="say a")
     assert result["console"] == [["stderr", "started anew\n"], ["stdout", "a\n"]]

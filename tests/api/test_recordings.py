@@ -39,7 +39,8 @@ RESULT = {"runId": str, "status": str, "console": list, "files": list, "exitCode
 COMPLETION = {"status": str, "error": type(None), "suggestions": list}
 SLOTS = {"keypair_limits", "keypair_using", "keypair_remaining", "group_limits", "group_using", "group_remaining"}
 LIST = """query($limit:Int!, $offset:Int!, $ak:String, $status:String){ compute_session_list(limit:$limit,
- offset:$offset, access_key:$ak, status:$status){ items{ session_id id name type image architecture status status_info status_data
+ offset:$offset, access_key:$ak, status:$status){ items{ session_id id name type image
+ architecture status status_info status_data
  status_changed created_at terminated_at starts_at occupied_slots occupying_slots requested_slots access_key user_email
  group_name domain_name scaling_group cluster_mode cluster_size service_ports result idle_checks
  containers{ id status agent container_id live_stat last_stat } } total_count } }"""

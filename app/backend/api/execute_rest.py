@@ -89,8 +89,12 @@ async def _start(
     asked = ExecuteRequest(mode, fields.text("code"), fields.object("options"))
     async with service.run(caller, session.id, asked, run_id) as run:
         first = await _first(run, session)
-        cursors.set(session.id, run.run_id, first.seq - 1)
-        return run.run_id, [] if first.kind == "run-started" else [first]
+        if first.kind == "run-started":
+            cursors.set(session.id, run.run_id, first.seq - 1)
+            return run.run_id, []
+        # said by the service: it bears the number of the record before the run, which is not the run's
+        cursors.set(session.id, run.run_id, first.seq)
+        return run.run_id, [first]
 
 
 async def _first(run: Run, session: Session) -> JournalRecord:
