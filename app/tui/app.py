@@ -78,25 +78,20 @@ class BaiTuiApp(App[int]):
             ascii_only=ascii_only,
             connect=connect,
         )
+        self.main = MainScreen(self.bench)
+        """The screen below all dialogs."""
         remembered = self.bench.remembered.theme
         self.theme = remembered if remembered in self.available_themes else DARK.name
         self.set_class(ascii_only, "-ascii")
         self._generation = 0
 
     def get_default_screen(self) -> Screen[Any]:
-        return MainScreen(self.bench)
-
-    @property
-    def main(self) -> MainScreen:
-        """The screen below all dialogs."""
-        screen = self.screen_stack[0]
-        assert isinstance(screen, MainScreen)
-        return screen
+        return self.main
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, lambda theme: self.bench.remember(theme=theme.name))
         # everything that costs time, the client's import above all, waits for the first frame
-        self.call_after_refresh(self._begin)
+        self.main.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         self._spawn(self.bench.sync.run(), "sync")
@@ -114,28 +109,32 @@ class BaiTuiApp(App[int]):
     # -- facts -----------------------------------------------------------------------------------------------------
 
     async def on_sessions_changed(self, message: SessionsChanged) -> None:
-        # first: launches get their ids here, which waiting runs look for
-        self.main.show_sessions()
+        if self.main.ready:
+            self.main.show_sessions()
         await self.bench.runs.news()
 
     def on_machine_changed(self, message: MachineChanged) -> None:
-        self.main.show_machine()
+        if self.main.ready:
+            self.main.show_machine()
 
     async def on_connection_changed(self, message: ConnectionChanged) -> None:
         connection = self.bench.sync.connection
-        if connection.client is not None and connection.generation != self._generation:
+        if connection.client is not None and connection.generation != self._generation and self.main.ready:
             self._generation = connection.generation
             self.bench.runs.watch(self.main.selected)
             self.bench.runs.reconnected()
         await self.bench.runs.news()
-        self.main.show_connection()
+        if self.main.ready:
+            self.main.show_connection()
 
     def on_console_changed(self, message: ConsoleChanged) -> None:
-        if message.session_id == self.main.selected:
+        if self.main.ready and message.session_id == self.main.selected:
             self.main.show_console()
 
     def on_input_asked(self, message: InputAsked) -> None:
         row = self.bench.store.row(message.session_id)
+        if not self.main.ready:
+            return
         if message.session_id != self.main.selected and row is not None:
             self._toast(f"{row.name} asks for input: select it to answer", severity="warning")
             self.bell()

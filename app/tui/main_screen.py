@@ -47,34 +47,40 @@ class MainScreen(Screen[None]):
         """A session to select as soon as it is in the list."""
         self._zoomed = ""
         self._restored = False
-        self._ready = False
+        self._shown = False
+        glyphs, clock = bench.glyphs, bench.clock
+        self.strip = MachineStrip(glyphs=glyphs, id="strip")
+        self.sessions = SessionsPane(clock=clock, glyphs=glyphs, empty=_EMPTY, id="sessions")
+        self.editor = CodeEditor(bench.remembered.text or "", id="editor")
+        self.console = ConsoleView(clock=clock, glyphs=glyphs, empty=_SILENT, id="console")
+        self.console_pane = ConsolePane(self.console, glyphs, id="console-pane")
+        self.details = Details(id="details")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves keys that were pressed before there is anything to act on."""
-        return self._ready and super().check_action(action, parameters) is not False
+        return self.ready and super().check_action(action, parameters) is not False
 
     def compose(self) -> ComposeResult:
-        bench = self.bench
-        yield MachineStrip(glyphs=bench.glyphs, id="strip")
+        yield self.strip
         with Container(id="body"):
-            yield SessionsPane(clock=bench.clock, glyphs=bench.glyphs, empty=_EMPTY, id="sessions")
+            yield self.sessions
             with Vertical(id="work"):
-                yield CodeEditor(bench.remembered.text or "", id="editor")
-                console = ConsoleView(clock=bench.clock, glyphs=bench.glyphs, empty=_SILENT, id="console")
-                yield ConsolePane(console, bench.glyphs, id="console-pane")
-            yield Details(id="details")
+                yield self.editor
+                yield self.console_pane
+            yield self.details
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
         self.sessions.border_title = "Sessions"
-        self.query_one("#details").border_title = "Details"
+        self.details.border_title = "Details"
         self.console_pane.border_subtitle = f"following {self.bench.glyphs.down}"
-        self._ready = True
+        self._shown = True
         self._wanted = self.bench.remembered.session or None
         self._show_title()
         self.show_connection()
+        self.show_sessions()
+        self.show_machine()
         self.show_console()
-        self.show_details()
         self.set_interval(1.0, self._tick, name="ages")
         self.set_interval(0.125, self._tick_run, name="run clock")
         self.call_after_refresh(self._restore_cursor)
@@ -87,20 +93,11 @@ class MainScreen(Screen[None]):
     # -- parts -----------------------------------------------------------------------------------------------------
 
     @property
-    def sessions(self) -> SessionsPane:
-        return self.query_one("#sessions", SessionsPane)
-
-    @property
-    def editor(self) -> CodeEditor:
-        return self.query_one("#editor", CodeEditor)
-
-    @property
-    def console(self) -> ConsoleView:
-        return self.query_one("#console", ConsoleView)
-
-    @property
-    def console_pane(self) -> ConsolePane:
-        return self.query_one("#console-pane", ConsolePane)
+    def ready(self) -> bool:
+        """Whether the panes are there: before, and while the app closes, there is nothing to show facts on."""
+        return self._shown and all(
+            pane.is_attached for pane in (self.strip, self.sessions, self.editor, self.console, self.details)
+        )
 
     @property
     def selected(self) -> str | None:
@@ -110,7 +107,7 @@ class MainScreen(Screen[None]):
     @property
     def launch_dialog(self) -> LaunchScreen | None:
         """The launch form while it is open."""
-        if self.app.screen is self:
+        if len(self.app.screen_stack) < 2:
             return None
         from .dialogs import LaunchScreen
 
@@ -155,7 +152,7 @@ class MainScreen(Screen[None]):
         """Shows how we stand with the server."""
         connection = self.bench.sync.connection
         said = connection.said(self.bench.clock())
-        self.query_one("#strip", MachineStrip).set_connection(connection.place, said, good=not said)
+        self.strip.set_connection(connection.place, said, good=not said)
         if not said:
             self.sessions.set_empty(_EMPTY)
         else:
@@ -164,7 +161,7 @@ class MainScreen(Screen[None]):
     def show_machine(self) -> None:
         """Shows slots, GPUs and images."""
         connection = self.bench.sync.connection
-        self.query_one("#strip", MachineStrip).set_machine(connection.machine)
+        self.strip.set_machine(connection.machine)
         if (dialog := self.launch_dialog) is not None:
             dialog.set_images(connection.images)
             dialog.set_machine(connection.machine)
@@ -181,7 +178,7 @@ class MainScreen(Screen[None]):
             return None if known is None else known.name
 
         facts += gpu_facts(self.bench.sync.connection.machine, name_of, self.bench.glyphs)
-        self.query_one("#details", Details).set_facts(facts)
+        self.details.set_facts(facts)
 
     def _show_title(self) -> None:
         view = None if self.selected is None else self.bench.store.view(self.selected)

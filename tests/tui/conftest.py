@@ -50,6 +50,7 @@ class Desk:
         raise AssertionError(f"never came: {what or condition}\n{self.console}")
 
     async def connected(self) -> None:
+        await self.until(lambda: self.app.main.ready, "the panes")
         await self.until(lambda: self.app.bench.sync.connection.client is not None, "the connection")
 
     async def press(self, *keys: str) -> None:

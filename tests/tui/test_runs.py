@@ -189,7 +189,7 @@ async def test_a_broken_stream_is_resumed_with_nothing_missing_or_twice(
         await desk.until(lambda: session.run is not None and session.run.done())
         server.up = True
         desk.app.bench.sync.poke()
-        await desk.until(lambda: "✓" in desk.console)
+        await desk.until(lambda: "✓" in desk.console and "line 5" in desk.console)
         lines = [line for line in desk.console.splitlines() if "line" in line]
         assert [line.strip() for line in lines] == [f"line {number}" for number in range(6)]
         assert desk.console.count("[1]") == 1 and "[2]" not in desk.console
