@@ -243,6 +243,16 @@ async def test_ipythons_names_for_results_and_inputs(session: Any) -> None:
     assert (await session.run("%who")).text() == "mine\t \n"
 
 
+async def test_formatters_of_the_user_are_asked(session: Any) -> None:
+    await session.run(
+        "formatters = get_ipython().display_formatter.formatters\n"
+        "formatters['text/html'].for_type(int, lambda n: f'<i>{n}</i>')\n"
+        "formatters['text/plain'].for_type(str, lambda s, p, cycle: p.text('my ' + s))"
+    )
+    assert (await session.run("5")).said == [("stdout", "5\n"), ("html", "<i>5</i>")]
+    assert (await session.run("'word'")).said == [("stdout", "my word\n")]
+
+
 async def test_magics_await_and_bare_shell_commands(session: Any) -> None:
     assert (await session.run("import asyncio\nawait asyncio.sleep(0.01, 'slept')")).text() == "'slept'\n"
     assert (await session.run("!echo shell; echo err >&2")).said in (
