@@ -89,8 +89,13 @@ class Journal:
                 yield self.records[after - 1]
             if self.closed:
                 return
+            seen = after
+
+            def grown() -> bool:
+                return len(self.records) > seen or self.closed
+
             async with self._grown:
-                await self._grown.wait_for(lambda seen=after: len(self.records) > seen or self.closed)
+                await self._grown.wait_for(grown)
 
 
 @dataclass
@@ -305,7 +310,8 @@ class FakeService:
         async def say(kind: str, data: Any) -> None:
             await run.journal.add(run.run_id, kind, data)
 
-        code, end = 0, ("run-finished", {})
+        code = 0
+        end: tuple[str, dict[str, Any]] = ("run-finished", {})
         try:
             if request.mode is RunMode.BATCH:
                 await say("clean-finished", {"exitCode": 0})

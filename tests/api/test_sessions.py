@@ -9,7 +9,7 @@ from bai_tui.app.model.sessions import SessionStatus
 
 
 async def test_create_as_the_client_of_2023_asks(api: Any, service: Any) -> None:
-    body = {
+    body: dict[str, Any] = {
         "tag": None,
         "clientSessionToken": "pysdk-0001",
         "lang": "python",

@@ -299,5 +299,11 @@ def test_sizes() -> None:
     assert tables.size(Decimal(536870912)) == "512m"
     assert tables.size(Decimal(1610612736)) == "1.5g"
     assert tables.size(Decimal(100)) == "100"
-    slots = {"rocm.device": 1, "cuda.shares": Decimal("0.5"), "mem": 2**30, "cuda.device": 0, "cpu": 1}
+    slots: dict[str, Decimal | int] = {
+        "rocm.device": 1,
+        "cuda.shares": Decimal("0.5"),
+        "mem": 2**30,
+        "cuda.device": 0,
+        "cpu": 1,
+    }
     assert tables.slots(ResourceSlots(slots)) == "cpu 1, mem 1g, gpu 0.5, rocm.device 1"

@@ -25,7 +25,8 @@ RUN_S = 90
 
 
 def _python311() -> str | None:
-    if sys.version_info[:2] == (3, 11):
+    here = sys.version_info[0], sys.version_info[1]
+    if here == (3, 11):
         return sys.executable
     return shutil.which("python3.11", path=OUTSIDE.get("PATH"))
 

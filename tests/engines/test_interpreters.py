@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 def found() -> dict[str, str]:
     """One interpreter a version: this one, those on PATH, those of pyenv."""
     candidates = [Path(sys.executable)]
-    candidates += [Path(path) for minor in range(6, 16) if (path := shutil.which(f"python3.{minor}"))]
+    candidates += [Path(where) for minor in range(6, 16) if (where := shutil.which(f"python3.{minor}"))]
     candidates += [Path("/usr/bin/python3")]
     pyenv = shutil.which("pyenv")
     if pyenv:

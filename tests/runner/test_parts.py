@@ -63,8 +63,10 @@ def test_a_peer_that_does_not_read_gets_one_note_however_many_there_were() -> No
         state["journal"] = number
         connection.notify()
         connection.flush()
-    assert connection.has_output
-    reader, seen = LineReader(), []
+    held_back = connection.has_output
+    assert held_back
+    reader = LineReader()
+    seen: list[dict[str, Any]] = []
     theirs.setblocking(False)
     while connection.has_output or not seen or seen[-1]["journal"] != 9999:
         seen += reader.feed(theirs.recv(1 << 20))

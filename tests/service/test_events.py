@@ -113,6 +113,7 @@ async def test_references(world: Any) -> None:
     assert (await get(world.user, "alpha-o")).name == "alpha-one"
     with pytest.raises(AmbiguousReference) as caught:
         await get(world.user, "alpha")
+    assert caught.value.data is not None
     assert {match["name"] for match in caught.value.data["matches"]} == {"alpha-one", "alpha-two"}
     for wrong in ("", "beta", "00000000-0000-0000-0000-000000000000"):
         with pytest.raises((SessionNotFound, AmbiguousReference)):

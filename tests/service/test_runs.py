@@ -170,7 +170,8 @@ async def test_completion_reaches_the_kernel(world: Any) -> None:
 async def test_a_death_that_only_the_runner_knows_of_is_healed_too(world: Any) -> None:
     outcome = await world.create()
     kernel = world.kernel(outcome)
-    execute, refused = kernel.execute, []
+    execute = kernel.execute
+    refused: list[str] = []
 
     async def refuse_once(run_id: str, request: ExecuteRequest) -> None:
         if not refused:
