@@ -89,9 +89,8 @@ class Journal:
                 yield self.records[after - 1]
             if self.closed:
                 return
-            seen = after
 
-            def grown() -> bool:
+            def grown(seen: int = after) -> bool:
                 return len(self.records) > seen or self.closed
 
             async with self._grown:
