@@ -6,9 +6,12 @@ orange-red, which stay apart for eyes that mix up red and green.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from rich.terminal_theme import TerminalTheme
+from textual.color import Color
 from textual.theme import Theme
 
 FOLDER: Final = Path(__file__).parent
@@ -29,7 +32,7 @@ DARK: Final = Theme(
     warning="#e9b45d",
     error="#ff8a73",
     variables={
-        "quiet": "#8593a3",
+        "quiet": "#8d9bab",
         "faint": "#4a5665",
         "line": "#303a47",
         "cursor-row": "#20303f",
@@ -58,7 +61,7 @@ DARK: Final = Theme(
         "code-string": "#a5c98b",
         "code-docstring": "#7d9a80",
         "code-number": "#d9a871",
-        "code-comment": "#7a8797",
+        "code-comment": "#808e9f",
         "code-name": "#d7c489",
         "code-builtin": "#67bfc4",
         "code-constant": "#d9a871",
@@ -109,9 +112,9 @@ LIGHT: Final = Theme(
         "block-cursor-text-style": "none",
         "code-keyword": "#0b5cad",
         "code-string": "#3d6b1f",
-        "code-docstring": "#55704f",
+        "code-docstring": "#526c4c",
         "code-number": "#8f4e00",
-        "code-comment": "#626f7d",
+        "code-comment": "#5c6875",
         "code-name": "#73580a",
         "code-builtin": "#076e73",
         "code-constant": "#8f4e00",
@@ -121,3 +124,27 @@ LIGHT: Final = Theme(
 )
 
 THEMES: Final = (DARK, LIGHT)
+
+
+def _palette(background: str, foreground: str, normal: Sequence[str], bright: Sequence[str]) -> TerminalTheme:
+    def rgb(colour: str) -> tuple[int, int, int]:
+        return Color.parse(colour).rgb
+
+    return TerminalTheme(
+        rgb(background), rgb(foreground), [rgb(colour) for colour in normal], [rgb(colour) for colour in bright]
+    )
+
+
+DARK_PALETTE: Final = _palette(
+    "#151a21",
+    "#ccd3dc",
+    ["#4a5665", "#f0836f", "#7fc08a", "#dfb15c", "#6fa8e0", "#c291d8", "#5cbfc4", "#ccd3dc"],
+    ["#8d9bab", "#ff9d8a", "#9ad6a3", "#f0c97d", "#93c2f2", "#d8aeea", "#7fd6da", "#f0f4f8"],
+)
+"""What the 16 colours of programs look like in the console, in the dark theme."""
+LIGHT_PALETTE: Final = _palette(
+    "#f8f9fb",
+    "#232b35",
+    ["#232b35", "#b3301a", "#2f6b2a", "#7d5200", "#0b5cad", "#83359c", "#086b72", "#56636f"],
+    ["#56636f", "#c2432c", "#3a7a34", "#8a5c00", "#1f6dc0", "#9345ad", "#12767d", "#131a22"],
+)

@@ -82,8 +82,8 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="h", dir=os.environ[ROOT_VARIABLE]))
     root = os.environ[ROOT_VARIABLE]
     for name in list(os.environ):
-        if name.startswith(FOREIGN_PREFIXES) or name in FOREIGN_NAMES:
-            monkeypatch.delenv(name)
+        if (name.startswith(FOREIGN_PREFIXES) or name in FOREIGN_NAMES) and name != "TEXTUAL_SNAPSHOT_TEMPDIR":
+            monkeypatch.delenv(name)  # that one is the snapshot plugin's own word to itself
     monkeypatch.setenv(ROOT_VARIABLE, root)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
-from ...styles.themes import DARK, SHEETS, THEMES
+from ...styles.themes import DARK, DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES
 from ..model.endpoint import Endpoint
 from .actions import ACTIONS
 from .locate import CurrentEndpoint, FixedEndpoint, place_of_environment, state_folder
@@ -78,6 +78,7 @@ class BaiTuiApp(App[int]):
             ascii_only=ascii_only,
             connect=connect,
         )
+        self.ansi_theme_dark, self.ansi_theme_light = DARK_PALETTE, LIGHT_PALETTE
         self.main = MainScreen(self.bench)
         """The screen below all dialogs."""
         remembered = self.bench.remembered.theme

@@ -1,0 +1,94 @@
+"""Pictures of the screens, at three sizes and in both themes. Look at the report before you update them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from bai_tui.app.client.views import DeviceView
+from bai_tui.app.model.sessions import SessionStatus
+from bai_tui.app.tui.app import BaiTuiApp
+from bai_tui.app.tui.dialogs import LaunchScreen
+from bai_tui.app.tui.locate import FixedEndpoint
+from bai_tui.tests.tui.fakes import ENDPOINT, NOW_S, FakeServer, Script
+from textual.pilot import Pilot
+
+Compare = Callable[..., bool]
+
+
+@pytest.fixture
+def busy_server() -> FakeServer:
+    server = FakeServer()
+    first = server.add("py-1", age_s=720, slots={"cpu": "2", "mem": "4g", "gpu": "0.5"})
+    server.add("notes", age_s=240)
+    server.add("job-7", status=SessionStatus.PENDING, status_info="waits for 1.00 gpu: 0.25 free", age_s=100,
+               slots={"cpu": "1", "mem": "1g", "gpu": "1"})  # fmt: skip
+    server.add("tf-old", status=SessionStatus.PREPARING, image="python-tensorflow:1.12-py36", age_s=3)
+    server.gpus = (
+        DeviceView("gpu0", "Mock GPU", "mock", Decimal(1), 16 * 1024**3, {first: Decimal("0.5")}),
+        DeviceView("gpu1", "Mock GPU", "mock", Decimal(1), 16 * 1024**3, {}),
+    )
+    server.change(first, allocation={"cuda.shares": {"gpu0": "0.5"}}, idle_remaining_s=1691.0)
+    return server
+
+
+def app_for(server: FakeServer, theme: str = "bai-dark") -> BaiTuiApp:
+    app = BaiTuiApp(FixedEndpoint(ENDPOINT), connect=server.connect, clock=lambda: NOW_S)
+    app.theme = theme
+    return app
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def settled(pilot: Pilot[Any]) -> BaiTuiApp:
+    app = pilot.app
+    assert isinstance(app, BaiTuiApp)
+    app.main.editor.cursor_blink = False
+    await until(lambda: app.main.ready and app.main.sessions.rows and app.bench.sync.connection.images)
+    await until(lambda: app.bench.sync.connection.machine.gpus)
+    await pilot.pause()
+    await pilot.pause()
+    return app
+
+
+@pytest.mark.parametrize("theme", ["bai-dark", "bai-light"])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_main(snap_compare: Compare, busy_server: FakeServer, size: tuple[int, int], theme: str) -> None:
+    busy_server.scripts["train(3)"] = Script(
+        [("out", "epoch 1 \x1b[32mloss 0.31\x1b[0m\nepoch 2 \x1b[32mloss 0.12\x1b[0m\n"),
+         ("media", ["image/png", "data:image/png;base64," + "A" * 8192]),
+         ("err", "warning: x[/b] is deprecated\n")]
+    )  # fmt: skip
+
+    async def before(pilot: Pilot[Any]) -> None:
+        app = await settled(pilot)
+        app.main.editor.load_text("import torch\n\n\ndef train(epochs: int) -> None:\n    ...  # here\n\n\ntrain(3)\n")
+        app.bench.execute(app.main.selected or "", "train(3)")
+        feed = app.bench.runs.of(app.main.selected or "").feed
+        await until(lambda: feed.transcript.runs and not feed.transcript.runs[0].going)
+        await until(lambda: not app.bench.store.is_busy(app.main.selected or ""))
+        await pilot.pause()
+        await pilot.pause()
+
+    assert snap_compare(app_for(busy_server, theme), terminal_size=size, run_before=before)
+
+
+def test_launch(snap_compare: Compare, busy_server: FakeServer) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        app = await settled(pilot)
+        await pilot.press("n")
+        await until(lambda: isinstance(app.screen, LaunchScreen))
+        for field in app.screen.query("Input"):
+            field.cursor_blink = False  # type: ignore[attr-defined]
+        await pilot.press("p", "y")
+        await pilot.pause()
+        await pilot.pause()
+
+    assert snap_compare(app_for(busy_server), terminal_size=(120, 40), run_before=before)
