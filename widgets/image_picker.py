@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,6 +16,8 @@ from textual.widgets.option_list import Option
 
 from .rows import ImageRow
 from .text import one_line
+
+ALIASES_SHOWN: Final = 3
 
 
 def ranked(images: Iterable[ImageRow], query: str) -> list[tuple[ImageRow, Sequence[int]]]:
@@ -147,6 +150,8 @@ def _prompt(image: ImageRow, offsets: Sequence[int]) -> Content:
     name = Content(one_line(image.reference))
     for offset in offsets:
         name = name.stylize("bold underline", offset, offset + 1)
-    aliases = "  = " + ", ".join(image.aliases) if image.aliases else ""
+    short = sorted(image.aliases, key=len)[:ALIASES_SHOWN]
+    more = " …" if len(image.aliases) > ALIASES_SHOWN else ""
+    aliases = "  = " + ", ".join(short) + more if short else ""
     detail = f"  {image.detail}" if image.detail else ""
-    return Content.assemble(name, (one_line(aliases), "$text-muted"), (one_line(detail), "$text-disabled"))
+    return Content.assemble(name, (one_line(aliases + detail), "$foreground 65%"))

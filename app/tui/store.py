@@ -15,7 +15,7 @@ from typing import Final
 from ...widgets.rows import SessionRow
 from ..client.views import EventView, SessionView
 from ..model.sessions import ANSWERING, LIVE, STARTING, TERMINAL, SessionStatus
-from ..model.slots import ResourceSlots
+from ..model.slots import CUDA_SHARES, GPU_ALIAS, ResourceSlots
 
 KEPT_ENDED: Final = 50
 """Ended sessions that stay in the list; the oldest leaves first."""
@@ -296,7 +296,7 @@ class SessionStore:
 
 def _note(view: SessionView) -> str:
     """Returns what the second line says in place of image and slots."""
-    info = view.status_info or ""
+    info = (view.status_info or "").replace(CUDA_SHARES, GPU_ALIAS)
     if view.status is SessionStatus.PENDING or view.status in STARTING:
         return info
     if view.status is SessionStatus.ERROR:

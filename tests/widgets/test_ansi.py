@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from bai_tui.widgets.ansi import Sgr
 from bai_tui.widgets.text import one_line
 from bai_tui.widgets.transcript import MAX_LINE_CHARS, Header, Note, RunState, Styled, Transcript
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 HOSTILE = [
     "\x1b]0;title\x07",

@@ -6,7 +6,6 @@ import hashlib
 import inspect
 
 import pytest
-
 from bai_tui.widgets._textual_private import LEANS_ON, FastDocument
 
 KNOWN = {

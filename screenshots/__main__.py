@@ -1,0 +1,133 @@
+"""Makes the pictures of the README from the running app against a real backend of its own: `./dev screenshots`.
+
+Everything lives in a temporary HOME with two mock GPUs; nothing of the user's is touched, nothing is left running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from bai_tui.app.client.api import ApiClient
+from bai_tui.app.config import Paths
+from bai_tui.app.local import ensure_backend
+from bai_tui.app.model.endpoint import Endpoint
+from bai_tui.app.tui.app import BaiTuiApp
+from bai_tui.app.tui.dialogs import LaunchScreen
+from bai_tui.app.tui.locate import FixedEndpoint
+from textual.pilot import Pilot
+
+FOLDER: Final = Path(__file__).parent
+SIZE: Final = (120, 36)
+WITHIN_S: Final = 60.0
+CODE: Final = '''\
+import math
+import time
+
+
+def train(epochs: int) -> float:
+    """Falls, as a loss should."""
+    loss = 2.3
+    for epoch in range(1, epochs + 1):
+        for step in range(1, 25):
+            bar = "█" * step + "░" * (24 - step)
+            print(f"\\repoch {epoch}  \\x1b[36m{bar}\\x1b[0m", end="", flush=True)
+            time.sleep(0.02)
+        loss *= math.exp(-0.35)
+        print(f"  loss \\x1b[32m{loss:.3f}\\x1b[0m")
+    return loss
+
+
+train(8)
+'''
+
+
+async def until(condition: Callable[[], Any], what: str) -> None:
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            while not condition():  # noqa: ASYNC110 - the app has no one event for all of this
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise SystemExit(f"never came: {what}") from None
+
+
+async def sessions(endpoint: Endpoint) -> None:
+    """Fills the machine: two sessions that share a GPU, one that has the other, one that waits."""
+    async with ApiClient(endpoint) as client:
+        for name, resources in (
+            ("train", {"cpu": "1", "mem": "2g", "gpu": "0.5"}),
+            ("notes", {"cpu": "1", "mem": "512m"}),
+            ("eval-small", {"cpu": "1", "mem": "1g", "gpu": "0.25"}),
+            ("sweep-a", {"cpu": "2", "mem": "4g", "gpu": "0.75"}),
+            ("sweep-b", {"cpu": "2", "mem": "4g", "gpu": "0.75"}),
+        ):
+            await client.create_session("python", name=name, resources=resources, enqueue_only=True)
+            await asyncio.sleep(0.05)
+
+
+def picture(pilot: Pilot[Any], name: str) -> None:
+    file = FOLDER / f"{name}.svg"
+    file.write_text(pilot.app.export_screenshot(title="bai-tui"), encoding="utf-8")
+    sys.stdout.write(f"{file.relative_to(FOLDER.parent)}\n")
+
+
+async def take(endpoint: Endpoint) -> None:
+    await sessions(endpoint)
+    app = BaiTuiApp(FixedEndpoint(endpoint))
+    async with app.run_test(size=SIZE) as pilot:
+        main, bench = app.main, app.bench
+        await until(lambda: main.ready and len(main.sessions.rows) == 5, "the sessions")
+        await until(lambda: any(row.answering for row in main.sessions.rows), "a session that runs")
+        await until(lambda: bench.sync.connection.images and bench.sync.connection.machine.gpus, "images and GPUs")
+        main.sessions.select(next(row.id for row in main.sessions.rows if row.name == "train"))
+        main.editor.cursor_blink = False
+        main.editor.load_text(CODE)
+        bench.execute(main.selected or "", "import platform; platform.python_version()")
+        feed = bench.runs.of(main.selected or "").feed
+        await until(lambda: feed.transcript.runs and not feed.transcript.runs[-1].going, "the first run")
+        await until(lambda: not bench.store.is_busy(main.selected or ""), "rest")
+        bench.execute(main.selected or "", CODE)
+        main.editor.focus()
+        await until(lambda: len(feed.transcript.lines) >= 9, "some epochs")
+        await asyncio.sleep(0.3)
+        picture(pilot, "running")
+        await until(lambda: not feed.transcript.runs[-1].going, "the end of the run")
+        await asyncio.sleep(1.2)
+        main.sessions.focus()
+        await pilot.pause()
+        picture(pilot, "main")
+        await pilot.press("n")
+        await until(lambda: isinstance(app.screen, LaunchScreen), "the picker")
+        await pilot.press("3", "1")
+        await asyncio.sleep(0.3)
+        await pilot.pause()
+        picture(pilot, "picker")
+    async with ApiClient(endpoint) as client:
+        for row in bench.store.rows():
+            await client.terminate(row.id, forced=True)
+
+
+def make() -> int:
+    with tempfile.TemporaryDirectory(prefix="bt-") as home:
+        for name in list(os.environ):
+            if name.startswith(("XDG_", "BACKEND_", "BAI_TUI_")) or name == "NO_COLOR":
+                del os.environ[name]
+        os.environ["HOME"] = home
+        paths = Paths.of_user()
+        paths.config.mkdir(parents=True)
+        (paths.config / "config.toml").write_text('mock_gpus = "2:16g"\ncpu = 8\nmem = "24g"\n')
+        try:
+            asyncio.run(take(ensure_backend(paths)))
+        finally:
+            subprocess.run([sys.executable, "-m", "bai_tui", "serve", "--stop"], check=False, stdout=subprocess.DEVNULL)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(make())
