@@ -177,9 +177,9 @@ ACTIONS: Final = (
         "list-open",
         "enter",
         "sessions",
-        "screen.pane('editor')",
-        "code",
-        "Go to the editor with this session",
+        "screen.enter_session",
+        "open",
+        "Go to the editor with this session, or to its prompt when it asks for input",
         palette=False,
     ),
     Action(

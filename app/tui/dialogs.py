@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -20,8 +20,28 @@ from ...widgets.rows import ImageRow, Machine
 from .actions import ABOUT, PANES, key_label, of
 from .store import LaunchRequest, free_name
 
+Answer = TypeVar("Answer")
 
-class LaunchScreen(ModalScreen[None]):
+
+class Dialog(ModalScreen[Answer]):
+    """A modal screen that loses no key: what is typed before its field is there is typed once more then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._early: list[events.Key] = []
+
+    def on_key(self, event: events.Key) -> None:
+        if self.focused is None:
+            event.stop()
+            self._early.append(event)
+
+    def on_descendant_focus(self) -> None:
+        early, self._early = self._early, []
+        for key in early:
+            self.app.post_message(events.Key(key.key, key.character))
+
+
+class LaunchScreen(Dialog[None]):
     """Picks an image and how much of the machine it takes. Stays open until the server took the launch."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -160,7 +180,7 @@ def help_text(pane: str) -> Content:
     return Content.assemble(*parts)
 
 
-class PathPrompt(ModalScreen[str | None]):
+class PathPrompt(Dialog[str | None]):
     """Asks for a path. Says what is wrong with it and asks again, until escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

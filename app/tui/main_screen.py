@@ -48,6 +48,9 @@ class MainScreen(Screen[None]):
         self._zoomed = ""
         self._restored = False
         self._shown = False
+        self._prompt_for: str | None = None
+        """The session in which the last thing done was to run or to answer: its prompt may take the focus. Whoever
+        does something else meanwhile must not find the next key in another field."""
         glyphs, clock = bench.glyphs, bench.clock
         self.strip = MachineStrip(glyphs=glyphs, id="strip")
         self.sessions = SessionsPane(clock=clock, glyphs=glyphs, empty=_EMPTY, id="sessions")
@@ -145,7 +148,7 @@ class MainScreen(Screen[None]):
             transcript, run = feed.transcript, feed.current
         self.console.show(transcript)
         opened = self.console_pane.ask(run if run is not None and run.waiting and run.ours else None)
-        if opened and self.app.screen is self:
+        if opened and self.app.screen is self and self.bench.store.real_id(self._prompt_for or "") == selected:
             self.console_pane.focus_answer()
 
     def show_connection(self) -> None:
@@ -201,8 +204,13 @@ class MainScreen(Screen[None]):
 
     @on(SessionList.Selected)
     def _selected(self, event: SessionList.Selected) -> None:
-        self.bench.runs.watch(event.session_id)
-        self.bench.remember(session=event.session_id or "")
+        real_id = self.bench.store.real_id
+        # a launch may have got its id since the message was sent
+        session_id = None if event.session_id is None else real_id(event.session_id)
+        if real_id(self._prompt_for or "") != session_id:
+            self._prompt_for = None
+        self.bench.runs.watch(session_id)
+        self.bench.remember(session=session_id or "")
         self.show_console()
         self._show_title()
         self.show_details()
@@ -210,6 +218,7 @@ class MainScreen(Screen[None]):
     @on(TextArea.Changed, "#editor")
     def _edited(self) -> None:
         if self._restored:
+            self._prompt_for = None
             self.bench.edited(self.editor.text)
             self._show_title()
 
@@ -222,6 +231,7 @@ class MainScreen(Screen[None]):
     @on(ConsolePane.Answered)
     def _answered(self, event: ConsolePane.Answered) -> None:
         if self.selected is not None:
+            self._prompt_for = self.selected
             self.bench.answer(self.selected, event.text)
 
     # -- actions ---------------------------------------------------------------------------------------------------
@@ -236,6 +246,7 @@ class MainScreen(Screen[None]):
         if selected is None or (row is not None and row.ended and not self._others()):
             selected = self._wanted = self.bench.launch_default()
             self.show_sessions()
+        self._prompt_for = selected
         self.bench.execute(selected, code)
         self.console.follow()
 
@@ -266,11 +277,16 @@ class MainScreen(Screen[None]):
         self._wanted = self.bench.launch(request)
         self.show_sessions()
 
+    def action_enter_session(self) -> None:
+        self.action_pane("console" if self.console_pane.asking else "editor")
+
     def action_kill(self) -> None:
+        self._prompt_for = None
         if self.selected is not None and not self.selected.startswith(LAUNCHING):
             self.bench.kill(self.selected)
 
     def action_pane(self, name: str) -> None:
+        self._prompt_for = self.selected if name == "console" else None
         target = {"sessions": self.sessions, "editor": self.editor, "console": self.console}[name]
         if self._zoomed and self._zoomed != name:
             self._zoom(name)
@@ -298,6 +314,7 @@ class MainScreen(Screen[None]):
         self.app.push_screen(HelpScreen(self._focused_pane()))
 
     def action_back(self) -> None:
+        self._prompt_for = None
         if self._zoomed:
             self._zoom("")
         elif self.console_pane.asking and self.console_pane.has_focus_within and not self.console.has_focus:

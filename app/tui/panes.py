@@ -72,7 +72,8 @@ class ConsolePane(Vertical):
         line.set_class(asked, "-asked")
         if asked and run is not None:
             field.password = run.is_password
-            field.placeholder = "password" if run.is_password else f"input for run [{run.number}]"
+            what = "password" if run.is_password else f"input for run [{run.number}]"
+            field.placeholder = f"{what} {self._glyphs.dot} f4 answers"
             field.value = self._drafts.get(id(run), "")
         else:
             field.value = ""

@@ -254,7 +254,7 @@ class Workbench:
     def _ask_to_confirm(self, session_id: str) -> None:
         self._killing[session_id] = self.clock() + CONFIRM_S
         self.store.ending(session_id, False)
-        self.store.alarm(session_id, f"runs code: x again within {CONFIRM_S:.0f} s ends it")
+        self.store.alarm(session_id, f"busy: x again in {CONFIRM_S:.0f} s ends it")
         self._post(SessionsChanged())
         self._spawn(self._forget_confirm(session_id), f"confirm {session_id}")
 

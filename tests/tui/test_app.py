@@ -13,6 +13,7 @@ from bai_tui.app.tui.state import Remembered, StateFile
 from bai_tui.app.tui.workbench import SAMPLE, wants_ascii
 from bai_tui.tests.tui.fakes import FakeServer
 from bai_tui.widgets.transcript import Transcript
+from textual import events
 from textual.command import CommandPalette
 
 
@@ -204,3 +205,12 @@ async def test_long_lines_wrap_and_stay_whole_at_another_width(open_desk: Any) -
             await desk.pilot.pause()
             rows = desk.console
             assert rows.count("x") == 200 and rows.count("漢") == 100 and rows.count("y") == 150
+
+
+async def test_what_is_typed_before_a_dialog_is_there_is_not_lost(open_desk: Any) -> None:
+    async with open_desk() as desk:
+        dialog = PathPrompt("Open a file", "", lambda path: f"no {path}")
+        desk.app.push_screen(dialog)
+        for key, character in (("slash", "/"), ("a", "a"), ("full_stop", ".")):
+            dialog.post_message(events.Key(key, character))
+        await desk.until(lambda: dialog.query("#path") and dialog.query_one("#path").value == "/a.")

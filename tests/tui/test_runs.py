@@ -90,6 +90,10 @@ async def test_a_prompt_elsewhere_is_not_missed(open_desk: Any, server: FakeServ
         await desk.until(lambda: any("py-1 asks for input" in text for text in desk.toasts))
         assert not desk.app.main.console_pane.asking
         await desk.press("k")
+        await desk.until(lambda: desk.app.main.console_pane.asking)
+        # moving over it does not take the focus: the next key is still the list's
+        assert desk.app.main.sessions.has_focus
+        await desk.press("enter")
         await desk.until(lambda: desk.app.main.query_one("#answer").has_focus)
         await desk.press("y", "enter")
         await desk.until(lambda: "got y" in desk.console)
@@ -220,3 +224,31 @@ async def test_a_session_that_ends_under_a_run_ends_the_run(open_desk: Any, serv
         await desk.press("x", "x")
         await desk.until(lambda: "ended" in desk.list_text)
         await desk.until(lambda: "the session ended" in desk.console and "lost" in desk.console)
+
+
+async def test_a_prompt_takes_no_key_from_who_does_something_else(open_desk: Any, server: FakeServer) -> None:
+    gate = asyncio.Event()
+    server.add("py-1")
+    server.scripts["ask"] = Script([("gate", gate), ("ask", False)])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("ask")
+        await desk.press("ctrl+r", "f2")
+        await desk.until(lambda: "busy" in desk.list_text)
+        gate.set()
+        await desk.until(lambda: desk.app.main.console_pane.asking)
+        assert desk.app.main.sessions.has_focus
+        await desk.press("x")
+        await desk.until(lambda: "x again in 3 s" in desk.list_text)
+        await desk.press("x")
+        await desk.until(lambda: "ended" in desk.list_text)
+
+
+async def test_the_first_prompt_of_a_session_that_was_started_for_it_takes_the_focus(
+    open_desk: Any, server: FakeServer
+) -> None:
+    server.scripts["ask"] = Script([("ask", False)])
+    async with open_desk() as desk:
+        await desk.code("ask")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: desk.app.main.query_one("#answer").has_focus)

@@ -147,7 +147,7 @@ async def test_a_busy_session_asks_for_a_second_press(open_desk: Any, server: Fa
     async with open_desk() as desk:
         await desk.until(lambda: "busy" in desk.list_text)
         await desk.press("x")
-        await desk.until(lambda: "x again within 3 s" in desk.list_text)
+        await desk.until(lambda: "x again in 3 s" in desk.list_text)
         desk.clock.now += 3.5
         await desk.press("x")
         await desk.pilot.pause()
@@ -162,7 +162,7 @@ async def test_a_session_that_somebody_else_uses_is_not_killed_by_one_press(open
         await desk.until(lambda: desk.names == ["py-1"])
         server.change(ref, busy=True)
         await desk.press("x")
-        await desk.until(lambda: "x again within 3 s" in desk.list_text)
+        await desk.until(lambda: "x again in 3 s" in desk.list_text)
         assert not [call for call, _ in server.calls if call == "terminate"]
 
 
