@@ -103,7 +103,7 @@ def open_desk(server: FakeServer) -> Callable[..., Any]:
             connect=server.connect,
             clock=clock,
             folder=folder,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
         async with app.run_test(size=size, notifications=True) as pilot:
             desk = Desk(app, server, pilot, clock)

@@ -90,7 +90,8 @@ class FakeServer:
         self._ids = itertools.count(1)
         self._runs = itertools.count(1)
 
-    def connect(self, _: Endpoint) -> FakeClient:
+    def connect(self, _: Endpoint) -> Any:
+        """Returns a fake where an `ApiClient` is expected."""
         return FakeClient(self)
 
     def add(

@@ -15,6 +15,7 @@ from bai_tui.tests.tui.fakes import FakeServer
 from bai_tui.widgets.transcript import Transcript
 from textual import events
 from textual.command import CommandPalette
+from textual.widgets import Input
 
 
 async def test_the_first_start_welcomes_and_shows_a_sample(open_desk: Any, tmp_path: Path) -> None:
@@ -213,4 +214,4 @@ async def test_what_is_typed_before_a_dialog_is_there_is_not_lost(open_desk: Any
         desk.app.push_screen(dialog)
         for key, character in (("slash", "/"), ("a", "a"), ("full_stop", ".")):
             dialog.post_message(events.Key(key, character))
-        await desk.until(lambda: dialog.query("#path") and dialog.query_one("#path").value == "/a.")
+        await desk.until(lambda: dialog.query("#path") and dialog.query_one("#path", Input).value == "/a.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,7 +68,7 @@ def test_a_launch_is_one_row_whatever_tells_of_it_first(first: str) -> None:
     store = SessionStore()
     passing = store.launching("py-1", "python", ResourceSlots({"cpu": 1}), NOW)
     assert store.rows()[0].status is SessionStatus.PREPARING
-    tell = {
+    tell: dict[str, Callable[[], object]] = {
         "answer": lambda: store.launched(passing, "id-py-1", "py-1"),
         "event": lambda: store.event(event("session_enqueued", "py-1")),
         "list": lambda: store.listed([view("py-1", SessionStatus.PENDING)], 0),

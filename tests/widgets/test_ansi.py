@@ -109,10 +109,10 @@ def test_nothing_hostile_gets_through_or_breaks_it(pieces: list[str], data: st.D
     cut = data.draw(st.integers(0, len(text)))
     halves = written(text[:cut], text[cut:])
     assert texts(whole) == texts(halves)
-    for line in texts(whole):
-        shown = one_line(line)
+    for text in texts(whole):
+        shown = one_line(text)
         assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in shown)
-        assert len(line) <= MAX_LINE_CHARS
+        assert len(text) <= MAX_LINE_CHARS
     for line in whole.lines:
         if isinstance(line, Styled):
             assert [line.spans[0][0], line.spans[-1][1]] == [0, len(line.text)]
