@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import stat
 from typing import Any
 
 import pytest
@@ -174,3 +175,13 @@ async def test_folders_of_ended_sessions_go_after_a_week(world: Any) -> None:
         await asyncio.gather(*(task for task in world.service._tasks._tasks if "old" in task.get_name()))
         await world.service.stop()
         assert folder.exists() is there
+
+
+async def test_a_daemon_that_stops_at_once_leaves_the_records_too(world: Any) -> None:
+    outcome = await world.create()
+    await world.service.stop()
+    world.store.rows.clear()
+    service = await world.start()
+    assert (await service.get(world.user, "sess-1")).id == outcome.session.id
+    record = world.root / "sessions" / outcome.session.id / "session.json"
+    assert stat.S_IMODE(record.stat().st_mode) == 0o600

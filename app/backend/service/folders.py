@@ -59,10 +59,15 @@ class Folders:
         file = self._root / session_id / _RECORD
         fresh = file.with_name(_RECORD + ".new")
         try:
+            fresh.touch(mode=0o600)  # it holds the environment that the user gave, which may hold secrets
             fresh.write_text(record, "utf-8")
             fresh.replace(file)
         except OSError as exc:
             log.warning("%s cannot be written: %s", file, exc.strerror)
+
+    def is_noted(self, session_id: str) -> bool:
+        """Whether `note` has written something."""
+        return (self._root / session_id / _RECORD).exists()
 
     def noted(self, session_id: str) -> str | None:
         """Returns what `note` wrote; None when there is nothing to be read. Blocks."""

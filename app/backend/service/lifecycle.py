@@ -161,6 +161,13 @@ class Lifecycle:
                 asyncio.to_thread(self._folders.note, session.id, dump_session(session)), name=f"record {session.id}"
             )
 
+    def keep_records(self) -> None:
+        """Writes the records that `keep_record` has not come to yet: this daemon ends. Blocks."""
+        for entry in self._register:
+            session = entry.session
+            if session.status in ANSWERING and not self._folders.is_noted(session.id):
+                self._folders.note(session.id, dump_session(session))
+
     def watch(self, entry: Entry) -> None:
         """Begins to look after a session that runs: its runner, its kernel, its idling, its batch command."""
         session, kernel = entry.session, entry.kernel

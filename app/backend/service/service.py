@@ -155,6 +155,7 @@ class LocalService:
             await asyncio.wait([*launches, *endings], timeout=_LAUNCH_WAIT_S)
         await self._tasks.close()
         await self._recorder.flush()
+        await asyncio.to_thread(self._lifecycle.keep_records)
         self._bus.close()
 
     def close_events(self) -> None:
