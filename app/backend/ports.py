@@ -9,7 +9,7 @@ Each Protocol is what one room asks of another; `daemon.py` alone knows who fulf
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -177,6 +177,9 @@ class Kernel(Protocol):
         Safe to cancel; call again with the last number to go on.
         """
 
+    def batches(self, after: int = 0) -> AsyncGenerator[Sequence[JournalRecord]]:
+        """Yields the same, each time all that has been written since; of much, a part."""
+
     @property
     def last_seq(self) -> int:
         """Number of the newest record that is known; 0 when there is none."""
@@ -337,6 +340,9 @@ class Run(Protocol):
 
     def records(self) -> AsyncIterator[JournalRecord]:
         """Yields this run's records, `run-finished` or `kernel-died` last."""
+
+    def batches(self) -> AsyncGenerator[Sequence[JournalRecord]]:
+        """Yields the same, each time all that has been written since; of much, a part. To be closed."""
 
     async def send_input(self, text: str) -> None: ...
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -82,11 +82,11 @@ class Journal:
         self.closed = True
         await self.touch()
 
-    async def follow(self, after: int) -> AsyncIterator[JournalRecord]:
+    async def follow(self, after: int) -> AsyncGenerator[Sequence[JournalRecord]]:
         while True:
-            while after < len(self.records):
-                after += 1
-                yield self.records[after - 1]
+            if batch := self.records[after:]:
+                after = len(self.records)
+                yield batch
             if self.closed:
                 return
 
@@ -106,17 +106,22 @@ class FakeRun:
     fail_reading: Exception | None = None
     notice: str | None = None
 
-    async def records(self) -> AsyncIterator[JournalRecord]:
+    async def batches(self) -> AsyncGenerator[Sequence[JournalRecord]]:
         if self.fail_reading is not None:
             raise self.fail_reading
         if self.notice is not None:
             raw = json.dumps(["stderr", self.notice]).encode()
-            yield JournalRecord(self.start, time.time(), self.run_id, "stderr", raw)
-        async for record in self.journal.follow(self.start):
-            if record.run_id == self.run_id:
-                yield record
-                if record.kind in ("run-finished", "kernel-died"):
+            yield [JournalRecord(self.start, time.time(), self.run_id, "stderr", raw)]
+        async for batch in self.journal.follow(self.start):
+            if found := [record for record in batch if record.run_id == self.run_id]:
+                yield found
+                if found[-1].kind in ("run-finished", "kernel-died"):
                     return
+
+    async def records(self) -> AsyncIterator[JournalRecord]:
+        async for batch in self.batches():
+            for record in batch:
+                yield record
 
     async def send_input(self, text: str) -> None:
         await self.answers.put(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,10 @@ class FakeKernel:
                 self.hold_termination.set()
             async with self._changed:
                 self._changed.notify_all()
+
+    async def batches(self, after: int = 0) -> AsyncGenerator[Sequence[JournalRecord]]:
+        async for record in self.records(after):
+            yield [record]
 
     async def records(self, after: int = 0) -> AsyncIterator[JournalRecord]:
         folder = self.spec.session_dir / "journal"

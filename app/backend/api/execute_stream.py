@@ -1,23 +1,24 @@
 """GET /stream/session/{ref}/execute: one websocket, one run.
 
-Three tasks share a run: one reads the journal into a small buffer, one sends what has gathered there as one
-frame, one takes the client's answers. Whatever is ready goes out at once and together: nothing waits for a timer and
-nothing is sent line by line. The buffer is bounded, so a slow client slows the reading of the journal, not the run.
+Two tasks share a run: one sends what has gathered in the journal, one takes the client's answers. Whatever is
+ready goes out at once and together: nothing waits for a timer and nothing is sent line by line. The journal is the
+buffer: a slow client slows the reading of it, not the run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from ...model.console import ExecuteRequest
 from ...model.errors import BackendFailure, BadRequest, BaiTuiError
-from ..ports import JournalRecord, Run
+from ..ports import Run
 from .context import caller_of, context_of
-from .frames import MAX_FRAME_BYTES, failure, frames_of, is_end
+from .frames import failure, frames_of, is_end
 from .problems import unexpected
 
 log = logging.getLogger(__name__)
@@ -25,50 +26,12 @@ log = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _READABLE_BYTES: Final = 4 * MAX_MESSAGE_BYTES
 """What is read of a message that is refused: a socket that is closed with bytes unread takes the refusal with it."""
-BUFFER_BYTES: Final = 4 * MAX_FRAME_BYTES
-"""Records read ahead of a client that does not keep up."""
 FIRST_FRAME_TIMEOUT_S: Final = 60.0
 _GONE: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 class ClientGone(Exception):
     """The other side has closed or lost the connection."""
-
-
-class RecordBuffer:
-    """Records between their reader and their sender; bounded by bytes."""
-
-    __slots__ = ("_items", "_ready", "_room", "_size", "finished")
-
-    def __init__(self) -> None:
-        self._items: list[JournalRecord] = []
-        self._size = 0
-        self._ready = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self.finished = False
-        """No record will follow those that are here."""
-
-    async def put(self, record: JournalRecord) -> None:
-        self._items.append(record)
-        self._size += len(record.raw)
-        self._ready.set()
-        if self._size >= BUFFER_BYTES:
-            self._room.clear()
-            await self._room.wait()
-
-    def finish(self) -> None:
-        self.finished = True
-        self._ready.set()
-
-    async def take(self) -> list[JournalRecord]:
-        """Returns all that is there, waiting for the first; empty only after `finish`. Safe to cancel."""
-        await self._ready.wait()
-        items, self._items, self._size = self._items, [], 0
-        self._room.set()
-        if not self.finished:
-            self._ready.clear()
-        return items
 
 
 async def execute(request: web.Request) -> web.WebSocketResponse:
@@ -152,13 +115,11 @@ async def _attend(ws: web.WebSocketResponse, run: Run) -> None:
         ClientGone: the client left first, or the server closed the socket because it stops.
         BackendFailure: the journal ended before the run did.
     """
-    buffer = RecordBuffer()
-    reader = asyncio.create_task(_read(run, buffer), name=f"journal of run {run.run_id}")
-    sender = asyncio.create_task(_send(ws, buffer, run.run_id), name=f"frames of run {run.run_id}")
+    sender = asyncio.create_task(_send(ws, run), name=f"frames of run {run.run_id}")
     answers = asyncio.create_task(_listen(ws, run), name=f"input of run {run.run_id}")
-    tasks = (reader, sender, answers)
+    tasks = (sender, answers)
     try:
-        await asyncio.wait((sender, answers), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
@@ -168,25 +129,15 @@ async def _attend(ws: web.WebSocketResponse, run: Run) -> None:
             raise error
 
 
-async def _read(run: Run, buffer: RecordBuffer) -> None:
-    try:
-        async for record in run.records():
-            await buffer.put(record)
-            if is_end(record):
-                break
-    finally:
-        buffer.finish()
-
-
-async def _send(ws: web.WebSocketResponse, buffer: RecordBuffer, run_id: str) -> None:
+async def _send(ws: web.WebSocketResponse, run: Run) -> None:
     """Sends until the end of the run has been told."""
-    while records := await buffer.take():
-        for frame in frames_of(records):
-            # awaiting each frame lets the socket's own buffer push back
-            await ws.send_frame(frame.dump(run_id), WSMsgType.TEXT)
-        if is_end(records[-1]):
-            return
-    # a reader that failed has the better story: its error is raised before this one
+    async with aclosing(run.batches()) as batches:
+        async for records in batches:
+            for frame in frames_of(records):
+                # awaiting each frame lets the socket's own buffer push back
+                await ws.send_frame(frame.dump(run.run_id), WSMsgType.TEXT)
+            if is_end(records[-1]):
+                return
     raise BackendFailure("The journal of the run ended before the run did: the log of the backend says more.")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from ..ports import JournalRecord
 from ..runner.journal import segment_name
@@ -30,22 +30,14 @@ def parse(line: bytes) -> JournalRecord | None:
     return JournalRecord(int(match[1]), float(match[2]), run, match[5].decode(), match[4])
 
 
-class Place(NamedTuple):
-    """Where in a journal a record begins: behind record `after`."""
-
-    after: int
-    segment: str
-    offset: int
-
-
 class JournalFollower:
     """One reader's place in a journal. Holds one descriptor and at most one unfinished line."""
 
-    def __init__(self, folder: Path, after: int, hint: Place | None = None) -> None:
-        """Stands behind record `after`; `hint` is the place of another reader, which saves a search if it fits."""
-        self._hint = hint
+    def __init__(self, folder: Path, after: int) -> None:
+        """Stands behind record `after`; the place is looked for with the first reading."""
         self._folder = folder
-        self._after = after
+        self.after = after
+        """Number of the newest record that was read, or that was not wanted."""
         self._fd = -1
         self._name = ""
         self._offset = 0
@@ -53,12 +45,7 @@ class JournalFollower:
 
     def _open(self) -> bool:
         """Opens the segment that holds the next record; False when there is none yet."""
-        hint, self._hint = self._hint, None
-        if hint is not None and hint.after == self._after:
-            _, self._name, self._offset = hint
-            self._fd = os.open(self._folder / self._name, os.O_RDONLY | os.O_CLOEXEC)
-            return True
-        name = segment_name(self._after + 1)
+        name = segment_name(self.after + 1)
         if not (self._folder / name).exists():
             earlier = [path.name for path in self._folder.glob("*.jsonl") if path.name < name]
             if not earlier:
@@ -70,11 +57,6 @@ class JournalFollower:
         self._rest = b""
         return True
 
-    @property
-    def place(self) -> Place:
-        """Where the next record begins."""
-        return Place(self._after, self._name, self._offset - len(self._rest))
-
     def _find(self) -> int:
         """Returns the offset of a line at or shortly before the next record, by halving the segment."""
         low, high = 0, os.fstat(self._fd).st_size
@@ -85,7 +67,7 @@ class JournalFollower:
                 data = os.pread(self._fd, _NEAR_BYTES, offset)
                 head = _HEAD.search(data)
                 offset += max(len(data) - _HEAD_BYTES, 1)
-            if head is None or int(head[1]) > self._after:
+            if head is None or int(head[1]) > self.after:
                 high = middle
             else:
                 low = offset - max(len(data) - _HEAD_BYTES, 1) + head.start() + 1
@@ -99,7 +81,7 @@ class JournalFollower:
             data = os.pread(self._fd, _CHUNK_BYTES, self._offset)
             if not data:
                 # The runner opens a segment only after the one before is complete.
-                follower = segment_name(self._after + 1)
+                follower = segment_name(self.after + 1)
                 if follower == self._name or not (self._folder / follower).exists():
                     return []
                 data = os.pread(self._fd, _CHUNK_BYTES, self._offset)
@@ -108,9 +90,9 @@ class JournalFollower:
                     continue
             self._offset += len(data)
             *lines, self._rest = (self._rest + data).split(b"\n")
-            found = [record for record in map(parse, lines) if record is not None and record.seq > self._after]
+            found = [record for record in map(parse, lines) if record is not None and record.seq > self.after]
             if found:
-                self._after = found[-1].seq
+                self.after = found[-1].seq
                 return found
 
     async def read(self) -> list[JournalRecord]:

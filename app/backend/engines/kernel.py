@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from ...model.errors import IllegalState, KernelNotReady, LaunchFailed
 from ..ports import Exit, JournalRecord
 from ..runner import procs
 from ..runner.files import EXIT, JOURNAL
-from .journal import JournalFollower, Place
+from .journal import JournalFollower
 from .leftovers import end_leftovers, read_json
 from .link import RunnerError, RunnerGone, RunnerLink
 
@@ -42,7 +42,8 @@ class ProcessKernel:
         self._busy: str | None = None
         self._last_activity = 0.0
         self._dead: dict[str, Any] | None = None
-        self._place: Place | None = None
+        self._resting: JournalFollower | None = None
+        """Left by the last reader, in its place: most often the next one begins there."""
         self._grace_s = grace_s
         self._pulse = asyncio.Event()
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
@@ -84,6 +85,7 @@ class ProcessKernel:
             ended = Exit(end["code"], end["reason"])
         if self._link is not None:
             await self._link.close()
+        self._leave_journal()
         self._busy = None
         if not self._exit.done():
             self._exit.set_result(ended)
@@ -105,6 +107,7 @@ class ProcessKernel:
             await self._link.close()
         if not self._exit.done():
             self._exit.cancel()
+        self._leave_journal()
         self._pulse.set()
 
     async def _call(self, op: str, **arguments: Any) -> dict[str, Any]:
@@ -204,30 +207,57 @@ class ProcessKernel:
                 os.kill(self._pid, signal.SIGKILL)
             await asyncio.shield(self._exit)
 
-    async def records(self, after: int = 0) -> AsyncIterator[JournalRecord]:
+    async def batches(self, after: int = 0) -> AsyncGenerator[Sequence[JournalRecord]]:
         """Yields the journal after number `after`, then what is added, until the runner has ended.
 
-        Safe to cancel; call again with the last number to go on.
+        Each step yields what has been written since the last one, of much a part. Safe to cancel; call again with the
+        last number to go on.
         """
-        follower = JournalFollower(self.session_dir / JOURNAL, after, self._place)
+        follower = self._follower(after)
+        look = True
         try:
             while True:
                 ended, pulse = self._exit.done(), self._pulse
-                found = await follower.read()
+                found: Sequence[JournalRecord] = ()
+                if look or ended or follower.after < self._last_seq:
+                    found = await follower.read()
                 if found:
-                    self._place = follower.place
-                for record in found:
-                    self._take_record(record)
-                    yield record
-                if not found:
-                    if ended:
-                        return
-                    # Not wait_for, which in Python 3.11 may lose a cancellation that meets the event.
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(_HEAL_S):
-                            await pulse.wait()
+                    for record in found:
+                        self._take_record(record)
+                    yield found
+                elif ended:
+                    return
+                # The runner tells of all that it writes; a look at the disk now and then heals a note that was lost.
+                look = not (found or await _set_within(pulse, _HEAL_S))
         finally:
+            self._rest(follower)
+
+    def _follower(self, after: int) -> JournalFollower:
+        resting = self._resting
+        if resting is not None and resting.after == after:
+            self._resting = None
+            return resting
+        return JournalFollower(self.session_dir / JOURNAL, after)
+
+    def _rest(self, follower: JournalFollower) -> None:
+        if self._exit.done() or (self._resting is not None and self._resting.after > follower.after):
             follower.close()
+            return
+        if self._resting is not None:
+            self._resting.close()
+        self._resting = follower
+
+    def _leave_journal(self) -> None:
+        if self._resting is not None:
+            self._resting.close()
+            self._resting = None
+
+    async def records(self, after: int = 0) -> AsyncIterator[JournalRecord]:
+        """Yields what `batches` yields, one by one."""
+        async with contextlib.aclosing(self.batches(after)) as batches:
+            async for batch in batches:
+                for record in batch:
+                    yield record
 
     async def wait(self) -> Exit:
         """Returns when the runner has ended, by `terminate` or by itself. Safe to cancel."""
@@ -244,6 +274,17 @@ class ProcessKernel:
                 await asyncio.get_running_loop().create_future()  # the runner is gone: `wait` tells that
             await pulse.wait()
         return Exit(self._dead["code"], self._dead["reason"])
+
+
+async def _set_within(event: asyncio.Event, limit_s: float) -> bool:
+    """Returns whether the event was set in time. Safe to cancel."""
+    try:
+        # Not wait_for, which in Python 3.11 may lose a cancellation that meets the event.
+        async with asyncio.timeout(limit_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 async def wait_for_end(pid: int, start_time: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..runner.files import SOCKET
-from ..runner.wire import Folder
+from ..runner.wire import Folder, encode
 
 _LIMIT_BYTES: Final = 64 << 20
 """Longest answer of a runner."""
@@ -29,26 +28,28 @@ class RunnerGone(Exception):
     """The runner has ended or closed the connection."""
 
 
-class RunnerLink:
-    """Requests with answers, and notes of the runner's state in between."""
+class RunnerLink(asyncio.Protocol):
+    """Requests with answers, and notes of the runner's state in between.
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_state: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
+    A protocol of its own and no stream: a message is served in the very turn of the loop in which it comes.
+    """
+
+    def __init__(self, on_state: Callable[[dict[str, Any]], None]) -> None:
+        """To be connected by `over` or `connect`; `on_state` hears what the runner says of itself."""
         self._on_state = on_state
+        self._transport: asyncio.Transport | None = None
+        self._rest = b""
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._last_id = 0
-        self._task = asyncio.create_task(self._listen(), name="runner-link")
+        self._closed = asyncio.Event()
         self.hello: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         """What a newly forked runner says of itself; fails with `RunnerGone`."""
 
     @classmethod
     async def over(cls, sock: socket.socket, on_state: Callable[[dict[str, Any]], None]) -> RunnerLink:
         """Returns a link over a connected socket, which it owns from now on."""
-        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=_LIMIT_BYTES)
-        return cls(reader, writer, on_state)
+        _, link = await asyncio.get_running_loop().create_unix_connection(lambda: cls(on_state), sock=sock)
+        return link
 
     @classmethod
     async def connect(cls, session_dir: Path, on_state: Callable[[dict[str, Any]], None]) -> RunnerLink:
@@ -70,25 +71,41 @@ class RunnerLink:
             sock.close()
             raise
 
-    async def _listen(self) -> None:
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
         try:
-            while line := await self._reader.readline():
-                message = json.loads(line)
-                if "hello" in message:
-                    if not self.hello.done():
-                        self.hello.set_result(message["hello"])
-                elif "id" in message:
-                    if "journal" in message:
-                        self._on_state(message)
-                    answer = self._answers.pop(message["id"], None)
-                    if answer is not None and not answer.done():
-                        answer.set_result(message)
-                else:
-                    self._on_state(message)
-        except (OSError, ValueError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self._fail()
+            for line in lines:
+                self._take(json.loads(line))
+        except ValueError:
+            self._abort()  # no runner speaks like this
+        if len(self._rest) > _LIMIT_BYTES:
+            self._abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail()
+        self._closed.set()
+
+    # --- messages
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "journal" in message:
+            self._on_state(message)
+        if "id" in message:
+            answer = self._answers.pop(message["id"], None)
+            if answer is not None and not answer.done():
+                answer.set_result(message)
+        elif "hello" in message and not self.hello.done():
+            self.hello.set_result(message["hello"])
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def _fail(self) -> None:
         for answer in (*self._answers.values(), self.hello):
@@ -99,7 +116,7 @@ class RunnerLink:
 
     @property
     def is_closed(self) -> bool:
-        return self._task.done()
+        return self._transport is None or self._transport.is_closing()
 
     async def call(self, op: str, **arguments: Any) -> dict[str, Any]:
         """Sends an operation and returns its answer. Cancelled, the operation still happens.
@@ -108,19 +125,16 @@ class RunnerLink:
             RunnerError: refused.
             RunnerGone: no answer will come.
         """
-        if self._task.done():
+        if self._transport is None or self._transport.is_closing():
             raise RunnerGone
         self._last_id += 1
         number = self._last_id
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
-        line = json.dumps({"id": number, "op": op, **arguments}, separators=(",", ":")).encode() + b"\n"
+        # Nobody asks twice without an answer, so that little can wait here for a runner that does not read.
+        self._transport.write(encode({"id": number, "op": op, **arguments}))
         try:
-            self._writer.write(line)
-            await self._writer.drain()
             reply: dict[str, Any] = await answer
-        except OSError:
-            raise RunnerGone from None
         finally:
             self._answers.pop(number, None)
         if "error" in reply:
@@ -129,10 +143,6 @@ class RunnerLink:
 
     async def close(self) -> None:
         """Closes the connection. Safe to call twice."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([self._task])
-        self._fail()
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        if self._transport is not None:
+            self._transport.abort()
+            await self._closed.wait()

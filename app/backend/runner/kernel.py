@@ -15,19 +15,22 @@ import socket
 import sys
 import time
 import warnings
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set, Tuple
 
 from . import procs
 from .link import Link
 from .streams import Streams
 
 
-def run(shell: Any, sock: socket.socket, ack_fd: int, out_fd: int, err_fd: int) -> None:
-    """Is the life of a kernel process. Never returns."""
+def run(shell: Any, sock: socket.socket, ack_fd: int, wake: Tuple[int, int], out_fd: int, err_fd: int) -> None:
+    """Is the life of a kernel process. Never returns.
+
+    `ack_fd` is read where an answer of the runner is awaited, `wake` the pipe that wakes the flusher of stdout.
+    """
     code = 70
     try:
-        _become_kernel(sock.fileno(), ack_fd, out_fd, err_fd)
-        Kernel(shell, Link(sock, ack_fd)).serve()
+        _become_kernel({sock.fileno(), ack_fd, *wake}, out_fd, err_fd)
+        Kernel(shell, Link(sock, ack_fd), wake).serve()
         code = 0
     except BaseException:
         import traceback
@@ -37,16 +40,15 @@ def run(shell: Any, sock: socket.socket, ack_fd: int, out_fd: int, err_fd: int) 
         os._exit(code)
 
 
-def _become_kernel(sock_fd: int, ack_fd: int, out_fd: int, err_fd: int) -> None:
+def _become_kernel(keep: Set[int], out_fd: int, err_fd: int) -> None:
     os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     os.dup2(out_fd, 1)
     os.dup2(err_fd, 2)
-    keep = {0, 1, 2, sock_fd, ack_fd}
     for name in os.listdir("/proc/self/fd"):
-        if int(name) not in keep:
+        if int(name) > 2 and int(name) not in keep:
             try:
                 os.close(int(name))
             except OSError:  # the descriptor of the listing itself
@@ -58,11 +60,13 @@ def _become_kernel(sock_fd: int, ack_fd: int, out_fd: int, err_fd: int) -> None:
 class Kernel:
     """Serves the runner's commands."""
 
-    def __init__(self, shell: Any, link: Link) -> None:
+    def __init__(self, shell: Any, link: Link, wake: Tuple[int, int]) -> None:
         self.shell = shell
         self.link = link
         self.running = False
-        self.streams = Streams(link)
+        self._interrupted = False
+        """The cell that is on its way was interrupted before it began."""
+        self.streams = Streams(link, wake)
         builtins.input = self.streams.input
         getpass.getpass = self.streams.getpass
         signal.signal(signal.SIGINT, self._interrupt)
@@ -71,15 +75,15 @@ class Kernel:
             shell.rehearse()
 
     def _interrupt(self, number: int, frame: Any) -> None:
-        # Between runs there is nothing to interrupt: the signal came too late.
-        if not self.running or not self.link.is_ours:
-            if not self.link.is_ours:
-                raise KeyboardInterrupt
-            return
-        if self.link.guarded:
+        if not self.link.is_ours:
+            raise KeyboardInterrupt
+        if not self.running:
+            # Between runs there is nothing to interrupt: the signal came too late, or for a cell on its way.
+            self._interrupted = self.link.has_command
+        elif self.link.guarded:
             self.link.pending = True
-            return
-        raise KeyboardInterrupt
+        else:
+            raise KeyboardInterrupt
 
     def serve(self) -> None:
         while True:
@@ -91,6 +95,7 @@ class Kernel:
                 self._complete(message)
             elif op == "setup":
                 self._setup(message)
+            self.link.taking = self._interrupted = False
 
     def _setup(self, message: Dict[str, Any]) -> None:
         environ = message["environ"]
@@ -121,18 +126,20 @@ class Kernel:
     def _execute(self, code: str) -> None:
         exit_code = 1
         try:
-            self.streams.begin_run()
-            self.running = True
+            self.running = self.streams.running = True
+            self.link.taking = False
             try:
-                exit_code = self.shell.run(code)
+                if self._interrupted:
+                    sys.stderr.write("KeyboardInterrupt\n")
+                else:
+                    exit_code = self.shell.run(code)
             finally:
-                self.running = False
+                self.running = self.streams.running = False
         except KeyboardInterrupt:  # at the very edge of the run
             pass
-        self.streams.flush()
-        self.streams.end_run()
+        rest = self.streams.end_run()
         self.link.pending = False
-        self.link.send({"done": exit_code})
+        self.link.send({"done": exit_code, "stdout": rest.decode("latin-1")})
 
     def _complete(self, message: Dict[str, Any]) -> None:
         try:

@@ -15,11 +15,16 @@ class KernelProcess:
     def __init__(self, shell: Any, output: Output) -> None:
         self.sock, theirs = socket.socketpair()
         ack_read, self._ack_write = os.pipe()
+        wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
         self.pid = os.fork()
         if self.pid == 0:
-            kernel.run(shell, theirs, ack_read, output.stdout.write_fd, output.stderr.write_fd)
+            kernel.run(
+                shell, theirs, ack_read, (wake_read, self._wake_write), output.stdout.write_fd, output.stderr.write_fd
+            )
         theirs.close()
         os.close(ack_read)
+        os.close(wake_read)
         try:
             os.setpgid(self.pid, self.pid)
         except OSError:  # it was faster
@@ -69,6 +74,14 @@ class KernelProcess:
         except OSError:
             pass
 
+    def wake_flusher(self) -> None:
+        """Lets the kernel see to it that output leaves while a cell still runs."""
+        try:
+            os.write(self._wake_write, b"w")
+        except OSError:  # it was told often enough, or has died
+            pass
+
     def close(self) -> None:
         self.sock.close()
         os.close(self._ack_write)
+        os.close(self._wake_write)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import socket
 import threading
 from typing import Any, Dict, List, Optional
@@ -28,11 +29,18 @@ class Link:
         """The main thread is inside a frame."""
         self.pending = False
         """An interrupt came meanwhile."""
+        self.taking = False
+        """A command has been taken from the socket and is not obeyed yet."""
 
     @property
     def is_ours(self) -> bool:
         """False in a child that user code has forked: the socket belongs to its parent."""
         return os.getpid() == self.pid
+
+    @property
+    def has_command(self) -> bool:
+        """Whether a command has come that is not obeyed yet."""
+        return self.taking or bool(select.select([self._sock], [], [], 0)[0])
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -67,6 +75,8 @@ class Link:
         """Returns the next command; ends the process when the runner is gone. An interrupt loses nothing."""
         with self._read_lock:
             while not self._messages:
+                select.select([self._sock], [], [])  # so that a command is never neither in the socket nor `taking`
+                self.taking = True
                 try:
                     data = self._sock.recv(1 << 16)
                 except OSError:

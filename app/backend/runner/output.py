@@ -123,9 +123,11 @@ class Output:
             self._last_emit_s = time.monotonic()
             self._emit([self._kind, text])
 
-    def end_run(self) -> None:
-        """Drains and flushes, half characters included."""
+    def end_run(self, rest: bytes = b"") -> None:
+        """Drains and flushes, half characters included; `rest` is what comes behind the contents of stdout's pipe."""
         self.drain()
+        if rest:
+            self.add("stdout", self.stdout.decoder.decode(rest))
         for pipe in self.pipes:
             self.add(pipe.kind, pipe.decoder.decode(b"", True))
             pipe.decoder.reset()

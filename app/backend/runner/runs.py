@@ -1,6 +1,7 @@
 """The runs of a session: a cell in the kernel, or the shell commands of a batch."""
 
 import signal
+import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from . import procs
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from .supervisor import Runner
 
 NEVER = float("inf")
+LONG_S = 0.005
+"""A cell that takes longer shows its output while it runs."""
 
 
 class Run:
@@ -28,6 +31,7 @@ class Run:
         kernel = self.runner.kernel
         assert kernel is not None
         kernel.send({"op": "execute", "code": self.code})
+        self.next_wake_s = time.monotonic() + LONG_S
 
     def feed(self, text: str) -> None:
         """Passes input on."""
@@ -41,6 +45,9 @@ class Run:
 
     def wake(self, now: float) -> None:
         """Is called when `next_wake_s` has come."""
+        self.next_wake_s = NEVER
+        if self.runner.kernel is not None:
+            self.runner.kernel.wake_flusher()
 
     def child_ended(self, pid: int, status: int) -> None:
         """Hears of every child of the runner that has ended, but the kernel."""

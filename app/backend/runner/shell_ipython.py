@@ -12,6 +12,8 @@ from typing import Any, List, Optional
 from . import display
 from .results import exit_code_of
 
+_MAGIC = re.compile(r"[%!?]|^\s*[,;/]", re.MULTILINE)
+"""Matches every cell that holds syntax of IPython's own, and some more."""
 _PLAIN_TYPES = frozenset((int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset))
 
 
@@ -25,6 +27,7 @@ def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
     from IPython.core.displayhook import DisplayHook
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
+    from IPython.lib.pretty import _repr_pprint
     from traitlets.config import Config
 
     def bai_of(part: Any) -> "IPythonShell":
@@ -38,15 +41,25 @@ def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
             # Nothing rich can come of a number or a list unless the user said so; asking all the formatters
             # would be a quarter of the time of a short cell.
             kind = type(result)
-            formatter: Any = bai_of(self).shell.display_formatter
-            if kind in _PLAIN_TYPES and "text/plain" in formatter.formatters:
-                rich = [found for mime, found in formatter.formatters.items() if mime != "text/plain"]
-                if not any(kind in found.type_printers for found in [*rich, formatter.mimebundle_formatter]):
-                    return {"text/plain": formatter.formatters["text/plain"](result)}, {}
+            if kind in _PLAIN_TYPES:
+                formatter: Any = bai_of(self).shell.display_formatter
+                rich = dict(formatter.formatters, mimebundle=formatter.mimebundle_formatter)
+                plain = rich.pop("text/plain", None)
+                if plain is not None and not any(kind in found.type_printers for found in rich.values()):
+                    by_repr = plain.type_printers.get(kind) is _repr_pprint
+                    return {"text/plain": repr(result) if by_repr else plain(result)}, {}
             return super().compute_format_data(result)  # type: ignore[no-untyped-call]
+
+        def quiet(self) -> bool:
+            cell: str = bai_of(self).shell.history_manager.input_hist_parsed[-1]
+            return ";" in cell and bool(super().quiet())  # type: ignore[no-untyped-call]
 
         def write_output_prompt(self) -> None:
             pass
+
+        def finish_displayhook(self) -> None:
+            # The original flushes stdout, which here happens every few milliseconds and at the end of the run.
+            self._is_active = False
 
         def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
             bai_of(self).emit_bundle(format_dict)
@@ -76,6 +89,11 @@ def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
             # IPython 9 keeps all that a cell prints, in memory and for good; the journal has it already.
             return contextlib.suppress()  # noqa: B022 - a context that does nothing
 
+        def should_run_async(self, raw_cell: str, **more: Any) -> bool:
+            # The original compiles the cell to find out.
+            cell = more.get("transformed_cell") or raw_cell
+            return ("await" in cell or "async" in cell) and bool(super().should_run_async(raw_cell, **more))
+
         def init_user_ns(self) -> None:
             super().init_user_ns()  # type: ignore[no-untyped-call]
             for name in ("exit", "quit"):
@@ -100,10 +118,29 @@ def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
     config.IPCompleter.use_jedi = False
     os.environ["IPYTHONDIR"] = ipython_dir
     shell = Shell.instance(config=config, user_module=module, user_ns=module.__dict__)
+    with contextlib.suppress(ImportError):  # before IPython 7 cells were transformed in another way
+        _spare_tokenizing(shell)
     # SystemExit is how a cell tells its exit code here; IPython would explain how to leave a terminal.
     warnings.filterwarnings("ignore", message="To exit: use 'exit'")
     warnings.filterwarnings("ignore", message="Output cache limit")
     return IPythonShell(shell)
+
+
+def _spare_tokenizing(shell: Any) -> None:
+    """Has cells tokenized only where that could find something: it takes longer than to run a short cell."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    class Manager(TransformerManager):
+        def __init__(self) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]
+            self._original = list(self.token_transformers)
+
+        def do_token_transforms(self, lines: List[str]) -> Any:
+            if self.token_transformers == self._original and not _MAGIC.search("".join(lines)):
+                return lines
+            return super().do_token_transforms(lines)  # type: ignore[no-untyped-call]
+
+    shell.input_transformer_manager = Manager()
 
 
 class IPythonShell:

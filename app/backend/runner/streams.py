@@ -1,8 +1,9 @@
 """stdout, stderr and stdin of user code.
 
-stdout is the standard library's own text stream over the pipe, so that printing costs what it costs anywhere; a
-thread that lives only while code runs flushes it every few milliseconds. Python's stderr goes through the link, a
-line at a time, because two pipes alone cannot keep the order between stdout and stderr.
+stdout is the standard library's own text stream over the pipe, so that printing costs what it costs anywhere. A
+thread flushes it every few milliseconds: it sleeps until the runner wakes it, which finds that a run takes long. What
+is left at the end of a run travels with the news of the end. Python's stderr goes through the link, a line at a time,
+because two pipes alone cannot keep the order between stdout and stderr.
 """
 
 import io
@@ -11,7 +12,7 @@ import select
 import sys
 import threading
 import time
-from typing import Any, Iterator, List, Optional
+from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 from .link import Link
 from .procs import flush_c_streams
@@ -22,14 +23,37 @@ _POLLRDHUP = 0x2000
 _FLUSHING_EVENTS = frozenset(("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "pty.spawn"))
 
 
-class _CountingFile(io.FileIO):
-    """Counts writes, so that the flusher can tell a busy stream from a quiet one."""
+class _Pipe(io.FileIO):
+    """stdout's end of the pipe. Counts writes, so that the flusher can tell a busy stream from a quiet one."""
 
-    writes = 0
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd, "w", closefd=False)
+        self.writes = 0
+        self._kept: Optional[List[bytes]] = None
+        self._lock = threading.RLock()
 
     def write(self, data: Any) -> Any:
         self.writes += 1
+        with self._lock:
+            if self._kept is not None:
+                self._kept.append(bytes(data))
+                return len(data)
         return super().write(data)
+
+    def keep_back(self, flush: Callable[[], None]) -> bytes:
+        """Returns what `flush` would write."""
+        with self._lock:
+            self._kept = []
+        try:
+            flush()
+        finally:
+            with self._lock:
+                kept, self._kept = self._kept, None
+        return b"".join(kept)
+
+    def reset_lock(self) -> None:
+        """For a forked child: another thread may have held it."""
+        self._lock = threading.RLock()
 
 
 class ErrorStream(io.TextIOWrapper):
@@ -111,24 +135,32 @@ class InputStream(io.TextIOBase):
         pass
 
 
+def _flush(stream: Any) -> None:
+    try:
+        stream.flush()
+    except (ValueError, AttributeError, OSError):  # user code has closed or replaced it
+        pass
+
+
 class Streams:
     """Installs the three streams, and keeps stdout flowing."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, wake: Tuple[int, int]) -> None:
+        """Takes the pipe whose read end wakes the flusher; the runner writes to it as well."""
         self.link = link
         # Before 3.8 there is no hook that tells of a child process about to start, so lines go out at once.
         self._joins = sys.version_info >= (3, 8)
-        self._raw = _CountingFile(1, "w", closefd=False)
+        self._raw = _Pipe(1)
         self.stdout = io.TextIOWrapper(
             io.BufferedWriter(self._raw, 1 << 16), "utf-8", "backslashreplace", line_buffering=not self._joins
         )
         self.stderr = ErrorStream(2, link, self.stdout)
         self.stdin = InputStream(self)
         self.running = False
+        """A cell runs."""
         self._restart = False
-        self._asleep = False
         self._thread: Optional[threading.Thread] = None
-        self._wake_read, self._wake_write = os.pipe()
+        self._wake_read, self._wake_write = wake
         for stream in (self.stdout, self.stderr):
             stream.__dict__["mode"] = "w"
         sys.stdout = sys.__stdout__ = self.stdout  # type: ignore[misc]
@@ -142,42 +174,44 @@ class Streams:
             )
         if hasattr(sys, "addaudithook"):
             sys.addaudithook(self._audit)
+        self._start_thread()
 
     # --- flushing
 
-    def begin_run(self) -> None:
-        self.running = True
-        self._start_thread()
-
-    def end_run(self) -> None:
-        self.running = False
-
     def _start_thread(self) -> None:
-        if not self._joins:
-            return
-        if self._thread is None:
+        if self._joins:
             self._thread = threading.Thread(target=self._keep_flushing, name="bai-flush", daemon=True)
             self._thread.start()
-        elif self._asleep:
-            os.write(self._wake_write, b"w")
+
+    def end_run(self) -> bytes:
+        """Hands everything to the runner, but returns what is left of stdout."""
+        for stream in (sys.stdout, sys.stderr, self.stderr):
+            if stream is not self.stdout:
+                _flush(stream)
+        flush_c_streams()
+        if threading.active_count() > 2:  # threads that the cell has left: this one and the flusher are no news
+            self._wake(b"w")
+        return self._raw.keep_back(lambda: _flush(self.stdout))
 
     def flush(self) -> None:
         """Hands everything to the runner."""
         for stream in (sys.stdout, sys.stderr, self.stdout, self.stderr):
-            try:
-                stream.flush()
-            except (ValueError, AttributeError, OSError):  # user code has closed or replaced it
-                pass
+            _flush(stream)
         flush_c_streams()
+
+    def _wake(self, word: bytes) -> None:
+        try:
+            os.write(self._wake_write, word)
+        except BlockingIOError:  # it has been told often enough
+            pass
 
     def _keep_flushing(self) -> None:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self.link.fileno(), _POLLRDHUP)
-        wait_s: Optional[float] = FLUSH_S
+        wait_s: Optional[float] = None
         seen = -1
         while True:
-            self._asleep = wait_s is None
             for fd, _event in poll.poll(None if wait_s is None else wait_s * 1000):
                 if fd != self._wake_read:
                     # The runner was killed: nobody can reach this kernel any more, whatever it computes.
@@ -185,11 +219,8 @@ class Streams:
                 if b"q" in os.read(self._wake_read, 64):
                     return
                 wait_s = FLUSH_S
-            try:
-                self.stdout.flush()
-                self.stderr.flush()
-            except (ValueError, OSError):
-                pass
+            _flush(self.stdout)
+            _flush(self.stderr)
             quiet = self._raw.writes == seen
             seen = self._raw.writes
             if not quiet:
@@ -204,7 +235,7 @@ class Streams:
     def _stop_thread(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            os.write(self._wake_write, b"q")
+            self._wake(b"q")
             thread.join()
 
     # --- other processes
@@ -233,12 +264,14 @@ class Streams:
         if self._restart:
             self._restart = False
             self._start_thread()
+            self._wake(b"w")
 
     def _after_fork_in_child(self) -> None:
         self._thread = None
         self._joins = False
         self.link.reset_locks()
         self.stderr.reset_lock()
+        self._raw.reset_lock()
         if hasattr(self.stdout, "reconfigure"):
             self.stdout.reconfigure(line_buffering=True)
 

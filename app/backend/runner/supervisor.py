@@ -100,9 +100,9 @@ class Runner:
         if self._files is not None:
             self.journal.append(self._run.run_id if self._run is not None else None, record)
 
-    def finish_run(self, exit_code: int, signal_name: Optional[str] = None) -> None:
-        """Ends the run that is going on."""
-        self.output.end_run()
+    def finish_run(self, exit_code: int, signal_name: Optional[str] = None, rest: bytes = b"") -> None:
+        """Ends the run that is going on; `rest` is the last of its stdout."""
+        self.output.end_run(rest)
         data: Dict[str, Any] = {"exitCode": exit_code}
         if signal_name:
             data["signal"] = signal_name
@@ -328,7 +328,7 @@ class Runner:
             data = {"mode": message["mode"], "code": message["code"], "options": message["options"]}
             self.record(["run-started", data])
             self._run.begin()
-            answer(**self._state())
+            answer()
 
     def _op_input(self, message: Message, answer: Any) -> None:
         if self._run is None or self._run.run_id != message["run"]:
@@ -431,7 +431,7 @@ class Runner:
     def _serve_frame(self, sender: KernelProcess, frame: Message) -> None:
         if "done" in frame:
             if self._run is not None and not isinstance(self._run, BatchRun):
-                self.finish_run(int(frame["done"]))
+                self.finish_run(int(frame["done"]), rest=frame["stdout"].encode("latin-1"))
         elif "stderr" in frame:
             self.output.drain()
             self.output.add("stderr", frame["stderr"])

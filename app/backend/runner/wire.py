@@ -28,7 +28,8 @@ class Connection:
     """The runner's end of a connection to a backend. Never blocks.
 
     Notes on the state of the journal are coalesced: while the peer does not read, at most one waits, and the
-    newest is sent when there is room again. Only answers queue, and each of them was asked for.
+    newest is sent when there is room again. Only answers queue, and each of them was asked for; a note that is due
+    travels with an answer where there is one.
     """
 
     def __init__(self, sock: socket.socket, state: Callable[[], Message]) -> None:
@@ -36,6 +37,7 @@ class Connection:
         self.sock = sock
         self.reader = LineReader()
         self._state = state
+        self._answers: List[Message] = []
         self._out = b""
         self._stale = False
         self.closed = False
@@ -61,7 +63,7 @@ class Connection:
 
     def send(self, message: Message) -> None:
         """Queues an answer; `flush` sends it."""
-        self._out += encode(message)
+        self._answers.append(message)
 
     def notify(self) -> None:
         """Says that the state has changed."""
@@ -69,9 +71,14 @@ class Connection:
 
     def flush(self) -> None:
         """Sends what the socket takes."""
-        if self._stale and not self._out:
-            self._stale = False
-            self._out = encode(self._state())
+        if self._stale and not self._answers and not self._out:
+            self._answers = [{}]
+        if self._answers:
+            if self._stale:
+                self._stale = False
+                self._answers[-1].update(self._state())
+            self._out += b"".join(map(encode, self._answers))
+            self._answers = []
         if self._out:
             try:
                 count = self.sock.send(self._out)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 
 from ..ports import JournalRecord, Kernel
+
+_ENDS = frozenset({"run-finished", "kernel-died"})
 
 
 @asynccontextmanager
@@ -31,20 +33,39 @@ class WatchedRun:
         self._after = after
         self._notice = notice
 
-    async def records(self) -> AsyncIterator[JournalRecord]:
-        """Yields this run's records, `run-finished` or `kernel-died` last. Safe to cancel."""
+    async def batches(self) -> AsyncGenerator[Sequence[JournalRecord]]:
+        """Yields this run's records, each time all that there are by now; `run-finished` or `kernel-died` last.
+
+        Safe to cancel. To be closed by whoever does not read to the end.
+        """
         last = self._after
         if self._notice is not None:
             # Not in the journal: it is for the one who runs, and journal numbers are the runner's to give.
-            yield _record(last, self.run_id, "stderr", self._notice)
-        async with reading(self._kernel, self._after) as records:
-            async for record in records:
-                last = record.seq
-                if record.run_id == self.run_id or record.kind == "kernel-died":
-                    yield record
-                    if record.kind in ("run-finished", "kernel-died"):
+            yield [_record(last, self.run_id, "stderr", self._notice)]
+        async with aclosing(self._kernel.batches(self._after)) as batches:
+            async for batch in batches:
+                last = batch[-1].seq
+                if found := self._of_this_run(batch):
+                    yield found
+                    if found[-1].kind in _ENDS:
                         return
-        yield _record(last, self.run_id, "kernel-died", {"exitCode": None, "reason": "the session has ended"})
+        yield [_record(last, self.run_id, "kernel-died", {"exitCode": None, "reason": "the session has ended"})]
+
+    def _of_this_run(self, batch: Sequence[JournalRecord]) -> list[JournalRecord]:
+        found = []
+        for record in batch:
+            if record.run_id == self.run_id or record.kind == "kernel-died":
+                found.append(record)
+                if record.kind in _ENDS:
+                    break
+        return found
+
+    async def records(self) -> AsyncIterator[JournalRecord]:
+        """Yields what `batches` yields, one by one."""
+        async with aclosing(self.batches()) as batches:
+            async for batch in batches:
+                for record in batch:
+                    yield record
 
     async def send_input(self, text: str) -> None:
         """Answers a `waiting-input` record."""
