@@ -23,8 +23,12 @@ T = TypeVar("T")
 _WAITING = frozenset({"PENDING", "SCHEDULED", "TIMEOUT"})
 _ENDED = frozenset({"TERMINATED", "TERMINATING", "ERROR", "CANCELLED"})
 _REMOVE_WITHIN_S = 60.0
+_TELL_AFTER_S = 1.0
+"""A session that has not started by then is said to wait."""
 _LEAVE_WITHIN_S = 10.0
 """For the removal after a signal that asks us to go."""
+_NOT_RUN = 127
+"""Exit code that servers give the exec step when it is left out after a failed build."""
 _EMPTY_PROMPTS = 3
 """So often code may ask for input after stdin has ended, before it is left alone."""
 
@@ -129,21 +133,7 @@ class Execution:
     async def _do(self) -> int:
         plan = self._plan
         await self._client.info()
-        self._asked = True
-        session = self._session = await self._client.create_session(
-            plan.image,
-            name=plan.name,
-            resources=plan.resources,
-            resource_opts=plan.resource_opts,
-            environ=plan.environ,
-            type=plan.type,
-            startup_command=plan.startup_command,
-            enqueue_only=plan.enqueue_only,
-            max_wait_s=plan.max_wait_s,
-            reuse=plan.reuse,
-            priority=plan.priority,
-            tag=plan.tag,
-        )
+        session = self._session = await self._create()
         if plan.enqueue_only:
             return await self._enqueued(session)
         if session.status in _WAITING:
@@ -164,6 +154,45 @@ class Execution:
         if not plan.remove and not plan.named:
             self._talk(f"the session {session.name} stays; `bai-tui rm {session.name}` removes it")
         return status
+
+    async def _create(self) -> CreatedSession:
+        """Asks for the session. One that has to wait is told of: a command that only stands there looks broken."""
+        plan = self._plan
+        self._asked = True
+        asking = asyncio.create_task(
+            self._client.create_session(
+                plan.image,
+                name=plan.name,
+                resources=plan.resources,
+                resource_opts=plan.resource_opts,
+                environ=plan.environ,
+                type=plan.type,
+                startup_command=plan.startup_command,
+                enqueue_only=plan.enqueue_only,
+                max_wait_s=plan.max_wait_s,
+                reuse=plan.reuse,
+                priority=plan.priority,
+                tag=plan.tag,
+            ),
+            name="create session",
+        )
+        try:
+            await asyncio.wait({asking}, timeout=_TELL_AFTER_S)
+            if not asking.done() and not plan.quiet:
+                await self._tell_of_waiting()
+            return await asking
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
+
+    async def _tell_of_waiting(self) -> None:
+        try:
+            view = await self._client.session(self._plan.name)
+        except BaiTuiError:
+            return  # it has no such session yet
+        if view.status_text == "PENDING":
+            reason = f": {view.status_info}" if view.status_info else ""
+            self._talk(f"the session {view.name} is in the queue{reason}")
 
     async def _enqueued(self, session: CreatedSession) -> int:
         if self._plan.request is not None:
@@ -199,7 +228,10 @@ class Execution:
         session, plan = self._session, self._plan
         if session is None:
             # Our request may have reached the queue although its answer did not reach us.
-            if not self._asked or (self._signal is None and not self._work_lost()) or (plan.named and not plan.remove):
+            if not self._asked or (self._signal is None and not self._work_lost()):
+                return
+            if plan.named and not plan.remove:
+                say(f"the session {plan.name} stays in the queue if it is there; `bai-tui rm {plan.name}` removes it")
                 return
         elif not plan.remove:
             if self._signal is not None and self._running:
@@ -315,8 +347,8 @@ class Execution:
             say("the server did not tell how the code ended")
             return exit_codes.FAILED
         request = self._plan.request
-        if not code and built and request is not None and request.mode is RunMode.BATCH and not request.options["exec"]:
-            code = built
+        if built and request is not None and (code == _NOT_RUN or not request.options["exec"]):
+            code = built  # what failed is the build: without it there was nothing to execute
         if code and self._interrupts:
             return exit_codes.INTERRUPTED
         if code < 0:

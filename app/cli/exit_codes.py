@@ -31,7 +31,8 @@ BROKEN_PIPE = SIGNALLED + signal.SIGPIPE
 
 HELP = """\b
 Exit status: that of the code (query: 0, 1, or that of SystemExit; batch: that
-of --exec; 128 + N when signal N ended it), or one of
+of --exec, or of a --build that failed; 128 + N when signal N ended it), or one
+of
     2  wrong usage                 65  the server refused the request
    66  no such image or session    69  no answer, or the connection was lost
    70  a defect of bai-tui         75  still queued after --max-wait

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..model.sessions import LIVE, SessionStatus
+from ..model.sessions import LIVE, TERMINAL, SessionStatus
 from .fields import DETAIL, JSON_DEFAULT, field_of, plain_value, told_name
 from .lazy import CONTEXT
 from .talk import emit
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ..client.views import SessionView
 
 S = SessionStatus
-_ACTIVE = tuple(status for status in S if status in LIVE or status is S.ERROR)
+_ACTIVE = tuple(status for status in S if status in LIVE)
 _RUNNING = (S.PREPARING, S.CREATING, S.RUNNING, S.RUNNING_DEGRADED)
-_DEAD = (S.CANCELLED, S.TERMINATED)
+_DEAD = tuple(status for status in S if status in TERMINAL)
 _ALL = tuple(S)
 _PAGE = 100
 

@@ -127,6 +127,26 @@ def test_a_failed_build_is_told_and_counts_when_it_was_all(manager: Manager, bai
     assert "the build step ended with exit status 2" in done.err
 
 
+@pytest.mark.parametrize(("built", "code", "status"), [(2, 127, 2), (0, 127, 127), (2, 5, 5)])
+def test_a_build_that_fails_is_the_reason_why_nothing_was_executed(
+    manager: Manager, bai: Bai, built: int, code: int, status: int
+) -> None:
+    manager.frames = [{"status": "build-finished", "exitCode": built}, finished(code)]
+    assert bai("run", "--rm", "--build", "make", "--exec", "./a", "python").status == status
+
+
+def test_a_session_that_waits_in_the_queue_is_told_of(
+    manager: Manager, bai: Bai, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bai_tui.app.cli.execution._TELL_AFTER_S", 0.0)
+    manager.create_answer = "hold"
+    manager.graphql, answer = lambda *asked: manager.stuck.set() or answer(*asked), manager.graphql
+    # released by the question why it waits; then the manager has no answer of its own
+    manager.rows[1]["status_info"] = "waits for 1 cuda.shares\x1b[2J"
+    done = bai("run", "-t", "second", "-c", "x", "python")
+    assert "bai-tui: the session second is in the queue: waits for 1 cuda.shares?[2J\n" in done.err
+
+
 def stdin_of(data: bytes) -> int:
     """Makes `data` this process's stdin; returns the descriptor of the one before."""
     before = os.dup(0)
