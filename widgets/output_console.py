@@ -343,6 +343,8 @@ class OutputConsole(ScrollView, can_focus=True):
             return glyphs.ok, "ok"
         if run.state is RunState.INTERRUPTED:
             return f"{glyphs.failed} interrupted", "failed"
+        if run.state is RunState.ENDED:
+            return f"{glyphs.failed} session ended", "failed"
         if run.state is RunState.LOST:
             return f"{glyphs.asks} lost", "failed"
         code = "" if run.exit_code is None else f" exit {run.exit_code}"

@@ -27,6 +27,8 @@ class RunState(StrEnum):
     OK = "ok"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    ENDED = "ended"
+    """Its session ended under it."""
     LOST = "lost"
     """Nobody can tell any more how it ended."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.message import Message
 
-from ...widgets.transcript import RunState
+from ...widgets.transcript import Run, RunState
 from ..model.console import ExecuteRequest, RunMode
 from ..model.errors import BaiTuiError, NotFound, RemoteError, Unreachable
 from ..model.sessions import TERMINAL
@@ -33,6 +33,8 @@ TAIL_RECORDS: Final = 5000
 """Journal records that are loaded of a session that ran before we came."""
 _POLL_S: Final = 20.0
 """How long one question for new journal records stays open."""
+LAST_WORDS_S: Final = 2.0
+"""How long a stream may go on after its session ended: what the session said last may still be on the way."""
 
 Spawn = Callable[[Coroutine[None, None, None], str], object]
 """Runs a coroutine under an owner, by name."""
@@ -48,6 +50,8 @@ class SessionConsole:
         self.stream: ExecuteStream | None = None
         self.streaming = False
         """A run of ours is being started or goes on over a websocket."""
+        self.limit: asyncio.Timeout | None = None
+        """Ends the stream of a session that ended; not every server closes it."""
         self.idle = asyncio.Event()
         """Set while not `streaming`."""
         self.idle.set()
@@ -99,7 +103,10 @@ class Runs:
             self._consoles.pop(session_id, None)
 
     async def news(self) -> None:
-        """Wakes the runs that wait for their session; to be called when the store changed."""
+        """Wakes the runs that wait for their session and ends those whose session did; for when the store changed."""
+        for session_id, console in list(self._consoles.items()):
+            if console.feed.current is not None and self._ended(session_id):
+                self._session_ended(session_id, console)
         async with self._changed:
             self._changed.notify_all()
 
@@ -132,20 +139,14 @@ class Runs:
             session_id = await self._answering(session_id, console)
             self._mark(session_id, console)
             client = self._client()
-            async with client.execute(session_id, ExecuteRequest(RunMode.QUERY, code)) as stream:
-                console.stream = stream
-                async for frame in stream:
-                    waited = run.waiting
-                    feed.frame(run, frame, self._clock())
-                    if run.waiting and not waited:
-                        self._post(InputAsked(session_id))
-                    if run.waiting != waited:
-                        self._mark(session_id, console)
-                    self._post(ConsoleChanged(session_id))
-                    # a flood that is in the buffer already must let the screen be painted
-                    await asyncio.sleep(0)
+            async with asyncio.timeout(None) as console.limit:
+                async with client.execute(session_id, ExecuteRequest(RunMode.QUERY, code)) as stream:
+                    console.stream = stream
+                    await self._stream(session_id, console, run, stream)
             if run.going:
                 feed.fail(run, "the server ended the stream without saying how the run ended", self._clock())
+        except TimeoutError:
+            log.info("the stream of %s stayed open after the session's end", session_id)
         except Unreachable as error:
             self._broken(session_id, console, error)
         except BaiTuiError as error:
@@ -154,11 +155,37 @@ class Runs:
             else:
                 feed.transcript.note(error.message, "error")
         finally:
-            console.stream, console.streaming = None, False
+            console.stream, console.limit, console.streaming = None, None, False
             console.idle.set()
             self._mark(session_id, console)
             if self._lives(session_id) and (session_id == self._watched or feed.current is not None):
                 self._follow(session_id)
+
+    async def _stream(self, session_id: str, console: SessionConsole, run: Run, stream: ExecuteStream) -> None:
+        """Takes frames until the run ends."""
+        async for frame in stream:
+            waited = run.waiting
+            console.feed.frame(run, frame, self._clock())
+            if run.waiting and not waited:
+                self._post(InputAsked(session_id))
+            if run.waiting != waited:
+                self._mark(session_id, console)
+            self._post(ConsoleChanged(session_id))
+            # a flood that is in the buffer already must let the screen be painted
+            await asyncio.sleep(0)
+
+    def _session_ended(self, session_id: str, console: SessionConsole) -> None:
+        """Ends the run that is open in a session that ended, after what can still be had of its output."""
+        if console.streaming:
+            if console.limit is not None and console.limit.when() is None:
+                console.limit.reschedule(asyncio.get_running_loop().time() + LAST_WORDS_S)
+        elif "journal" not in self._connection.capabilities or self._connection.client is None:
+            self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
+        elif console.reader is not None:
+            # it waits for records that will not come
+            console.reader.cancel()
+        else:
+            self._follow(session_id)
 
     def _broken(self, session_id: str, console: SessionConsole, error: Unreachable) -> None:
         """Takes that a stream broke: the run may go on without us."""
@@ -207,6 +234,15 @@ class Runs:
     def _lives(self, session_id: str) -> bool:
         view = self._store.view(session_id)
         return view is not None and view.status not in TERMINAL
+
+    def _ended(self, session_id: str) -> bool:
+        view = self._store.view(session_id)
+        return view is not None and view.status in TERMINAL
+
+    def _epitaph(self, session_id: str) -> str:
+        row = self._store.row(session_id)
+        reason = f": {row.note}" if row is not None and row.note else ""
+        return f"the session ended under this run{reason}; ^r starts another"
 
     def _mark(self, session_id: str, console: SessionConsole) -> None:
         """Tells the row and the screen how a session stands."""
@@ -279,11 +315,13 @@ class Runs:
                     return
         except NotFound as error:
             log.info("the journal of %s: %s", session_id, error)
-            self._give_up(session_id, console, "the session is gone")
+            self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
         except Unreachable as error:
             log.info("the journal of %s: %s", session_id, error)
         except BaiTuiError as error:
             console.feed.transcript.note(f"its output cannot be read: {error.message}", "error")
+            if self._ended(session_id):
+                self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
             self._post(ConsoleChanged(session_id))
         finally:
             console.followed = False
@@ -294,15 +332,15 @@ class Runs:
         view = self._store.view(session_id)
         if run is None or console.streaming or new:
             return
-        if view is not None and view.status in TERMINAL:
-            self._give_up(session_id, console, "the session ended")
+        if self._ended(session_id):
+            self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
         elif run.run_id is None and run.note == "connection lost" and (view is None or not view.busy):
             self._give_up(session_id, console, "the run did not reach the session: run it again")
 
-    def _give_up(self, session_id: str, console: SessionConsole, reason: str) -> None:
+    def _give_up(self, session_id: str, console: SessionConsole, reason: str, state: RunState = RunState.LOST) -> None:
         run = console.feed.current
         if run is not None and not console.streaming:
-            console.feed.fail(run, reason, self._clock(), state=RunState.LOST)
+            console.feed.fail(run, reason, self._clock(), state=state)
             self._mark(session_id, console)
 
     async def _read(self, session_id: str, console: SessionConsole, *, wait_s: float) -> int:
@@ -315,12 +353,8 @@ class Runs:
         try:
             lines = await task
         except asyncio.CancelledError:
-            if (
-                task.cancelled()
-                and console.streaming
-                and (own := asyncio.current_task()) is not None
-                and not own.cancelling()
-            ):
+            if task.cancelled() and (own := asyncio.current_task()) is not None and not own.cancelling():
+                # another look, at a run of ours or at a session that ended, not the end
                 return 1
             task.cancel()
             raise

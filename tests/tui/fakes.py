@@ -74,6 +74,8 @@ class FakeServer:
         self.up = True
         self.refuse_create: Exception | None = None
         self.hold_create: asyncio.Event | None = None
+        self.closes_streams = True
+        """Whether the end of a session ends its streams; real clusters may leave them open."""
         self.starts = True
         """Whether a created session goes on to run by itself."""
         self.calls: list[tuple[str, Any]] = []
@@ -207,10 +209,10 @@ class FakeStream:
         session, seq = self._session, self._after
         while True:
             async with session.grown:
-                while len(session.journal) <= seq and self._server.up and session.view.status not in TERMINAL:
+                while len(session.journal) <= seq and self._server.up and not self._over:
                     await session.grown.wait()
                 lines = session.journal[seq:]
-            if not self._server.up or session.view.status in TERMINAL:
+            if not self._server.up or self._over:
                 raise Unreachable("connection lost: the server went away before the run ended")
             for line in lines:
                 seq = line.seq
@@ -223,6 +225,10 @@ class FakeStream:
                     yield Frame(RunStatus.WAITING_INPUT, [], options=line.data, seq=seq, run_id=self._run_id)
                 else:
                     yield Frame(RunStatus.CONTINUED, [(line.kind, line.data)], seq=seq, run_id=self._run_id)
+
+    @property
+    def _over(self) -> bool:
+        return self._server.closes_streams and self._session.view.status in TERMINAL
 
     async def send_input(self, text: str) -> None:
         self._server.check()

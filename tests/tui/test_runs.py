@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from bai_tui.app.model.errors import BadRequest
+from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.tests.tui.fakes import FakeServer, Script
 
 
@@ -223,7 +224,38 @@ async def test_a_session_that_ends_under_a_run_ends_the_run(open_desk: Any, serv
         await desk.until(lambda: "busy" in desk.list_text)
         await desk.press("x", "x")
         await desk.until(lambda: "ended" in desk.list_text)
-        await desk.until(lambda: "the session ended" in desk.console and "lost" in desk.console)
+        await desk.until(lambda: "✕ session ended" in desk.console and "ended under this run" in desk.console)
+
+
+@pytest.mark.parametrize("capabilities", [(), ("journal", "devices")])
+async def test_a_stream_that_stays_open_after_the_end_of_its_session_is_left(
+    open_desk: Any, server: FakeServer, monkeypatch: pytest.MonkeyPatch, capabilities: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("bai_tui.app.tui.runs.LAST_WORDS_S", 0.05)
+    server.capabilities, server.closes_streams = frozenset(capabilities), False
+    server.add("py-1")
+    server.scripts["slow"] = Script([("out", "on\n"), ("gate", asyncio.Event())])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("slow")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: "on" in desk.console)
+        server.change("py-1", status=SessionStatus.TERMINATED, status_info="idle-timeout")
+        server.tell("session_terminated", "py-1", "idle-timeout")
+        await desk.until(lambda: "✕ session ended" in desk.console and "idle-timeout; ^r starts" in desk.console)
+        assert "ended" in desk.list_text
+
+
+async def test_a_followed_run_ends_with_its_session(open_desk: Any, server: FakeServer) -> None:
+    session = server.find(server.add("py-1"))
+    server.scripts["slow"] = Script([("out", "on\n"), ("gate", asyncio.Event())])
+    server.begin_run(session, "slow")
+    async with open_desk() as desk:
+        await desk.until(lambda: "on" in desk.console)
+        # the question for more of its journal stays open: nothing wakes it but the news
+        server.change("py-1", status=SessionStatus.TERMINATED)
+        server.tell("session_terminated", "py-1", "idle-timeout")
+        await desk.until(lambda: "✕ session ended" in desk.console)
 
 
 async def test_a_prompt_takes_no_key_from_who_does_something_else(open_desk: Any, server: FakeServer) -> None:
