@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from ..client.api import ApiClient, Endpoint, ExecuteStream
 from ..client.views import CreatedSession
-from ..model.console import Frame, RunMode, RunStatus
+from ..model.console import Frame, RunStatus
 from ..model.errors import BaiTuiError, NotFound, Unreachable
 from ..model.sessions import TERMINAL
 from . import exit_codes
