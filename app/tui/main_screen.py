@@ -48,6 +48,10 @@ class MainScreen(Screen[None]):
         self._zoomed = ""
         self._restored = False
         self._shown = False
+        self._listed = False
+        """The rows of the first list are shown."""
+        self._waiting_code: str | None = None
+        """What is to be run as soon as it is known which sessions there are."""
         self._prompt_for: str | None = None
         """The session in which the last thing done was to run or to answer: its prompt may take the focus. Whoever
         does something else meanwhile must not find the next key in another field."""
@@ -76,7 +80,6 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         self.sessions.border_title = "Sessions"
         self.details.border_title = "Details"
-        self.console_pane.border_subtitle = f"following {self.bench.glyphs.down}"
         self._shown = True
         self._wanted = self.bench.remembered.session or None
         self._show_title()
@@ -136,6 +139,8 @@ class MainScreen(Screen[None]):
             sessions.select(wanted)
         self._show_title()
         self.show_details()
+        self._listed = store.known
+        self._show_wait()
 
     def show_console(self) -> None:
         """Shows the transcript of the selected session, or the welcome while there is none."""
@@ -160,6 +165,7 @@ class MainScreen(Screen[None]):
             self.sessions.set_empty(_EMPTY)
         else:
             self.sessions.set_empty(("", said.partition(": ")[0], *connection.trouble.splitlines()))
+        self._show_wait()
 
     def show_machine(self) -> None:
         """Shows slots, GPUs and images."""
@@ -238,25 +244,44 @@ class MainScreen(Screen[None]):
 
     def action_run(self) -> None:
         code = self.editor.text
+        if not code.strip():
+            self.console_pane.hint("the editor is empty: write something to run")
+        elif self._listed:
+            self._run(code)
+        else:
+            self._waiting_code = code
+            self._show_wait()
+
+    def _run(self, code: str) -> None:
         selected = self.selected
         row = None if selected is None else self.bench.store.row(selected)
-        if not code.strip():
-            self.bench.complain("the editor is empty: write something to run")
-            return
-        if selected is None or (row is not None and row.ended and not self._others()):
-            selected = self._wanted = self.bench.launch_default()
+        if row is None or selected is None or row.ended:
+            self._prompt_for = self._wanted = self.bench.execute_in_place_of(row, code)
             self.show_sessions()
-        self._prompt_for = selected
-        self.bench.execute(selected, code)
+        else:
+            self._prompt_for = selected
+            wrong = self.bench.execute(selected, code)
+            if wrong is not None:
+                self.console_pane.hint(wrong)
         self.console.follow()
 
-    def _others(self) -> bool:
-        """Whether another session could be meant: then an ended one is not silently replaced."""
-        return any(not row.ended for row in self.bench.store.rows())
+    def _show_wait(self) -> None:
+        """Says that a run waits for the first list, or begins it when that has come."""
+        if self._waiting_code is None:
+            return
+        if self._listed:
+            code, self._waiting_code = self._waiting_code, None
+            self.console_pane.hint("")
+            self._run(code)
+        else:
+            said = self.bench.sync.connection.said(self.bench.clock()).partition(": ")[0]
+            self.console_pane.hint(f"runs when connected ({said}) {self.bench.glyphs.dot} escape drops it", stays=True)
 
     def action_interrupt(self) -> None:
         if self.selected is not None:
-            self.bench.interrupt(self.selected)
+            wrong = self.bench.interrupt(self.selected)
+            if wrong is not None:
+                self.console_pane.hint(wrong)
 
     def action_launch(self) -> None:
         from .dialogs import LaunchScreen
@@ -315,7 +340,10 @@ class MainScreen(Screen[None]):
 
     def action_back(self) -> None:
         self._prompt_for = None
-        if self._zoomed:
+        if self._waiting_code is not None:
+            self._waiting_code = None
+            self.console_pane.hint("")
+        elif self._zoomed:
             self._zoom("")
         elif self.console_pane.asking and self.console_pane.has_focus_within and not self.console.has_focus:
             self.console.focus()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from ...widgets.glyphs import Glyphs
@@ -16,6 +19,9 @@ from ...widgets.output_console import OutputConsole
 from ...widgets.session_list import SessionList
 from ...widgets.transcript import Run
 from .actions import bindings
+
+HINT_S: Final = 4.0
+"""How long a hint stands in a border."""
 
 
 class SessionsPane(SessionList):
@@ -45,6 +51,9 @@ class ConsolePane(Vertical):
         self.console = console
         self._glyphs = glyphs
         self._run: Run | None = None
+        self._stands = f"following {glyphs.down}"
+        self._hint = ""
+        self._hint_over: Timer | None = None
         self._drafts: dict[int, str] = {}
 
     def compose(self) -> ComposeResult:
@@ -52,6 +61,20 @@ class ConsolePane(Vertical):
         with Horizontal(id="answer-line"):
             yield Static(">", id="answer-mark", markup=False)
             yield Input(id="answer", compact=True, select_on_focus=False)
+
+    def hint(self, text: str, *, stays: bool = False) -> None:
+        """Says in the border why a key did nothing, for a few seconds or until the next hint; empty takes it back."""
+        if self._hint_over is not None:
+            self._hint_over.stop()
+        self._hint = text
+        self._hint_over = None if stays or not text else self.set_timer(HINT_S, partial(self.hint, ""), name="hint")
+        self._show_stand()
+
+    def _show_stand(self) -> None:
+        self.border_subtitle = Content.styled(self._hint, "bold $warning") if self._hint else Content(self._stands)
+
+    def on_mount(self) -> None:
+        self._show_stand()
 
     def ask(self, run: Run | None) -> bool:
         """Shows the line for a run that waits, or hides it for None; returns whether it was just opened.
@@ -100,7 +123,8 @@ class ConsolePane(Vertical):
     def _follow_changed(self, event: OutputConsole.FollowChanged) -> None:
         event.stop()
         if event.following:
-            self.border_subtitle = f"following {self._glyphs.down}"
+            self._stands = f"following {self._glyphs.down}"
         else:
             unseen = f" {self._glyphs.dot} {event.unseen:,} new lines" if event.unseen else ""
-            self.border_subtitle = f"paused{unseen} {self._glyphs.dot} f follows"
+            self._stands = f"paused{unseen} {self._glyphs.dot} f follows"
+        self._show_stand()

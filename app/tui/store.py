@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
 
@@ -21,6 +21,7 @@ KEPT_ENDED: Final = 50
 """Ended sessions that stay in the list; the oldest leaves first."""
 LAUNCHING: Final = "launching-"
 """How the id of a session begins that the server has not named yet."""
+_CLOCKS_DIFFER: Final = timedelta(seconds=5)
 
 _OF_EVENT: Final[Mapping[str, SessionStatus]] = {
     "session_enqueued": SessionStatus.PENDING,
@@ -42,6 +43,8 @@ class LaunchRequest:
     image: str
     name: str
     resources: dict[str, str]
+    any_name: bool = False
+    """The name was made up: another free one does as well."""
 
 
 @dataclass(slots=True)
@@ -70,6 +73,8 @@ class SessionStore:
         """Passing id of a launch -> the id that the server gave it."""
         self._rows: tuple[SessionRow, ...] | None = None
         self._launches = count(1)
+        self.known = False
+        """A list has come: what is not here is not there."""
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -115,13 +120,13 @@ class SessionStore:
         seen = set()
         for view in fresh:
             seen.add(view.id)
-            self._adopt(view.id, view.name)
+            self._adopt(view.id, view.name, view.created_at)
             old = self._views.get(view.id)
             if old is not None and self._told.get(view.id, 0) > asked_at:
                 # an event that came while the list was on its way knows better
                 view = replace(view, status=old.status, status_text=old.status_text, status_info=old.status_info)
             self._views[view.id] = view
-        self._rows = None
+        self._rows, self.known = None, True
         return [
             view.id
             for view in self._views.values()
@@ -136,7 +141,7 @@ class SessionStore:
         old = self._views.get(view.id)
         if old is None and view.status in TERMINAL:
             return
-        self._adopt(view.id, view.name)
+        self._adopt(view.id, view.name, view.created_at)
         self._views[view.id] = view
         self._rows = None
         self._forget_old()
@@ -189,6 +194,13 @@ class SessionStore:
         self._rows = None
         return session_id
 
+    def launching_as(self, passing_id: str, name: str) -> None:
+        """Takes that a launch goes on under another name."""
+        view = self._views.get(passing_id)
+        if view is not None:
+            self._views[passing_id] = replace(view, name=name)
+            self._rows = None
+
     def launched(self, passing_id: str, session_id: str, name: str) -> None:
         """Takes the id that the server gave to a launch."""
         view = self._views.get(passing_id)
@@ -237,12 +249,17 @@ class SessionStore:
             return _Extra()
         return self._extras.setdefault(session_id, _Extra())
 
-    def _adopt(self, session_id: str, name: str) -> None:
-        """Gives a launch its id when the list or an event brings it before the answer does."""
+    def _adopt(self, session_id: str, name: str, created_at: datetime | None = None) -> None:
+        """Gives a launch its id when the list or an event brings it before the answer does.
+
+        A session that is older than the launch is somebody else's who took the name.
+        """
         if session_id in self._views:
             return
         for view in self._views.values():
             if view.id.startswith(LAUNCHING) and view.name == name:
+                if created_at and view.created_at and created_at < view.created_at - _CLOCKS_DIFFER:
+                    return
                 self._rename(view.id, session_id, view)
                 return
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 from textual.message import Message
 
 from ...widgets.glyphs import ASCII, UNICODE, Glyphs
+from ...widgets.rows import SessionRow
 from ...widgets.transcript import Transcript
-from ..model.errors import BaiTuiError, NotFound, Unreachable
+from ..model.errors import BaiTuiError, NotFound, SessionExists, Unreachable
 from ..model.sessions import SessionStatus
 from ..model.slots import ResourceSlots
 from .messages import Complained, ConsoleChanged, Launched, LaunchFailed, SessionsChanged
@@ -29,12 +30,16 @@ from .sync import Locator, Sync
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
+    from ..client.views import CreatedSession
     from ..model.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
 
 CONFIRM_S: Final = 3.0
 """Within which a second press ends a session that runs code."""
+
+_NAMES_TRIED: Final = 20
+"""Free names that may turn out to be taken before a launch gives up."""
 
 WELCOME: Final = "bai-tui runs code in sessions, each with its own share of this machine."
 WELCOME_KEYS: Final = (
@@ -158,21 +163,14 @@ class Workbench:
         self._spawn(self._launch(passing_id, request), f"launch {request.name}")
         return passing_id
 
-    def launch_default(self) -> str:
-        """Asks for a session of the default image with default slots."""
-        image = self.default_image
-        return self.launch(LaunchRequest(image, free_name(image, self.store.names()), {}))
+    def launch_default(self, image: str = "") -> str:
+        """Asks for a session with default slots, of the default image unless another one is given."""
+        image = image or self.default_image
+        return self.launch(LaunchRequest(image, free_name(image, self.store.names()), {}, any_name=True))
 
     async def _launch(self, passing_id: str, request: LaunchRequest) -> None:
         try:
-            client = await self._connected()
-            created = await client.create_session(
-                request.image,
-                name=request.name,
-                resources=request.resources or None,
-                enqueue_only=True,
-                reuse=False,
-            )
+            created = await self._create(passing_id, await self._connected(), request)
         except BaiTuiError as error:
             self.store.launch_failed(passing_id)
             self.welcome.note(f"{request.image} could not be started: {error.message}", "error")
@@ -185,6 +183,27 @@ class Workbench:
             await self.runs.news()
             self._post(SessionsChanged())
             self.sync.poke()
+
+    async def _create(self, passing_id: str, client: ApiClient, request: LaunchRequest) -> CreatedSession:
+        """Creates a session; where we chose the name, somebody who was faster only costs us another one."""
+        taken = self.store.names()
+        for _ in range(_NAMES_TRIED):
+            try:
+                return await client.create_session(
+                    request.image,
+                    name=request.name,
+                    resources=request.resources or None,
+                    enqueue_only=True,
+                    reuse=False,
+                )
+            except SessionExists:
+                if not request.any_name:
+                    raise
+                taken.add(request.name)
+                request = replace(request, name=free_name(request.image, taken))
+                self.store.launching_as(passing_id, request.name)
+                self._post(SessionsChanged())
+        raise BaiTuiError(f"{_NAMES_TRIED} names were taken: give one, with n")
 
     async def _connected(self) -> ApiClient:
         """Waits for the connection while the first one is being made.
@@ -201,22 +220,28 @@ class Workbench:
 
     # -- runs ------------------------------------------------------------------------------------------------------
 
-    def execute(self, session_id: str, code: str) -> None:
-        """Runs code in a session; why that cannot be is said in its console."""
-        wrong = self.runs.execute(session_id, code)
-        if wrong is not None:
-            self.complain(wrong)
+    def execute(self, session_id: str, code: str) -> str | None:
+        """Runs code in a session; returns why that cannot be, else None."""
+        return self.runs.execute(session_id, code)
+
+    def execute_in_place_of(self, ended: SessionRow | None, code: str) -> str:
+        """Runs code in a session that is started for it, like the one that ended if there is one; returns its id."""
+        session_id = self.launch_default(ended.image if ended is not None else "")
+        if ended is not None:
+            self.runs.of(session_id).feed.transcript.note(f"{ended.name} has ended: this is a new one like it")
+        self.runs.execute(session_id, code)
+        return session_id
 
     def answer(self, session_id: str, text: str) -> None:
         """Answers the run that asks."""
         self._spawn(self._tell(session_id, self.runs.answer(session_id, text)), f"answer {session_id}")
 
-    def interrupt(self, session_id: str) -> None:
-        """Interrupts what runs in a session."""
+    def interrupt(self, session_id: str) -> str | None:
+        """Interrupts what runs in a session; returns why that cannot be, else None."""
         if not self.store.is_busy(session_id):
-            self.complain("nothing runs there")
-            return
+            return "nothing runs here"
         self._spawn(self._tell(session_id, self.runs.interrupt(session_id)), f"interrupt {session_id}")
+        return None
 
     async def _tell(self, session_id: str, doing: Coroutine[Any, Any, str | None]) -> None:
         wrong = await doing

@@ -82,6 +82,11 @@ class Desk:
         return "\n".join(sessions.render_line(y).text.rstrip() for y in range(sessions.size.height)).rstrip()
 
     @property
+    def hint(self) -> str:
+        """What the border of the console says below."""
+        return str(self.app.main.console_pane._border_subtitle)
+
+    @property
     def toasts(self) -> list[str]:
         return [str(one.message) for one in self.app._notifications]
 
@@ -95,7 +100,7 @@ def server() -> FakeServer:
 def open_desk(server: FakeServer) -> Callable[..., Any]:
     @asynccontextmanager
     async def opened(
-        *, size: tuple[int, int] = (120, 40), folder: Path | None = None, **options: Any
+        *, size: tuple[int, int] = (120, 40), folder: Path | None = None, connected: bool = True, **options: Any
     ) -> AsyncIterator[Desk]:
         clock = Clock()
         app = BaiTuiApp(
@@ -107,7 +112,7 @@ def open_desk(server: FakeServer) -> Callable[..., Any]:
         )
         async with app.run_test(size=size, notifications=True) as pilot:
             desk = Desk(app, server, pilot, clock)
-            if server.up:
+            if server.up and connected:
                 await desk.connected()
             yield desk
         await server.close()

@@ -23,7 +23,7 @@ from bai_tui.app.client.views import (
 )
 from bai_tui.app.model.console import ExecuteRequest, Frame, RunStatus
 from bai_tui.app.model.endpoint import Endpoint
-from bai_tui.app.model.errors import IllegalState, SessionNotFound, Unreachable
+from bai_tui.app.model.errors import IllegalState, SessionExists, SessionNotFound, Unreachable
 from bai_tui.app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
 
@@ -74,6 +74,7 @@ class FakeServer:
         self.up = True
         self.refuse_create: Exception | None = None
         self.hold_create: asyncio.Event | None = None
+        self.hold_list: asyncio.Event | None = None
         self.closes_streams = True
         """Whether the end of a session ends its streams; real clusters may leave them open."""
         self.starts = True
@@ -256,6 +257,8 @@ class FakeClient:
     ) -> tuple[Sequence[SessionView], int]:
         self._server.check()
         self._server.calls.append(("list", offset))
+        if self._server.hold_list is not None:
+            await self._server.hold_list.wait()
         found = [one.view for one in self._server.sessions.values() if statuses is None or one.view.status in statuses]
         found.reverse()
         return found[offset : offset + limit], len(found)
@@ -272,6 +275,10 @@ class FakeClient:
             await server.hold_create.wait()
         if server.refuse_create is not None:
             raise server.refuse_create
+        if any(
+            one.view.name == options["name"] and one.view.status not in TERMINAL for one in server.sessions.values()
+        ):
+            raise SessionExists(f"there is a live session {options['name']!r} already: take another name")
         session_id = server.add(
             options["name"],
             status=SessionStatus.PENDING,

@@ -41,6 +41,50 @@ async def test_with_no_session_one_key_starts_one_and_runs_there(open_desk: Any,
         assert len([call for call, _ in server.calls if call == "create"]) == 1
 
 
+async def test_where_the_session_has_ended_another_like_it_is_started(open_desk: Any, server: FakeServer) -> None:
+    server.add("rrrr", image="r-base:4.3", age_s=3)
+    server.add("other", age_s=1)
+    async with open_desk() as desk:
+        await desk.until(lambda: len(desk.names) == 2)
+        server.change("rrrr", status=SessionStatus.TERMINATED)
+        server.tell("session_terminated", "rrrr", "idle-timeout")
+        await desk.until(lambda: "ended" in desk.list_text)
+        await desk.code("1 + 1")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: "ran" in desk.console and "✓" in desk.console)
+        assert desk.cursor == "r-base-1" and desk.names == ["rrrr", "other", "r-base-1"]
+        assert "rrrr has ended" in desk.console
+        assert [what["image"] for call, what in server.calls if call == "create"] == ["r-base:4.3"]
+
+
+async def test_a_run_waits_for_the_first_list(open_desk: Any, server: FakeServer) -> None:
+    server.add("py-1")
+    server.hold_list = asyncio.Event()
+    async with open_desk(connected=False) as desk:
+        await desk.until(lambda: desk.app.main.ready)
+        await desk.code("1 + 1")
+        await desk.press("ctrl+r")
+        assert "runs when connected" in desk.hint
+        await desk.press("escape")
+        assert "runs when" not in desk.hint
+        await desk.press("ctrl+r")
+        server.hold_list.set()
+        await desk.until(lambda: "ran" in desk.console and "✓" in desk.console)
+        assert desk.names == ["py-1"] and "following" in desk.hint
+        assert not [call for call, _ in server.calls if call == "create"]
+
+
+async def test_a_name_that_is_taken_costs_another_one(open_desk: Any, server: FakeServer) -> None:
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.app.bench.sync.connection.images)
+        # somebody else was faster, and no event has told of it yet
+        server.add("py-1")
+        await desk.code("1 + 1")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: "ran" in desk.console and "✓" in desk.console)
+        assert desk.cursor == "py-2"
+
+
 async def test_a_refused_start_is_told_where_one_looks(open_desk: Any, server: FakeServer) -> None:
     server.refuse_create = BadRequest("no room here")
     async with open_desk() as desk:
@@ -122,7 +166,8 @@ async def test_a_second_run_is_refused_while_one_goes_on(open_desk: Any, server:
         await desk.press("ctrl+r")
         await desk.until(lambda: "[1]" in desk.console)
         await desk.press("ctrl+r")
-        await desk.until(lambda: any("run [1] goes on" in text for text in desk.toasts))
+        await desk.until(lambda: "run [1] goes on: f6 interrupts it" in desk.hint)
+        assert not desk.toasts
         gate.set()
         await desk.until(lambda: "✓" in desk.console)
 
