@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 from pathlib import Path
@@ -17,8 +18,6 @@ _HEAD_BYTES: Final = 32
 """Longest match of the pattern above."""
 _NEAR_BYTES: Final = 4 << 10
 _CHUNK_BYTES: Final = 256 << 10
-_THREAD_BYTES: Final = 1 << 20
-"""A reader that is further behind than this reads in a thread."""
 
 
 def parse(line: bytes) -> JournalRecord | None:
@@ -73,18 +72,22 @@ class JournalFollower:
                 low = offset - max(len(data) - _HEAD_BYTES, 1) + head.start() + 1
         return low
 
-    def _read(self) -> list[JournalRecord]:
-        """Returns the next records; empty at the end of what is written."""
+    def _read(self, flags: int = 0) -> list[JournalRecord]:
+        """Returns the next records; empty at the end of what is written.
+
+        Raises:
+            OSError: with `RWF_NOWAIT`, what is to be read is not in memory.
+        """
         while True:
             if self._fd < 0 and not self._open():
                 return []
-            data = os.pread(self._fd, _CHUNK_BYTES, self._offset)
+            data = self._chunk(flags)
             if not data:
                 # The runner opens a segment only after the one before is complete.
                 follower = segment_name(self.after + 1)
                 if follower == self._name or not (self._folder / follower).exists():
                     return []
-                data = os.pread(self._fd, _CHUNK_BYTES, self._offset)
+                data = self._chunk(flags)
                 if not data:
                     self.close()
                     continue
@@ -95,13 +98,20 @@ class JournalFollower:
                 self.after = found[-1].seq
                 return found
 
+    def _chunk(self, flags: int) -> bytes:
+        buffer = bytearray(min(_CHUNK_BYTES, max(os.fstat(self._fd).st_size - self._offset, 1)))
+        count = os.preadv(self._fd, [buffer], self._offset, flags)
+        return bytes(memoryview(buffer)[:count])
+
     async def read(self) -> list[JournalRecord]:
-        """Returns the next records, a chunk at a time; empty at the end. Reads in a thread when far behind."""
-        if self._fd >= 0 and os.fstat(self._fd).st_size - self._offset <= _THREAD_BYTES:
-            return self._read()
-        if self._fd < 0:
-            self._open()
-            return await self.read() if self._fd >= 0 else []
+        """Returns the next records, a chunk at a time; empty at the end. Waits for the disk in a thread."""
+        # A thread costs more than what it does here, and most readers read what has just been written.
+        try:
+            return self._read(os.RWF_NOWAIT)
+        except OSError as exc:
+            # Some file systems cannot be asked so, those in memory among them.
+            if exc.errno == errno.EOPNOTSUPP and os.fstat(self._fd).st_size - self._offset <= _CHUNK_BYTES:
+                return self._read()
         # Shielded, so that a cancelled reader does not leave a thread behind that works on a closed descriptor.
         task = asyncio.ensure_future(asyncio.to_thread(self._read))
         try:
