@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ..model.console import ExecuteRequest
 from ..model.images import Image
@@ -56,6 +56,9 @@ class JournalRecord:
         return json.loads(self.raw)[1]
 
 
+UPLOAD_PREFIX: Final = ".upload-"
+"""Folders of a work folder whose name begins so hold an upload under way: half a file is never seen as a whole one."""
+
 # --- images --------------------------------------------------------------------------------------------------
 
 
@@ -74,6 +77,9 @@ class ImageCatalogue(Protocol):
 
     async def refresh(self) -> None:
         """Looks over the machine. Runs once after the daemon is ready; safe to cancel."""
+
+    async def looked(self) -> None:
+        """Returns when the machine was looked over, now or earlier; safe to cancel."""
 
     async def resolve(self, reference: str) -> Resolution:
         """Returns the image for `reference`; waits for the first look over the machine when there was none yet.
@@ -423,7 +429,11 @@ class Service(Protocol):
         """Yields what happens from now on, until the backend stops. A reader that lags loses the oldest events
         and gets one named `bai_lagged` instead."""
 
-    def images(self) -> Sequence[Image]: ...
+    def images(self) -> Sequence[Image]:
+        """Returns the images that are known now: none before the first look over the machine."""
+
+    async def all_images(self) -> Sequence[Image]:
+        """Returns the images of this machine; waits for the first look over it."""
 
     def devices(self) -> Sequence[DeviceUse]: ...
 

@@ -407,6 +407,9 @@ class FakeService:
     def images(self) -> Sequence[Image]:
         return [PYTHON]
 
+    async def all_images(self) -> Sequence[Image]:
+        return [PYTHON]
+
     def devices(self) -> Sequence[DeviceUse]:
         promised: dict[str, Mapping[str, Decimal]] = {
             "cuda.shares": {

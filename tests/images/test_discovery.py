@@ -317,6 +317,17 @@ async def test_one_look_at_a_time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPa
     assert len(looks) == 2, "a later call looks again"
 
 
+async def test_whoever_asks_first_waits_for_the_look(sandbox: Sandbox) -> None:
+    sandbox.python("usr/bin/python3")
+    catalogue = sandbox.catalogue()
+    assert not catalogue.list()
+    await catalogue.looked()
+    assert len(catalogue.list()) == 1
+    sandbox.python("usr/local/bin/python3")
+    await catalogue.looked()
+    assert len(catalogue.list()) == 1, "it looks once"
+
+
 async def test_a_cancelled_look_leaves_the_next_to_another(sandbox: Sandbox) -> None:
     hanging = sandbox.script("usr/bin/python3", f'echo > "{sandbox.root}/hangs"; exec sleep 1000')
     catalogue = sandbox.catalogue()

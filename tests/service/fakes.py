@@ -190,6 +190,9 @@ class FakeCatalogue:
     async def refresh(self) -> None:
         pass
 
+    async def looked(self) -> None:
+        await self.refresh()
+
     async def resolve(self, reference: str) -> Resolution:
         await asyncio.sleep(0)
         name = "python:3.11-debian12" if reference == "python" else reference

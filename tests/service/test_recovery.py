@@ -185,3 +185,25 @@ async def test_a_daemon_that_stops_at_once_leaves_the_records_too(world: Any) ->
     assert (await service.get(world.user, "sess-1")).id == outcome.session.id
     record = world.root / "sessions" / outcome.session.id / "session.json"
     assert stat.S_IMODE(record.stat().st_mode) == 0o600
+
+
+async def test_half_an_upload_goes_with_the_daemon_that_took_it(world: Any) -> None:
+    outcome = await world.create()
+    work = world.root / "sessions" / outcome.session.id / "work"
+    (work / ".upload-12ab").mkdir()
+    (work / ".upload-12ab" / "0").write_text("half")
+    (work / "kept").write_text("whole")
+    await crash(world)
+    await world.start()
+    assert [item.name for item in work.iterdir()] == ["kept"]
+
+
+async def test_the_images_are_told_when_the_machine_was_looked_over(world: Any) -> None:
+    known, world.catalogue.known = world.catalogue.known, {}
+
+    async def look() -> None:
+        world.catalogue.known = known
+
+    world.catalogue.refresh = look
+    assert not world.service.images()
+    assert len(await world.service.all_images()) == len(known)

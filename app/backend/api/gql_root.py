@@ -96,12 +96,12 @@ class Root:
 
     # --- images --------------------------------------------------------------------------------------------
 
-    def images(self, _info: Any, is_installed: bool | None = None, **_: Any) -> list[ImageRow]:
-        rows = [ImageRow(image) for image in self._service.images()]
+    async def images(self, _info: Any, is_installed: bool | None = None, **_: Any) -> list[ImageRow]:
+        rows = [ImageRow(image) for image in await self._service.all_images()]
         return [row for row in rows if is_installed is None or row.installed == is_installed]
 
-    def image(self, _info: Any, reference: str, **_: Any) -> ImageRow:
-        for image in self._service.images():
+    async def image(self, _info: Any, reference: str, **_: Any) -> ImageRow:
+        for image in await self._service.all_images():
             if reference in (image.canonical, f"{image.registry}/{image.canonical}", *image.aliases):
                 return ImageRow(image)
         raise ImageNotFound(f"Unknown image reference: {reference}")

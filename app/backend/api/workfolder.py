@@ -16,12 +16,12 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from ...model.errors import BadRequest, NotFound
+from ..ports import UPLOAD_PREFIX
 
 HOME: Final = "/home/work"
 """Where sessions of a cluster have their work folder; such paths mean ours."""
 _BLOCK: Final = 512
 _CHUNK: Final = 256 * 1024
-STAGING_PREFIX: Final = ".upload-"
 
 
 def upload_name(raw: str) -> PurePosixPath:
@@ -38,10 +38,8 @@ def upload_name(raw: str) -> PurePosixPath:
         raise BadRequest(f"the upload name {name!r} is absolute: give a path relative to the work folder")
     if ".." in path.parts:
         raise BadRequest(f"the upload name {name!r} climbs out of the work folder: leave out '..'")
-    if path.parts[0].startswith(STAGING_PREFIX):
-        raise BadRequest(
-            f"the upload name {name!r} begins with {STAGING_PREFIX!r}, which is kept for uploads under way"
-        )
+    if path.parts[0].startswith(UPLOAD_PREFIX):
+        raise BadRequest(f"the upload name {name!r} begins with {UPLOAD_PREFIX!r}, which is kept for uploads under way")
     return path
 
 
@@ -77,7 +75,7 @@ class Staging:
 
     def open(self, token: str) -> None:
         """Makes the staging folder, on the same file system so that moving is atomic."""
-        folder = self._root / f"{STAGING_PREFIX}{token}"
+        folder = self._root / f"{UPLOAD_PREFIX}{token}"
         folder.mkdir(mode=0o700)
         self._folder = folder
 
@@ -133,7 +131,7 @@ def listing(root: Path, asked: str) -> tuple[list[dict[str, Any]], str, str]:
     try:
         with os.scandir(path) as entries:
             for entry in sorted(entries, key=lambda e: e.name):
-                if entry.name.startswith(STAGING_PREFIX) and path == Path(os.path.realpath(root)):
+                if entry.name.startswith(UPLOAD_PREFIX) and path == Path(os.path.realpath(root)):
                     continue
                 about = entry.stat(follow_symlinks=False)
                 items.append(

@@ -89,6 +89,11 @@ class PythonCatalogue:
                 self._looks += 1
                 self._looked_at = time.monotonic()
 
+    async def looked(self) -> None:
+        """Returns when the machine was looked over, now or earlier; safe to cancel."""
+        if not self._looks:
+            await self.refresh()
+
     async def resolve(self, reference: str) -> Resolution:
         """Returns the image for `reference`; waits for the first look over the machine when there was none yet.
 

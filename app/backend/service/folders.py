@@ -6,12 +6,13 @@ import logging
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 from ...model.errors import LaunchFailed
+from ..ports import UPLOAD_PREFIX
 from ..runner.files import JOURNAL
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,12 @@ class Folders:
             return (self._root / session_id / _RECORD).read_text("utf-8")
         except (OSError, ValueError):
             return None
+
+    def remove_unfinished(self, session_ids: Iterable[str]) -> None:
+        """Removes uploads that a killed daemon has not finished. Blocks."""
+        for session_id in session_ids:
+            for folder in self.work(session_id).glob(f"{UPLOAD_PREFIX}*"):
+                _remove(folder)
 
     def remove_work(self, session_id: str) -> None:
         """Removes the work folder with all that is in it, also what was made read-only. Blocks; raises nothing."""

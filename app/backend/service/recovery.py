@@ -69,6 +69,7 @@ class Recovery:
     async def adopt(self, sessions: list[Session]) -> list[Session]:
         """Takes over or ends the sessions that had started; returns those that still wait, for `requeue`."""
         started = [session for session in sessions if session.status is not S.PENDING]
+        await asyncio.to_thread(self._folders.remove_unfinished, [session.id for session in started])
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def ask(session: Session) -> Kernel | None:

@@ -479,6 +479,12 @@ class LocalService:
         return self._bus.subscribe(wants)
 
     def images(self) -> Sequence[Image]:
+        """Returns the images that are known now: none before the first look over the machine."""
+        return self._catalogue.list()
+
+    async def all_images(self) -> Sequence[Image]:
+        """Returns the images of this machine; waits for the first look over it."""
+        await self._catalogue.looked()
         return self._catalogue.list()
 
     def devices(self) -> Sequence[DeviceUse]:
