@@ -333,10 +333,10 @@ class OutputConsole(ScrollView, can_focus=True):
     def _mark(self, run: Run) -> tuple[str, str]:
         glyphs = self._glyphs
         if run.going:
-            if run.waiting:
-                return f"{glyphs.asks} asks", "alarm"
             if run.note:
                 return f"{glyphs.preparing} {run.note}", "going"
+            if run.waiting:
+                return f"{glyphs.asks} asks", "alarm"
             frame = int((self._clock() - run.started_s) * 8) % len(glyphs.spinner)
             return glyphs.spinner[frame], "going"
         if run.state is RunState.OK:

@@ -185,6 +185,13 @@ class ApiClient:
         """Interrupts what runs in a session, as ctrl+c would."""
         await _sessions.interrupt(self._transport, ref)
 
+    async def answer(self, ref: str, run_id: str, text: str) -> None:
+        """Answers the prompt of a run whose stream somebody else holds, or nobody any more; may take some seconds.
+
+        Raises: NotFound (no such run), IllegalState (it asks for nothing).
+        """
+        await _sessions.answer(self._transport, ref, run_id, text)
+
     async def complete(self, ref: str, code: str, row: int, col: int) -> Sequence[str]:
         """Returns completions for `code` with the cursor at line `row` and column `col`, both from 0."""
         return await _sessions.complete(self._transport, ref, code, row, col)

@@ -127,6 +127,7 @@ class BaiTuiApp(App[int]):
         await self.bench.runs.news()
         if self.main.ready:
             self.main.show_connection()
+            self.main.show_console()
 
     def on_console_changed(self, message: ConsoleChanged) -> None:
         if self.main.ready and message.session_id == self.main.selected:

@@ -69,6 +69,11 @@ class Feed:
         self.transcript.write("\n" if run.is_password else text + "\n")
         self._waits(run, False, False)
 
+    def asks_again(self, run: Run, is_password: bool) -> None:
+        """Takes that an answer did not arrive."""
+        if run.going:
+            self._waits(run, True, is_password)
+
     def fail(self, run: Run, reason: str, now_s: float, *, state: RunState = RunState.FAILED) -> None:
         """Ends a run that the server refused or gave up."""
         if run.going:

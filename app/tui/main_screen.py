@@ -152,7 +152,8 @@ class MainScreen(Screen[None]):
             feed = self.bench.runs.of(selected).feed
             transcript, run = feed.transcript, feed.current
         self.console.show(transcript)
-        opened = self.console_pane.ask(run if run is not None and run.waiting and run.ours else None)
+        asks = run is not None and run.waiting and selected is not None and self.bench.runs.can_answer(selected)
+        opened = self.console_pane.ask(run if asks else None)
         if opened and self.app.screen is self and self.bench.store.real_id(self._prompt_for or "") == selected:
             self.console_pane.focus_answer()
 

@@ -98,6 +98,7 @@ class ConsolePane(Vertical):
             what = "password" if run.is_password else f"input for run [{run.number}]"
             field.placeholder = f"{what} {self._glyphs.dot} f4 answers"
             field.value = self._drafts.get(id(run), "")
+            field.cursor_position = len(field.value)
         else:
             field.value = ""
             if had_focus:

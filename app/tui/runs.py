@@ -33,6 +33,7 @@ TAIL_RECORDS: Final = 5000
 """Journal records that are loaded of a session that ran before we came."""
 _POLL_S: Final = 20.0
 """How long one question for new journal records stays open."""
+_LOST: Final = "connection lost"
 LAST_WORDS_S: Final = 2.0
 """How long a stream may go on after its session ended: what the session said last may still be on the way."""
 
@@ -194,8 +195,8 @@ class Runs:
         if run is None:
             console.feed.transcript.note(error.message, "error")
         elif "journal" in self._connection.capabilities:
-            run.note = "connection lost"
-            run.waiting = False
+            # a prompt stays one: nobody has answered it
+            run.note = _LOST
             console.feed.transcript.touch(run)
         else:
             console.feed.fail(
@@ -256,18 +257,34 @@ class Runs:
     async def answer(self, session_id: str, text: str) -> str | None:
         """Sends a line of input to the run that asks for it; returns what went wrong, else None."""
         console = self.of(session_id)
-        run, stream = console.feed.current, console.stream
+        feed, run, stream = console.feed, console.feed.current, console.stream
         if run is None or not run.waiting:
             return "nothing asks for input any more"
-        if stream is None:
-            return "this run was started elsewhere: answer it there, or interrupt it with f6"
         try:
-            await stream.send_input(text)
+            if stream is not None:
+                await stream.send_input(text)
+            elif run.run_id is None or not self.can_answer(session_id):
+                return "this run was started elsewhere: answer it there, or interrupt it with f6"
         except BaiTuiError as error:
             return error.message
-        console.feed.answered(run, text)
+        secret = run.is_password
+        # before it is sent, where what the run says to it may come from the journal before the call returns
+        feed.answered(run, text)
         self._mark(session_id, console)
+        if stream is None and run.run_id is not None:
+            try:
+                await self._client().answer(session_id, run.run_id, text)
+            except BaiTuiError as error:
+                feed.asks_again(run, secret)
+                self._mark(session_id, console)
+                return error.message
         return None
+
+    def can_answer(self, session_id: str) -> bool:
+        """Whether a prompt can be answered from here: over the stream that we hold, else where there is a journal."""
+        connection = self._connection
+        journal = connection.client is not None and "journal" in connection.capabilities
+        return journal or self.of(session_id).stream is not None
 
     async def interrupt(self, session_id: str) -> str | None:
         """Interrupts the run of a session; returns what went wrong, else None."""
@@ -303,6 +320,7 @@ class Runs:
         """Reads the journal while the session is looked at, or a run that broke off goes on."""
         try:
             await self._load(session_id, console)
+            await self._resume(session_id, console)
             while "journal" in self._connection.capabilities:
                 run = console.feed.current
                 if session_id != self._watched and (run is None or console.streaming):
@@ -326,6 +344,18 @@ class Runs:
         finally:
             console.followed = False
 
+    async def _resume(self, session_id: str, console: SessionConsole) -> None:
+        """Takes what a run said while the connection was lost, and that it is followed again."""
+        run = console.feed.current
+        if run is None or run.note != _LOST or run.run_id is None or "journal" not in self._connection.capabilities:
+            return
+        while await self._read(session_id, console, wait_s=0) == _PAGE:
+            pass
+        if run.going and run.note == _LOST:
+            run.note = ""
+            console.feed.transcript.touch(run)
+            self._mark(session_id, console)
+
     def _resolve_lost(self, session_id: str, console: SessionConsole, new: int) -> None:
         """Ends a run of ours of which the journal knows nothing: it never reached the session."""
         run = console.feed.current
@@ -334,7 +364,7 @@ class Runs:
             return
         if self._ended(session_id):
             self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
-        elif run.run_id is None and run.note == "connection lost" and (view is None or not view.busy):
+        elif run.run_id is None and run.note == _LOST and (view is None or not view.busy):
             self._give_up(session_id, console, "the run did not reach the session: run it again")
 
     def _give_up(self, session_id: str, console: SessionConsole, reason: str, state: RunState = RunState.LOST) -> None:
@@ -361,8 +391,12 @@ class Runs:
         finally:
             console.reader = None
         before = console.feed.current
+        waited = before is not None and before.waiting
         console.feed.journal(lines)
         if lines:
+            now = console.feed.current
+            if now is not None and now.waiting and not (waited and now is before):
+                self._post(InputAsked(session_id))
             if before is not console.feed.current or console.feed.current is not None:
                 self._mark(session_id, console)
             self._post(ConsoleChanged(session_id))

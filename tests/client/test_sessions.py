@@ -367,3 +367,9 @@ async def test_the_machine_for_those_who_may_not_see_agents(client: ApiClient, s
     machine = await client.machine()
     assert machine.occupied == ResourceSlots({"cpu": 2, "mem": 536870912, "cuda.shares": Decimal("0.5")})
     assert set(machine.available) == {"cpu", "mem", "cuda.shares"}
+
+
+async def test_answer_names_the_run(client: ApiClient, server: FakeServer) -> None:
+    server.answers["POST /session/mysess"] = {"result": {"status": "finished", "runId": "r1", "console": []}}
+    await client.answer("mysess", "r1", "Ada")
+    assert last_json(server) == {"mode": "input", "code": "Ada", "runId": "r1", "options": {}}

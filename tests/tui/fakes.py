@@ -73,6 +73,7 @@ class FakeServer:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.up = True
         self.refuse_create: Exception | None = None
+        self.refuse_answer: Exception | None = None
         self.hold_create: asyncio.Event | None = None
         self.hold_list: asyncio.Event | None = None
         self.closes_streams = True
@@ -311,6 +312,13 @@ class FakeClient:
     async def interrupt(self, ref: str) -> None:
         self._server.check()
         self._server.find(ref).interrupted.set()
+
+    async def answer(self, ref: str, run_id: str, text: str) -> None:
+        self._server.check()
+        self._server.calls.append(("answer", (run_id, text)))
+        if self._server.refuse_answer is not None:
+            raise self._server.refuse_answer
+        self._server.find(ref).inputs.put_nowait(text)
 
     async def logs(self, ref: str) -> str:
         self._server.check()

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from bai_tui.app.model.errors import BadRequest
+from bai_tui.app.model.errors import BadRequest, IllegalState
 from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.tests.tui.fakes import FakeServer, Script
 
@@ -77,12 +77,15 @@ async def test_a_run_waits_for_the_first_list(open_desk: Any, server: FakeServer
 async def test_a_name_that_is_taken_costs_another_one(open_desk: Any, server: FakeServer) -> None:
     async with open_desk() as desk:
         await desk.until(lambda: desk.app.bench.sync.connection.images)
-        # somebody else was faster, and no event has told of it yet
+        # somebody else was faster, and no list has told of it yet
+        server.hold_list = asyncio.Event()
         server.add("py-1")
         await desk.code("1 + 1")
         await desk.press("ctrl+r")
         await desk.until(lambda: "ran" in desk.console and "✓" in desk.console)
         assert desk.cursor == "py-2"
+        server.hold_list.set()
+        await desk.until(lambda: sorted(desk.names) == ["py-1", "py-2"])
 
 
 async def test_a_refused_start_is_told_where_one_looks(open_desk: Any, server: FakeServer) -> None:
@@ -243,6 +246,50 @@ async def test_a_broken_stream_is_resumed_with_nothing_missing_or_twice(
         lines = [line for line in desk.console.splitlines() if "line" in line]
         assert [line.strip() for line in lines] == [f"line {number}" for number in range(6)]
         assert desk.console.count("[1]") == 1 and "[2]" not in desk.console
+
+
+async def test_a_prompt_of_a_run_begun_elsewhere_is_answered(open_desk: Any, server: FakeServer) -> None:
+    session = server.find(server.add("py-1"))
+    server.scripts["ask"] = Script([("out", "name? "), ("ask", False), ("ask", True)])
+    run_id = server.begin_run(session, "ask")
+    async with open_desk() as desk:
+        field = desk.app.main.query_one("#answer")
+        await desk.until(lambda: desk.app.main.console_pane.asking and "asks" in desk.list_text)
+        assert not field.has_focus
+        server.refuse_answer = IllegalState("not now [/x]")
+        await desk.press("f4", "a", "enter")
+        await desk.until(lambda: "not now [/x]" in desk.console and desk.app.main.console_pane.asking)
+        server.refuse_answer = None
+        await desk.press("f4", "b", "enter")
+        await desk.until(lambda: "got b" in desk.console)
+        await desk.until(lambda: field.password and desk.app.main.console_pane.asking)
+        await desk.press("f4", "c", "enter")
+        await desk.until(lambda: "got c" in desk.console and "✓" in desk.console)
+        assert [what for call, what in server.calls if call == "answer"] == [(run_id, text) for text in "abc"]
+
+
+async def test_a_prompt_is_answered_after_its_stream_broke(open_desk: Any, server: FakeServer) -> None:
+    server.add("py-1")
+    server.scripts["ask"] = Script([("out", "name? "), ("ask", False)])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("ask")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: desk.app.main.query_one("#answer").has_focus)
+        await desk.press("a", "b")
+        server.go_down()
+        session = server.find("py-1")
+        async with session.grown:
+            session.grown.notify_all()
+        await desk.until(lambda: "connection lost" in desk.console and not desk.app.main.console_pane.asking)
+        server.up = True
+        desk.app.bench.sync.poke()
+        await desk.until(lambda: desk.app.main.console_pane.asking and "connection lost" not in desk.console)
+        await desk.press("f4")
+        # what was typed before is still there
+        await desk.press("c", "enter")
+        await desk.until(lambda: "got abc" in desk.console and "✓" in desk.console)
+        assert desk.console.count("name? abc") == 1
 
 
 async def test_rich_output_leaves_a_line(open_desk: Any, server: FakeServer) -> None:

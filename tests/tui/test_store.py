@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -53,6 +53,16 @@ def test_a_session_that_is_gone_from_the_list_is_asked_about_and_stays_as_ended(
     store.dismiss("id-aaaa")
     store.dismiss("id-bbbb")
     assert names(store) == ["bbbb"]
+
+
+def test_a_launch_does_not_become_an_older_session_of_its_name() -> None:
+    store = SessionStore()
+    passing = store.launching("py-1", "python", ResourceSlots(), NOW)
+    store.listed([view("py-1", created_at=NOW - timedelta(minutes=1))], 0)
+    assert names(store) == ["py-1", "py-1"] and store.real_id(passing) == passing
+    store.launching_as(passing, "py-2")
+    store.listed([view("py-1", created_at=NOW - timedelta(minutes=1)), view("py-2", created_at=NOW)], 0)
+    assert names(store) == ["py-2", "py-1"] and store.real_id(passing) == "id-py-2"
 
 
 def test_rows_keep_their_order() -> None:
