@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from .config import Paths, private_folder, remote_endpoint
 from .model.endpoint import Endpoint
 from .model.errors import ConfigError
 
+Tell = Callable[[str], object]
 _READY_S: Final = 30.0
 """How long a backend may take from its start until it answers."""
 _LOOK_S: Final = 0.02
@@ -87,16 +88,21 @@ def _endpoint(paths: Paths, backend: RunningBackend) -> Endpoint:
         ) from None
 
 
-def ensure_backend(paths: Paths) -> Endpoint:
+def ensure_backend(paths: Paths, tell: Tell | None = None) -> Endpoint:
     """Returns the endpoint of the local backend; starts one, detached, when none runs. Blocks until it is ready.
 
     Any number of clients may do so at once: one backend starts, all get its endpoint.
+
+    Args:
+        tell: gets the sentence that the user should hear, such as of a damaged database, if there is one.
 
     Raises:
         ConfigError: it could not be started; the message holds the reason and the path of its log.
     """
     found = read_running(paths)
-    return _endpoint(paths, found if found is not None else start_detached(paths, _options_of_the_killed(paths))[0])
+    if found is None:
+        found, _ = start_detached(paths, _options_of_the_killed(paths), tell)
+    return _endpoint(paths, found)
 
 
 def _options_of_the_killed(paths: Paths) -> list[str]:
@@ -111,8 +117,11 @@ def _options_of_the_killed(paths: Paths) -> list[str]:
         return []
 
 
-def start_detached(paths: Paths, options: Sequence[str] = ()) -> tuple[RunningBackend, bool]:
+def start_detached(paths: Paths, options: Sequence[str] = (), tell: Tell | None = None) -> tuple[RunningBackend, bool]:
     """Starts a backend that outlives us, with `options` of `bai-tui serve`, and waits until it is ready.
+
+    Args:
+        tell: see `ensure_backend`.
 
     Returns:
         The backend that runs now, and whether it is the one that was started: another may have been faster.
@@ -126,6 +135,8 @@ def start_detached(paths: Paths, options: Sequence[str] = ()) -> tuple[RunningBa
         said = _spawn(paths, options, deadline)
         if "error" in said:
             raise ConfigError(str(said["error"]))
+        if said.get("notice") and tell is not None:
+            tell(str(said["notice"]))
         found = _wait_for_file(paths, 0.0 if said.get("ready") else 1.0)
         if found is not None:
             return found, bool(said.get("ready"))
@@ -198,6 +209,6 @@ def _spawn(paths: Paths, options: Sequence[str], deadline: float) -> Mapping[str
     return said
 
 
-def current_endpoint(paths: Paths) -> Endpoint:
+def current_endpoint(paths: Paths, tell: Tell | None = None) -> Endpoint:
     """Returns where commands and TUI go: BACKEND_* of the environment if set, else `ensure_backend`."""
-    return remote_endpoint() or ensure_backend(paths)
+    return remote_endpoint() or ensure_backend(paths, tell)

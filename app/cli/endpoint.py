@@ -15,8 +15,9 @@ def endpoint() -> Endpoint:
     """Returns the endpoint of the environment, else the local backend, which is started when none runs."""
     from ..config import Paths
     from ..local import current_endpoint
+    from .talk import say
 
-    return current_endpoint(Paths.of_user())
+    return current_endpoint(Paths.of_user(), say)
 
 
 def with_client(work: Callable[[ApiClient], Coroutine[Any, Any, T]]) -> T:

@@ -59,6 +59,7 @@ async def test_a_damaged_file_is_kept_and_an_empty_one_begun(
     assert kept.read_bytes() == content
     (line,) = [record.getMessage() for record in caplog.records]
     assert str(kept) in line
+    assert store.notice == line
 
 
 def test_a_second_damaged_file_does_not_overwrite_the_first(database: Path) -> None:

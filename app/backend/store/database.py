@@ -52,10 +52,13 @@ def migrations() -> tuple[tuple[int, str], ...]:
     return tuple(found)
 
 
-def open_file(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+def open_file(
+    path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S, tell: Callable[[str], object] | None = None
+) -> sqlite3.Connection:
     """Opens the database at `path`, newest schema, mode 0600. Blocks.
 
-    A file that is no healthy database is kept beside as `<name>.corrupt-<time>` and an empty one begun.
+    A file that is no healthy database is kept beside as `<name>.corrupt-<time>` and an empty one begun; `tell` gets
+    the sentence that says so.
 
     Raises:
         ConfigError: it cannot be opened or written, is in use, or was made by a newer version.
@@ -65,7 +68,13 @@ def open_file(path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.
     except sqlite3.DatabaseError as exc:
         if _is_corrupt(exc):
             kept = _set_aside(path)
-            log.error("the database %s is damaged (%s): kept as %s, starting with an empty one", path, exc, kept)
+            notice = (
+                f"the database {path} was damaged ({exc}) and is kept as {kept}: "
+                "the history begins anew, live sessions go on"
+            )
+            log.error("%s", notice)
+            if tell is not None:
+                tell(notice)
             try:
                 return _open(path, busy_timeout_s)
             except sqlite3.DatabaseError as again:
@@ -178,7 +187,10 @@ class Database:
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         """Opens the file; blocks for milliseconds. Raises ConfigError, see `open_file`."""
         self.path = path
-        self._connection = open_file(path, busy_timeout_s=busy_timeout_s)
+        told: list[str] = []
+        self._connection = open_file(path, busy_timeout_s=busy_timeout_s, tell=told.append)
+        self.notice = "".join(told)
+        """What the user should hear of how the file was found; empty when it was in order."""
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self._thread.start()

@@ -26,6 +26,8 @@ class SqliteStore:
             ConfigError: the file cannot be used; the message says what to do.
         """
         self._database = Database(path)
+        self.notice = self._database.notice
+        """What the user should hear of how the file was found; empty when it was in order."""
 
     async def save(self, session: Session) -> None:
         """Writes a session as it is now; later changes of the object are not written.
