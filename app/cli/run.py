@@ -9,21 +9,12 @@ from pathlib import Path
 import click
 
 from ..model.console import ExecuteRequest, RunMode
-from ..model.durations import parse_duration
 from ..model.errors import BadRequest
 from ..model.sessions import check_session_name, new_session_name
 from . import exit_codes
+from .durations import duration
 from .lazy import CONTEXT
 from .plan import RunPlan, batch_request, pairs, uploads, with_units
-
-
-def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        return f"{parse_duration(value):g}"
-    except BadRequest as exc:
-        raise click.BadParameter(exc.message) from None
 
 
 def _name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -68,7 +59,7 @@ def _code(text: str | None) -> str | None:
 @click.option(
     "--idle-timeout",
     metavar="DURATION",
-    callback=_duration,
+    callback=duration,
     help="End the session when idle so long: 10m, 2h, 0 = never.",
 )
 @click.option("--enqueue-only", is_flag=True, help="Do not wait: print the session's id, run nothing.")

@@ -16,6 +16,7 @@ from ..config import Paths, Settings
 from ..local import RunningBackend, ensure_backend, is_alive, read_running, start_detached
 from ..model.durations import parse_duration
 from ..model.errors import BaiTuiError, ConfigError
+from .durations import duration
 from .talk import say
 
 _NOT_RUNNING = 3
@@ -36,7 +37,12 @@ Exit status: 0 done, 1 it failed while it ran, 2 wrong usage,
 @click.option("--host", help="Loopback address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 = any free port; taken = a free one.  [default: 8091]")
 @click.option("--mock-gpus", metavar="N[:MEMORY]", help="Offer mock GPUs, such as 2:16g, to try shares without any.")
-@click.option("--idle-timeout", metavar="DUR", help="End sessions that idle so long; 0 = never.  [default: 30m]")
+@click.option(
+    "--idle-timeout",
+    metavar="DUR",
+    callback=duration,
+    help="End sessions that idle so long; 0 = never.  [default: 30m]",
+)
 @click.option("--cpu", type=click.IntRange(min=0), metavar="N", help="cpu slots to offer; 0 = all of this machine.")
 @click.option("--mem", metavar="SIZE", help="mem to offer, such as 8g; by default all but a reserve.")
 @click.option("--ready-fd", type=int, hidden=True)
@@ -123,7 +129,7 @@ def _detach(paths: Paths, options: list[str]) -> int:
         hint = "; stop it first to give it other options" if options else ""
         say(f"the backend runs already at {found.endpoint} (pid {found.pid}){hint}")
         return 0
-    found, ours = start_detached(paths, options)
+    found, ours = start_detached(paths, options, say)
     if ours:
         say(f"the backend runs at {found.endpoint} (pid {found.pid})")
     else:
@@ -214,7 +220,7 @@ def env() -> int:
         eval "$(bai-tui env)"
         backend.ai ps
     """
-    endpoint = ensure_backend(Paths.of_user())
+    endpoint = ensure_backend(Paths.of_user(), say)
     variables = {
         "BACKEND_ENDPOINT": endpoint.url,
         "BACKEND_ENDPOINT_TYPE": "api",

@@ -127,6 +127,12 @@ def test_a_failed_build_is_told_and_counts_when_it_was_all(manager: Manager, bai
     assert "the build step ended with exit status 2" in done.err
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("10m", "600"), ("0", "0"), ("1.5s", "1.5"), ("200d", "17280000")])
+def test_idle_timeouts_are_sent_in_seconds(manager: Manager, bai: Bai, text: str, seconds: str) -> None:
+    assert bai("run", "--idle-timeout", text, "-c", "x", "python").status == 0
+    assert manager.created["config"]["resource_opts"] == {"idle_timeout": seconds}
+
+
 @pytest.mark.parametrize(("built", "code", "status"), [(2, 127, 2), (0, 127, 127), (2, 5, 5)])
 def test_a_build_that_fails_is_the_reason_why_nothing_was_executed(
     manager: Manager, bai: Bai, built: int, code: int, status: int
