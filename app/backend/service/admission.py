@@ -25,6 +25,7 @@ from ...model.slots import (
     parse_amount,
 )
 from ..ports import CreateRequest, Keypair, Resolution
+from ..scheduler.pools import human_bytes
 
 IDLE_TIMEOUT: Final = "idle_timeout"
 _FALLBACK: Final = ResourceSlots({CPU: 1, MEM: 1 << 30})
@@ -113,7 +114,7 @@ def asked_slots(request: CreateRequest, image: Image, offered: ResourceSlots) ->
             if amount < minimum:
                 raise BadRequest(
                     f"{format_amount(amount)} of the slot {name!r} is less than the image {image.canonical} needs: "
-                    f"at least {format_amount(minimum)}"
+                    f"at least {human_bytes(minimum) if name == MEM else format_amount(minimum)}"
                 )
         elif name in offered:
             default = image.default_slots.amount(name) or _FALLBACK[name]
