@@ -55,19 +55,28 @@ def _folder(variable: str, default: str) -> Path:
     if value and Path(value).is_absolute():
         return Path(value) / _APP
     try:
-        return Path.home() / default / _APP
+        home = Path.home()
     except RuntimeError:
         raise ConfigError(f"there is no home folder to keep {_APP}'s files in: set HOME or {variable}") from None
+    if not home.is_absolute():
+        raise ConfigError(f"HOME is {str(home)!r}, which means another folder everywhere: set it to an absolute path")
+    return home / default / _APP
 
 
 def private_folder(path: Path) -> Path:
-    """Makes `path` with mode 0700 where it is missing, and returns it.
+    """Makes `path` with mode 0700, and what is missing above it; closes one of ours that is open to others.
 
     Raises:
         ConfigError: it cannot be made, is no folder, or cannot be written.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # mkdir(parents=True) would give those above whatever the umask lets through; the XDG specification wants 0700
+        for folder in reversed([path, *path.parents]):
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True, mode=0o700)
+        status = path.stat()
+        if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+            path.chmod(0o700)
     except OSError as exc:
         reason = "there is a file of that name" if isinstance(exc, FileExistsError) else (exc.strerror or str(exc))
         raise ConfigError(f"the folder {path} cannot be made: {reason}; give {_APP} a folder it may write to") from None

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -42,6 +43,7 @@ KILL_ALL_SIGNAL: Final = signal.SIGUSR2
 """Ends every session, then the daemon."""
 _STEP_S: Final = 10.0
 """How long each step of the shutdown may take."""
+_WATCH_S: Final = 2.0
 _MOST_FILES: Final = 65536
 _LOG_BYTES: Final = 5 << 20
 
@@ -95,7 +97,7 @@ def serve(paths: Paths, settings: Settings, *, options: Sequence[str] = (), read
             raise ConfigError(f"another backend of yours runs already ({paths.state / 'serve.lock'} is locked)")
         _log_to(paths, echo=ready_fd is None)
         _raise_file_limit()
-        return asyncio.run(_run(paths, settings, options, readiness))
+        return asyncio.run(_run(paths, settings, options, readiness, lock))
     except BaiTuiError as exc:
         readiness.tell(error=exc.message)
         raise
@@ -150,7 +152,9 @@ def listen(host: str, port: int) -> socket.socket:
     raise AssertionError("unreachable")
 
 
-async def _run(paths: Paths, settings: Settings, options: Sequence[str], readiness: Readiness) -> int:
+async def _run(
+    paths: Paths, settings: Settings, options: Sequence[str], readiness: Readiness, lock: InstanceLock
+) -> int:
     host = check_host(settings.host)
     stop = asyncio.Event()
     kill_all = asyncio.Event()
@@ -177,9 +181,11 @@ async def _run(paths: Paths, settings: Settings, options: Sequence[str], readine
         stack.callback(serve_file.remove)
         serve_file.write(endpoint=endpoint, version=__version__, api_version=API_VERSION, options=options)
         log.info("bai-tui %s listens on %s, pid %d", __version__, endpoint, os.getpid())
-        readiness.tell(ready=True, endpoint=endpoint)
+        readiness.tell(ready=True, endpoint=endpoint, notice=parts.store.notice)
         look = asyncio.create_task(_look_around(parts), name="look over the machine")
         stack.push_async_callback(_cancelled, look)
+        watch = asyncio.create_task(_watch_folder(paths, lock, stop, kill_all), name="watch the state folder")
+        stack.push_async_callback(_cancelled, watch)
         gc.collect()
         gc.freeze()  # what is here now stays: no need to look through it again
         failed = await _until_stopped(parts.service, stop)
@@ -201,7 +207,9 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
     engine = ProcessEngine(private_folder(paths.state / "engine"))
     stack.push_async_callback(_bounded, "the engine", engine.close)
     scheduler = Scheduler([DeviceSpec(item.id, item.slot, item.capacity) for item in devices.list()])
-    catalogue = PythonCatalogue(paths.cache / "images", paths.config / "aliases.toml", offered=scheduler.available())
+    catalogue = PythonCatalogue(
+        _cache_folder(paths) / "images", paths.config / "aliases.toml", offered=scheduler.available()
+    )
     service = LocalService(
         scheduler=scheduler,
         engine=engine,
@@ -217,6 +225,13 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
     return Parts(store, engine, catalogue, devices, service)
 
 
+def _cache_folder(paths: Paths) -> Path:
+    """Returns the folder for what can be made again; it need not be writable."""
+    with contextlib.suppress(ConfigError):
+        private_folder(paths.cache)
+    return paths.cache
+
+
 async def _look_around(parts: Parts) -> None:
     """Finds the images and makes the next launch of the default one fast. After readiness: nobody waits for it."""
     try:
@@ -227,6 +242,19 @@ async def _look_around(parts: Parts) -> None:
         log.warning("the default image cannot be prepared: %s", exc.message)
     except Exception:
         log.exception("the machine could not be looked over")
+
+
+async def _watch_folder(paths: Paths, lock: InstanceLock, stop: asyncio.Event, kill_all: asyncio.Event) -> None:
+    """Asks for the end when somebody removes the state folder: no client would ever find this backend again.
+
+    Sessions whose folders are gone with it are ended; others are left to the next backend.
+    """
+    while lock.is_in_place():
+        await asyncio.sleep(_WATCH_S)
+    log.error("%s was removed: this backend cannot be found any more", paths.state / "serve.lock")
+    if not (paths.state / "sessions").is_dir():
+        kill_all.set()
+    stop.set()
 
 
 async def _until_stopped(service: LocalService, stop: asyncio.Event) -> BaseException | None:

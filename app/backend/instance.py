@@ -52,6 +52,13 @@ class InstanceLock:
         self._fd = fd
         return True
 
+    def is_in_place(self) -> bool:
+        """Whether the file that is locked is still the one that others look at."""
+        try:
+            return os.path.samestat(os.fstat(self._fd), self._path.stat())
+        except OSError:
+            return False
+
     def release(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -136,3 +138,23 @@ def test_finding_the_backend_imports_little() -> None:
         "ssl",
         "click",
     }
+
+
+def test_folders_are_made_for_their_owner_only(home: Path) -> None:
+    before = os.umask(0)
+    try:
+        assert private_folder(home / "a/b/bai-tui") == home / "a/b/bai-tui"
+        assert {stat.S_IMODE((home / path).stat().st_mode) for path in ("a", "a/b", "a/b/bai-tui")} == {0o700}
+        (home / "a").chmod(0o755)
+        (home / "a/b/bai-tui").chmod(0o775)
+        private_folder(home / "a/b/bai-tui")
+        assert stat.S_IMODE((home / "a/b/bai-tui").stat().st_mode) == 0o700
+        assert stat.S_IMODE((home / "a").stat().st_mode) == 0o755, "it was there before: not ours to change"
+    finally:
+        os.umask(before)
+
+
+def test_a_home_that_is_another_one_everywhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "relative")
+    with pytest.raises(ConfigError, match="absolute path"):
+        Paths.of_user()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import shutil
 import signal
 import socket
 import stat
@@ -28,8 +30,6 @@ def kill(pid: int) -> None:
     """Kills a backend as a crash would, and waits for its end."""
     fd = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
-    import select
-
     assert select.select([fd], [], [], 10)[0]
     os.close(fd)
 
@@ -155,7 +155,32 @@ def test_a_damaged_database_does_not_end_sessions(bai_tui: Command, paths: Paths
     (paths.data / "bai-tui.db").write_bytes(b"no database" * 1000)
     second = bai_tui("run", "--rm", "-t", "kept", "-c", "print(x + 1)", "python")
     assert (second.returncode, second.stdout) == (0, "42\n"), second.stderr
-    assert list(paths.data.glob("bai-tui.db.corrupt-*"))
+    (kept,) = paths.data.glob("bai-tui.db.corrupt-*")
+    assert f"kept as {kept}" in second.stderr.replace("\n", " "), "the user hears of it"
+
+
+def test_a_backend_whose_folder_is_removed_goes_with_its_sessions(bai_tui: Command, paths: Paths) -> None:
+    made = bai_tui("run", "-q", "-t", "lost", "-c", "import os; print(os.getpid())", "python")
+    assert made.returncode == 0, made.stderr
+    found = read_running(paths)
+    assert found is not None
+    pids = [found.pid, int(made.stdout)]
+    ends = [os.pidfd_open(pid) for pid in pids]
+    shutil.rmtree(paths.state)
+    for end in ends:
+        assert select.select([end], [], [], 20)[0], "it runs where nobody can find it"
+        os.close(end)
+
+
+def test_a_backend_whose_lock_is_removed_leaves_its_sessions_to_the_next(bai_tui: Command, paths: Paths) -> None:
+    assert bai_tui("run", "-q", "-t", "kept", "-c", "x = 41", "python").returncode == 0
+    found = read_running(paths)
+    assert found is not None
+    end = os.pidfd_open(found.pid)
+    (paths.state / "serve.lock").unlink()
+    assert select.select([end], [], [], 20)[0]
+    os.close(end)
+    assert bai_tui("run", "-q", "--rm", "-t", "kept", "-c", "print(x + 1)", "python").stdout == "42\n"
 
 
 def test_modules_of_the_folder_where_one_stands_are_not_taken_for_ours(bai_tui: Command, tmp_path: Path) -> None:
