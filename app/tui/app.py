@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -127,7 +128,7 @@ class BaiTuiApp(App[int]):
         await self.bench.runs.news()
         if self.main.ready:
             self.main.show_connection()
-            self.main.show_console()
+            self.main.show_prompt()
 
     def on_console_changed(self, message: ConsoleChanged) -> None:
         if self.main.ready and message.session_id == self.main.selected:
@@ -169,8 +170,8 @@ class BaiTuiApp(App[int]):
     async def action_quit(self) -> None:
         self.action_leave()
 
-    def _save_state(self) -> None:
-        self.bench.save_state()
+    async def _save_state(self) -> None:
+        await asyncio.to_thread(self.bench.save_state)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offers the action table, and of Textual's commands those that are not in it."""

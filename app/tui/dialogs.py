@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, TypeVar
 
 from textual import events, on
@@ -187,7 +187,7 @@ class PathPrompt(Dialog[str | None]):
         Binding("escape", "close", "close", id="path-close", tooltip="Close without doing anything"),
     ]
 
-    def __init__(self, title: str, path: str, check: Callable[[str], str | None]) -> None:
+    def __init__(self, title: str, path: str, check: Callable[[str], Awaitable[str | None]]) -> None:
         super().__init__()
         self._title = title
         self._path = path
@@ -205,8 +205,11 @@ class PathPrompt(Dialog[str | None]):
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
-        path = event.value.strip()
-        wrong = self._check(path) if path else "write a path"
+        # a worker, since a file may be on a disk that does not answer: escape must still lead out
+        self.run_worker(self._try(event.value.strip()), name="path", exclusive=True)
+
+    async def _try(self, path: str) -> None:
+        wrong = await self._check(path) if path else "write a path"
         if wrong is None:
             self.dismiss(path)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -17,7 +18,6 @@ from ...widgets.details import Details
 from ...widgets.machine_strip import MachineStrip
 from ...widgets.session_list import SessionList
 from ...widgets.text import one_line
-from ...widgets.transcript import Transcript
 from .actions import bindings
 from .details import gpu_facts, nothing_selected, session_facts
 from .files import FileError, read_text, write_text
@@ -145,13 +145,14 @@ class MainScreen(Screen[None]):
     def show_console(self) -> None:
         """Shows the transcript of the selected session, or the welcome while there is none."""
         selected = self.selected
-        transcript: Transcript
-        if selected is None:
-            transcript, run = self.bench.welcome, None
-        else:
-            feed = self.bench.runs.of(selected).feed
-            transcript, run = feed.transcript, feed.current
+        transcript = self.bench.welcome if selected is None else self.bench.runs.of(selected).feed.transcript
         self.console.show(transcript)
+        self.show_prompt()
+
+    def show_prompt(self) -> None:
+        """Shows the line to answer in while the selected session asks and can be answered."""
+        selected = self.selected
+        run = None if selected is None else self.bench.runs.of(selected).feed.current
         asks = run is not None and run.waiting and selected is not None and self.bench.runs.can_answer(selected)
         opened = self.console_pane.ask(run if asks else None)
         if opened and self.app.screen is self and self.bench.store.real_id(self._prompt_for or "") == selected:
@@ -365,9 +366,9 @@ class MainScreen(Screen[None]):
             if path is not None:
                 self.editor.focus()
 
-        def check(path: str) -> str | None:
+        async def check(path: str) -> str | None:
             try:
-                text = read_text(path)
+                text = await asyncio.to_thread(read_text, path)
             except FileError as error:
                 return str(error)
             self.editor.load_text(text)
@@ -378,20 +379,32 @@ class MainScreen(Screen[None]):
         self.app.push_screen(PathPrompt("Open a file", self.bench.remembered.file, check), opened)
 
     def action_save_file(self) -> None:
+        if self.bench.remembered.file:
+            self.run_worker(self._save_again(), name="save", group="save", exclusive=True)
+        else:
+            self._save_as()
+
+    async def _save_again(self) -> None:
+        if await self._save(self.bench.remembered.file) is not None:
+            self._save_as()
+
+    async def _save(self, path: str) -> str | None:
+        """Saves the editor's text; returns what is wrong with the path, else None."""
+        text = self.editor.text
+        try:
+            await asyncio.to_thread(write_text, path, text)
+        except FileError as error:
+            return str(error)
+        self.bench.file_is(path, text)
+        # what was typed meanwhile is not in the file
+        self.bench.edited(self.editor.text)
+        self._show_title()
+        return None
+
+    def _save_as(self) -> None:
         from .dialogs import PathPrompt
 
-        def check(path: str) -> str | None:
-            try:
-                write_text(path, self.editor.text)
-            except FileError as error:
-                return str(error)
-            self.bench.file_is(path, self.editor.text)
-            self._show_title()
-            return None
-
-        file = self.bench.remembered.file
-        if not file or check(file) is not None:
-            self.app.push_screen(PathPrompt("Save as", file, check))
+        self.app.push_screen(PathPrompt("Save as", self.bench.remembered.file, self._save))
 
 
 def _plain(text: str) -> Content:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import threading
 import zlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -52,6 +53,8 @@ class StateFile:
         safe = "".join(char if char.isalnum() else "-" for char in place)[:80]
         self._draft = folder / f"draft-{safe}-{zlib.crc32(place.encode()):08x}.py"
         self._saved: Remembered | None = None
+        self._saving = threading.Lock()
+        """Leaving saves while a save that a thread does now and then may be under way."""
 
     def load(self) -> Remembered:
         """Reads what was remembered; all defaults where nothing was, or where it cannot be read."""
@@ -76,6 +79,10 @@ class StateFile:
         Raises:
             OSError: the folder cannot be written.
         """
+        with self._saving:
+            self._save(state)
+
+    def _save(self, state: Remembered) -> None:
         if state == self._saved:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
