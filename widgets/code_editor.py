@@ -7,7 +7,9 @@ from typing import ClassVar, Final
 
 from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.timer import Timer
+from textual.widgets.text_area import Selection
 
 from ._textual_private import FastDocument, FastTextArea
 from .highlight import STYLES, LineLexer, python_lexer
@@ -15,6 +17,7 @@ from .highlight import STYLES, LineLexer, python_lexer
 _PAINT_BUDGET_S: Final = 0.006
 """Time that one paint may spend on lexing; what is left follows in slices between frames."""
 _SLICE_S: Final = 0.008
+_LEAVES_BLOCK: Final = frozenset({"return", "pass", "break", "continue", "raise"})
 _NAMES: Final = frozenset(STYLES.values())
 
 
@@ -74,6 +77,62 @@ class CodeEditor(FastTextArea):
     def text_edited(self, first: int, last: int, new_last: int) -> None:
         if self._lexer is not None:
             self._lexer.edited(first, last, new_last)
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    def on_key(self, event: events.Key) -> None:
+        """Takes the keys that mean more in code than in text; TextArea has the others."""
+        if event.key == "escape":
+            # the screen's way back, not TextArea's next widget
+            event.prevent_default()
+        elif self.read_only:
+            return
+        elif event.key == "enter":
+            start, end = sorted(self.selection)
+            self.replace("\n" + self._indent_after(start), start, end, maintain_selection_offset=False)
+        elif event.key == "shift+tab":
+            self._shift_lines(-1)
+        elif event.key == "tab" and self.selection.start[0] != self.selection.end[0]:
+            self._shift_lines(1)
+        else:
+            return
+        if event.key != "escape":
+            event.stop()
+            event.prevent_default()
+
+    def _indent_after(self, location: tuple[int, int]) -> str:
+        """Returns how a line begins that follows what stands before `location`."""
+        row, column = location
+        before = self.document[row][:column]
+        indent = before[: len(before) - len(before.lstrip())]
+        code = before.strip()
+        if "#" in code and not ("'" in code or '"' in code):
+            code = code.partition("#")[0].rstrip()
+        if code.endswith(":"):
+            return indent + " " * self.indent_width
+        if code.partition(" ")[0] in _LEAVES_BLOCK:
+            return indent[: -self.indent_width]
+        return indent
+
+    def _shift_lines(self, levels: int) -> None:
+        """Moves the lines of the selection, or that of the cursor, a level to the right or left."""
+        (first, _), (last, column) = sorted(self.selection)
+        if last > first and column == 0:
+            last -= 1
+        width = self.indent_width
+        old = [self.document[row] for row in range(first, last + 1)]
+        if levels > 0:
+            new = [" " * width + line if line.strip() else line for line in old]
+        else:
+            new = [line[min(width, len(line) - len(line.lstrip(" "))) :].removeprefix("\t") for line in old]
+        if new == old:
+            return
+        moved = {first + at: len(new[at]) - len(old[at]) for at in range(len(old))}
+        ends = [(row, max(0, column + moved.get(row, 0)) if column else 0) for row, column in self.selection]
+        self.replace("\n".join(new), (first, 0), (last, len(old[-1])))
+        self.selection = Selection(ends[0], ends[1])
+
+    # -- colours -------------------------------------------------------------------------------------------------
 
     def get_line(self, line_index: int) -> Text:
         line = super().get_line(line_index)
