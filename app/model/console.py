@@ -67,7 +67,8 @@ class ExecuteRequest:
             if not isinstance(options.get(step), str | None):
                 raise BadRequest(f"in an execute stream the option {step!r} is a shell command, that is, a string")
         try:
-            json.dumps([code, options], ensure_ascii=False).encode()
+            if "\\u" in text:  # nothing else in JSON makes half a pair
+                json.dumps([code, options], ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise BadRequest("the text of an execute stream holds half of a surrogate pair") from None
         return cls(RunMode(mode), code, options)

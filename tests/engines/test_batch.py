@@ -84,7 +84,8 @@ async def test_a_command_that_does_not_read_is_not_asked(session: Any) -> None:
 
 async def test_interrupt_ends_the_step_and_the_rest(session: Any) -> None:
     # Not `echo go; sleep 60`: dash loses a SIGINT that comes while it forks, in a terminal as well.
-    code = "exec python -c \"import time; print('go'); time.sleep(60)\""
+    # Not `print('go')`, which unbuffered writes its newline by itself: the interrupt may come before it.
+    code = "exec python -c \"import time; print('go\\n', end=''); time.sleep(60)\""
     run_id = await session.begin(mode=RunMode.BATCH, build=code, exec="echo never")
     await session.follow(run_id, until=lambda record: record.kind == "stdout")
     await session.kernel.interrupt()

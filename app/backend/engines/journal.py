@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ _NEAR_BYTES: Final = 4 << 10
 _CHUNK_BYTES: Final = 256 << 10
 
 
-def parse(line: bytes) -> JournalRecord | None:
+def parse(line: bytes | memoryview) -> JournalRecord | None:
     """Returns the record of a line without its newline; None when it is none."""
     match = _LINE.fullmatch(line)
     if match is None:
@@ -91,17 +92,27 @@ class JournalFollower:
                 if not data:
                     self.close()
                     continue
-            self._offset += len(data)
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            found = [record for record in map(parse, lines) if record is not None and record.seq > self.after]
-            if found:
+            found = [record for record in map(parse, self._lines(data)) if record is not None]
+            if found := [record for record in found if record.seq > self.after]:
                 self.after = found[-1].seq
                 return found
 
-    def _chunk(self, flags: int) -> bytes:
-        buffer = bytearray(min(_CHUNK_BYTES, max(os.fstat(self._fd).st_size - self._offset, 1)))
-        count = os.preadv(self._fd, [buffer], self._offset, flags)
-        return bytes(memoryview(buffer)[:count])
+    def _chunk(self, flags: int) -> bytearray:
+        left = os.fstat(self._fd).st_size - self._offset
+        data = bytearray(max(min(left, _CHUNK_BYTES), 0))
+        if data:
+            del data[os.preadv(self._fd, [data], self._offset, flags) :]
+        self._offset += len(data)
+        return data
+
+    def _lines(self, data: bytearray) -> Iterator[bytes | memoryview]:
+        """Yields the lines that `data` completes, without copies of those that lie in it."""
+        begin, view = 0, memoryview(data)
+        while (end := data.find(b"\n", begin)) >= 0:
+            yield self._rest + view[begin:end] if self._rest else view[begin:end]
+            self._rest = b""
+            begin = end + 1
+        self._rest += view[begin:]
 
     async def read(self) -> list[JournalRecord]:
         """Returns the next records, a chunk at a time; empty at the end. Waits for the disk in a thread."""

@@ -71,8 +71,7 @@ class ProcessKernel:
         self._busy = state["busy"]
         self._last_activity = state["last"]
         self._dead = state["dead"]
-        pulse, self._pulse = self._pulse, asyncio.Event()
-        pulse.set()
+        self._beat()
 
     async def _watch(self) -> None:
         """Waits for the end of the runner, however it comes, and cleans up after it."""
@@ -225,12 +224,26 @@ class ProcessKernel:
                     for record in found:
                         self._take_record(record)
                     yield found
+                    look = False  # the runner tells of all that it writes
                 elif ended:
                     return
-                # The runner tells of all that it writes; a look at the disk now and then heals a note that was lost.
-                look = not (found or await _set_within(pulse, _HEAL_S))
+                else:
+                    await self._news(pulse)
+                    look = True
         finally:
             self._rest(follower)
+
+    async def _news(self, pulse: asyncio.Event) -> None:
+        """Returns when `pulse` is set: by the runner's next note, or in a while in case that one was lost."""
+        timer = asyncio.get_running_loop().call_later(_HEAL_S, self._beat)
+        try:
+            await pulse.wait()
+        finally:
+            timer.cancel()
+
+    def _beat(self) -> None:
+        pulse, self._pulse = self._pulse, asyncio.Event()
+        pulse.set()
 
     def _follower(self, after: int) -> JournalFollower:
         resting = self._resting
@@ -274,17 +287,6 @@ class ProcessKernel:
                 await asyncio.get_running_loop().create_future()  # the runner is gone: `wait` tells that
             await pulse.wait()
         return Exit(self._dead["code"], self._dead["reason"])
-
-
-async def _set_within(event: asyncio.Event, limit_s: float) -> bool:
-    """Returns whether the event was set in time. Safe to cancel."""
-    try:
-        # Not wait_for, which in Python 3.11 may lose a cancellation that meets the event.
-        async with asyncio.timeout(limit_s):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 async def wait_for_end(pid: int, start_time: int) -> None:

@@ -27,11 +27,15 @@ class Run:
     next_wake_s = NEVER
     """Monotonic time at which `wake` is to be called."""
 
-    def begin(self) -> None:
+    def hand_over(self) -> None:
+        """Lets another process begin before the start is recorded; what that one says is heard after it."""
         kernel = self.runner.kernel
         assert kernel is not None
         kernel.send({"op": "execute", "code": self.code})
         self.next_wake_s = time.monotonic() + LONG_S
+
+    def begin(self) -> None:
+        """Does what may make records at once."""
 
     def feed(self, text: str) -> None:
         """Passes input on."""
@@ -81,6 +85,9 @@ class BatchRun(Run):
     @property
     def next_wake_s(self) -> float:  # type: ignore[override]
         return self._process.next_probe_s if self._process is not None else NEVER
+
+    def hand_over(self) -> None:
+        pass
 
     def begin(self) -> None:
         self._next()

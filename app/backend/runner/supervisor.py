@@ -324,6 +324,7 @@ class Runner:
             self.output.end_run()  # what came before belongs to no run
             made = Run if message["mode"] == "query" else BatchRun
             self._run = made(self, message["run"], message["code"], message["options"])
+            self._run.hand_over()
             self._changed = True
             data = {"mode": message["mode"], "code": message["code"], "options": message["options"]}
             self.record(["run-started", data])
