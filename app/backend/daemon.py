@@ -249,7 +249,7 @@ async def _watch_folder(paths: Paths, lock: InstanceLock, stop: asyncio.Event, k
 
     Sessions whose folders are gone with it are ended; others are left to the next backend.
     """
-    while lock.is_in_place():
+    while lock.is_in_place():  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(_WATCH_S)
     log.error("%s was removed: this backend cannot be found any more", paths.state / "serve.lock")
     if not (paths.state / "sessions").is_dir():
