@@ -18,6 +18,7 @@ _PAINT_BUDGET_S: Final = 0.006
 """Time that one paint may spend on lexing; what is left follows in slices between frames."""
 _SLICE_S: Final = 0.008
 _LEAVES_BLOCK: Final = frozenset({"return", "pass", "break", "continue", "raise"})
+_LEXER_AFTER_S: Final = 0.1
 _NAMES: Final = frozenset(STYLES.values())
 
 
@@ -58,8 +59,8 @@ class CodeEditor(FastTextArea):
         )
 
     def on_mount(self) -> None:
-        # the lexer's import waits for the first frame
-        self.call_after_refresh(self._start_lexer)
+        # the lexer's import waits for the first frames
+        self.set_timer(_LEXER_AFTER_S, self._start_lexer, name="lexer")
 
     def notify_style_update(self) -> None:
         super().notify_style_update()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Callable
 
 import click
 
@@ -91,10 +91,15 @@ for _each in (_session, _image, _admin):
 
 def invoke(arguments: list[str] | None = None) -> int:
     """Runs a command line and returns its exit status; every error has been told on stderr by then."""
+    return guarded(lambda: cli.main(arguments, prog_name="bai-tui", standalone_mode=False))
+
+
+def guarded(work: Callable[[], object]) -> int:
+    """Does `work`; returns the exit status that it returned, or that of its error, which has been told then."""
     from ..model.errors import BaiTuiError
 
     try:
-        result = cli.main(arguments, prog_name="bai-tui", standalone_mode=False)
+        result = work()
         sys.stdout.flush()
         return result if isinstance(result, int) else exit_codes.OK
     except click.UsageError as exc:
@@ -131,8 +136,3 @@ def _forget_stdout() -> None:
         os.close(null)
     except (OSError, ValueError):
         pass
-
-
-def main() -> NoReturn:
-    """The console script."""
-    sys.exit(invoke())

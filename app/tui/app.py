@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -17,6 +18,7 @@ from textual.worker import Worker, WorkerState
 from ...styles.themes import DARK, DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES
 from ..model.endpoint import Endpoint
 from .actions import ACTIONS
+from .head_start import FirstList
 from .locate import CurrentEndpoint, FixedEndpoint, place_of_environment, state_folder
 from .main_screen import MainScreen
 from .messages import (
@@ -92,11 +94,17 @@ class BaiTuiApp(App[int]):
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, lambda theme: self.bench.remember(theme=theme.name))
-        # everything that costs time, the client's import above all, waits for the first frame
+        # the first list is asked for while the panes are made, so that the first frame holds it
+        self._spawn(self.bench.sync.run(), "sync")
         self.main.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        self._spawn(self.bench.sync.run(), "sync")
+        """Does what is not needed for the first frame."""
+        if not gc.isenabled():
+            # what a start makes stays: the collector need never look at it again
+            gc.freeze()
+            gc.enable()
+        self.bench.sync.begun.set()
         self.set_interval(_SAVE_EVERY_S, self._save_state, name="save state")
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> Worker[None]:
@@ -190,11 +198,12 @@ class BaiTuiApp(App[int]):
         return run
 
 
-def run(endpoint: Endpoint | None = None) -> int:
+def run(endpoint: Endpoint | None = None, first: FirstList | None = None) -> int:
     """Runs the TUI until the user leaves; returns the exit status.
 
     Args:
         endpoint: Where to go; None = BACKEND_* of the environment, else the local backend, started when none runs.
+        first: The first list of there, if it was asked for already.
     """
     folder = state_folder()
     _log_to(folder)
@@ -205,6 +214,7 @@ def run(endpoint: Endpoint | None = None) -> int:
         place=place,
         ascii_only=wants_ascii(),
     )
+    app.bench.sync.first = first
     app.run()
     return app.return_code or 0
 

@@ -11,10 +11,11 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, TextArea
+from textual.widgets import TextArea
 
 from ...widgets.code_editor import CodeEditor
 from ...widgets.details import Details
+from ...widgets.key_line import KeyLine
 from ...widgets.machine_strip import MachineStrip
 from ...widgets.session_list import SessionList
 from ...widgets.text import one_line
@@ -75,7 +76,7 @@ class MainScreen(Screen[None]):
                 yield self.editor
                 yield self.console_pane
             yield self.details
-        yield Footer(compact=True)
+        yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
         self.sessions.border_title = "Sessions"

@@ -19,6 +19,7 @@ from ..model.endpoint import Endpoint
 from ..model.errors import BaiTuiError, ConfigError, NotFound, RemoteError, Unreachable
 from ..model.sessions import LIVE
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, is_bytes
+from .head_start import FirstList
 from .messages import Complained, ConnectionChanged, MachineChanged, SessionsChanged
 from .store import SessionStore
 
@@ -110,6 +111,10 @@ class Sync:
         self._connect = connect or _api_client
         self._wanted = asyncio.Event()
         self._retry_now = asyncio.Event()
+        self.begun = asyncio.Event()
+        """The first frame is there: everything but the first list waits for that."""
+        self.first: FirstList | None = None
+        """The first list, where it was asked for before we began."""
 
     def poke(self) -> None:
         """Asks for a fresh list soon, and for an attempt to connect now where one is being waited for."""
@@ -118,6 +123,7 @@ class Sync:
 
     async def run(self) -> None:
         """Connects, keeps up to date, connects again. Ends only by being cancelled."""
+        await self._take_first()
         attempt = 0
         while True:
             connection = self.connection
@@ -130,6 +136,7 @@ class Sync:
                     info = await client.handshake()
                     connection.capabilities = info.capabilities
                     await self._list(client)
+                    await self.begun.wait()
                     connection.client, connection.trouble = client, ""
                     connection.generation += 1
                     attempt = 0
@@ -153,6 +160,20 @@ class Sync:
                 await asyncio.wait_for(self._retry_now.wait(), pause)
             except TimeoutError:
                 pass
+
+    async def _take_first(self) -> None:
+        if self.first is None:
+            return
+        try:
+            views = await asyncio.wrap_future(self.first)
+        except Exception:
+            # the connection that follows meets it again, and tells
+            log.exception("the first list")
+            return
+        if views is not None:
+            self._store.listed(views, self._store.now())
+            self._post(SessionsChanged())
+            await self.begun.wait()
 
     async def _keep(self, client: ApiClient) -> None:
         async with asyncio.TaskGroup() as group:

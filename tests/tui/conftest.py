@@ -100,7 +100,12 @@ def server() -> FakeServer:
 def open_desk(server: FakeServer) -> Callable[..., Any]:
     @asynccontextmanager
     async def opened(
-        *, size: tuple[int, int] = (120, 40), folder: Path | None = None, connected: bool = True, **options: Any
+        *,
+        size: tuple[int, int] = (120, 40),
+        folder: Path | None = None,
+        connected: bool = True,
+        first: Any = None,
+        **options: Any,
     ) -> AsyncIterator[Desk]:
         clock = Clock()
         app = BaiTuiApp(
@@ -110,6 +115,7 @@ def open_desk(server: FakeServer) -> Callable[..., Any]:
             folder=folder,
             **options,
         )
+        app.bench.sync.first = first
         async with app.run_test(size=size, notifications=True) as pilot:
             desk = Desk(app, server, pilot, clock)
             if server.up and connected:

@@ -209,8 +209,11 @@ async def test_long_lines_wrap_and_stay_whole_at_another_width(open_desk: Any) -
 
 
 async def test_what_is_typed_before_a_dialog_is_there_is_not_lost(open_desk: Any) -> None:
+    async def refuse(path: str) -> str:
+        return f"no {path}"
+
     async with open_desk() as desk:
-        dialog = PathPrompt("Open a file", "", lambda path: f"no {path}")
+        dialog = PathPrompt("Open a file", "", refuse)
         desk.app.push_screen(dialog)
         for key, character in (("slash", "/"), ("a", "a"), ("full_stop", ".")):
             dialog.post_message(events.Key(key, character))
