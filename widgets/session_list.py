@@ -85,6 +85,7 @@ class SessionList(ScrollView, can_focus=True):
         self._glyphs = glyphs
         self._empty = empty
         self._styles: dict[str, Style] = {}
+        self._ages: list[str] = []
 
     @property
     def rows(self) -> Sequence[SessionRow]:
@@ -142,8 +143,11 @@ class SessionList(ScrollView, can_focus=True):
             self._places[new_id] = self._places[old_id]
 
     def tick(self) -> None:
-        """Paints the ages anew."""
-        self.refresh()
+        """Paints the ages anew where one of them reads differently now."""
+        ages = [self._age(row) for row in self._rows]
+        if ages != self._ages:
+            self._ages = ages
+            self.refresh()
 
     # -- moving --------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import TextArea
 
 from ...widgets.code_editor import CodeEditor
@@ -49,6 +50,7 @@ class MainScreen(Screen[None]):
         self._zoomed = ""
         self._restored = False
         self._shown = False
+        self._run_clock: Timer | None = None
         self._listed = False
         """The rows of the first list are shown."""
         self._waiting_code: str | None = None
@@ -89,7 +91,7 @@ class MainScreen(Screen[None]):
         self.show_machine()
         self.show_console()
         self.set_interval(1.0, self._tick, name="ages")
-        self.set_interval(0.125, self._tick_run, name="run clock")
+        self._run_clock = self.set_interval(0.125, self.console.tick, name="run clock", pause=True)
         self.call_after_refresh(self._restore_cursor)
 
     def _restore_cursor(self) -> None:
@@ -148,6 +150,9 @@ class MainScreen(Screen[None]):
         selected = self.selected
         transcript = self.bench.welcome if selected is None else self.bench.runs.of(selected).feed.transcript
         self.console.show(transcript)
+        if self._run_clock is not None:
+            # nothing is painted again and again while nothing runs
+            (self._run_clock.pause if transcript.current is None else self._run_clock.resume)()
         self.show_prompt()
 
     def show_prompt(self) -> None:
@@ -205,9 +210,6 @@ class MainScreen(Screen[None]):
         self.sessions.tick()
         if self.bench.sync.connection.client is None:
             self.show_connection()
-
-    def _tick_run(self) -> None:
-        self.console.tick()
 
     # -- what the panes say ----------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from bai_tui.app.model.errors import BadRequest, IllegalState
 from bai_tui.app.model.sessions import SessionStatus
+from bai_tui.app.tui.panes import ConsoleView
 from bai_tui.tests.tui.fakes import FakeServer, Script
 
 
@@ -376,3 +377,27 @@ async def test_the_first_prompt_of_a_session_that_was_started_for_it_takes_the_f
         await desk.code("ask")
         await desk.press("ctrl+r")
         await desk.until(lambda: desk.app.main.query_one("#answer").has_focus)
+
+
+async def test_only_a_run_that_goes_on_is_painted_again_and_again(
+    open_desk: Any, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, ticks = asyncio.Event(), [0]
+    tick = ConsoleView.tick
+
+    def counted(console: ConsoleView) -> None:
+        ticks[0] += 1
+        tick(console)
+
+    monkeypatch.setattr(ConsoleView, "tick", counted)
+    server.add("py-1")
+    server.scripts["slow"] = Script([("gate", gate)])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        assert ticks == [0]
+        await desk.code("slow")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: ticks[0] >= 2, "two looks at the clock")
+        gate.set()
+        await desk.until(lambda: "✓" in desk.console)
+        assert not desk.app.main._run_clock._active.is_set()
