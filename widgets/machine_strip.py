@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -14,6 +15,8 @@ from .rows import Gauge, GpuGauge, Machine
 from .text import count, fit, one_line, share, size
 
 GPUS_SHOWN = 8
+_TOLD_CELLS = 24
+"""What a state may always take, whatever gauges there are: enough for `reconnecting in 15 s`."""
 
 
 def bar(part: Decimal, whole: Decimal, width: int, glyphs: Glyphs) -> tuple[str, str]:
@@ -75,7 +78,8 @@ class MachineStrip(Widget):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
-        left = self._left()
+        gauges = sum(segment.cell_length for segment in self._gauges(0))
+        left = self._left(max(_TOLD_CELLS, width - gauges - 2))
         used = sum(segment.cell_length for segment in left)
         right = self._right(width - used - 2)
         gap = max(1, width - used - sum(segment.cell_length for segment in right))
@@ -85,30 +89,40 @@ class MachineStrip(Widget):
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"strip--{name}", partial=True)
 
-    def _left(self) -> list[Segment]:
+    def _left(self, room: int) -> list[Segment]:
+        """Returns name, place and state; the state takes as much as leaves room for the gauges."""
         glyphs = self._glyphs
         mark = glyphs.running if self._good else glyphs.preparing
         state = self._style("good" if self._good else "bad")
-        told = f" {one_line(self._state)}" if self._state else ""
-        return [
+        segments = [
             Segment(" bai-tui ", self._style("brand")),
             Segment(f"{glyphs.dot} {one_line(self._place)} ", self._style("place")),
-            Segment(f"{mark}{told}", state),
         ]
+        told = f"{mark} {one_line(self._state)}" if self._state else mark
+        room = max(_TOLD_CELLS, room - sum(segment.cell_length for segment in segments))
+        if cell_len(told) > room:
+            told = fit(told, room, ellipsis=glyphs.ellipsis)
+        return [*segments, Segment(told, state)]
 
     def _right(self, room: int) -> list[Segment]:
         """Returns as many gauges as fit: wide, narrow, or numbers only."""
         for bar_width in (14, 8, 5, 0):
-            parts = [self._gpu(gpu, bar_width) for gpu in self._machine.gpus[:GPUS_SHOWN]]
-            if len(self._machine.gpus) > GPUS_SHOWN:
-                parts.append([Segment(f"+{len(self._machine.gpus) - GPUS_SHOWN} gpus   ", self._style("label"))])
-            parts += [self._slot(gauge) for gauge in self._machine.gauges]
-            segments = [segment for part in parts for segment in part]
+            segments = self._gauges(bar_width)
             if sum(segment.cell_length for segment in segments) <= room:
                 return segments
+        parts = self._parts(0)
         while parts and sum(segment.cell_length for part in parts for segment in part) > room:
             parts.pop(0)
         return [segment for part in parts for segment in part]
+
+    def _gauges(self, bar_width: int) -> list[Segment]:
+        return [segment for part in self._parts(bar_width) for segment in part]
+
+    def _parts(self, bar_width: int) -> list[list[Segment]]:
+        parts = [self._gpu(gpu, bar_width) for gpu in self._machine.gpus[:GPUS_SHOWN]]
+        if len(self._machine.gpus) > GPUS_SHOWN:
+            parts.append([Segment(f"+{len(self._machine.gpus) - GPUS_SHOWN} gpus   ", self._style("label"))])
+        return parts + [self._slot(gauge) for gauge in self._machine.gauges]
 
     def _gpu(self, gpu: GpuGauge, width: int) -> list[Segment]:
         label = gpu.label + (" mock" if gpu.kind == "mock" else "")

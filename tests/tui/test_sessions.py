@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from bai_tui.app.model.errors import BadRequest
 from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.tui.dialogs import LaunchScreen
@@ -177,3 +178,16 @@ async def test_a_lost_connection_is_said_and_healed(open_desk: Any, server: Fake
         server.up = True
         desk.app.bench.sync.poke()
         await desk.until(lambda: strip.state == "" and desk.names == ["py-1", "py-2"])
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+async def test_a_lost_connection_leaves_room_for_the_gauges(open_desk: Any, server: FakeServer, width: int) -> None:
+    server.add("py-1")
+    async with open_desk(size=(width, 24)) as desk:
+        strip = desk.app.main.strip
+        await desk.until(lambda: "gpu1" in strip.render_line(0).text)
+        server.go_down()
+        await desk.until(lambda: "reconnecting in" in strip.state)
+        line = strip.render_line(0).text
+        assert "reconnecting in" in line and "gpu0" in line and "gpu1" in line and "mem" in line
+        assert len(line) == width
