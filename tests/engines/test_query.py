@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -161,6 +163,17 @@ async def test_only_one_run_at_a_time(session: Any) -> None:
     assert session.kernel.busy_run is None
     with pytest.raises(IllegalState):
         await session.kernel.send_input(run_id, "too late")
+
+
+async def test_an_interrupt_before_the_cell_begins_is_meant_for_it(session: Any) -> None:
+    pid = await session.kernel_pid()
+    os.kill(pid, signal.SIGSTOP)
+    run_id = await session.begin("print('begun')")
+    await session.kernel.interrupt()
+    os.kill(pid, signal.SIGCONT)
+    result = await session.follow(run_id)
+    assert (result.code, result.text("stderr"), result.text()) == (1, "KeyboardInterrupt\n", "")
+    assert (await session.run("1 + 1")).text() == "2\n"
 
 
 async def test_completion(session: Any) -> None:

@@ -91,11 +91,12 @@ class Kernel:
             op = message["op"]
             if op == "execute":
                 self._execute(message["code"])
-            elif op == "complete":
+                continue
+            self.link.taking = False
+            if op == "complete":
                 self._complete(message)
             elif op == "setup":
                 self._setup(message)
-            self.link.taking = self._interrupted = False
 
     def _setup(self, message: Dict[str, Any]) -> None:
         environ = message["environ"]
@@ -126,19 +127,19 @@ class Kernel:
     def _execute(self, code: str) -> None:
         exit_code = 1
         try:
-            self.running = self.streams.running = True
-            self.link.taking = False
             try:
+                self.running = self.streams.running = True
+                self.link.taking = False
                 if self._interrupted:
-                    sys.stderr.write("KeyboardInterrupt\n")
-                else:
-                    exit_code = self.shell.run(code)
+                    raise KeyboardInterrupt
+                exit_code = self.shell.run(code)
             finally:
                 self.running = self.streams.running = False
         except KeyboardInterrupt:  # at the very edge of the run
-            pass
+            sys.stderr.write("KeyboardInterrupt\n")
         rest = self.streams.end_run()
-        self.link.pending = False
+        # Before the end is told: what comes after that is for the next cell.
+        self.link.pending = self._interrupted = False
         self.link.send({"done": exit_code, "stdout": rest.decode("latin-1")})
 
     def _complete(self, message: Dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ because two pipes alone cannot keep the order between stdout and stderr.
 import io
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -206,6 +207,8 @@ class Streams:
             pass
 
     def _keep_flushing(self) -> None:
+        # An interrupt that this thread received would not wake the main thread from a system call.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self.link.fileno(), _POLLRDHUP)
