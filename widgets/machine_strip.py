@@ -112,7 +112,8 @@ class MachineStrip(Widget):
                 return segments
         parts = self._parts(0)
         while parts and sum(segment.cell_length for part in parts for segment in part) > room:
-            parts.pop(0)
+            # the GPUs stay longest: they are what is scarce
+            parts.pop()
         return [segment for part in parts for segment in part]
 
     def _gauges(self, bar_width: int) -> list[Segment]:
