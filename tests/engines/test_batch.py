@@ -57,7 +57,7 @@ async def test_the_images_python_is_python(session: Any) -> None:
     result = await session.batch(
         exec="python -c 'import sys; print(sys.executable)' && python3 -c 'import os; print(os.getcwd())'"
     )
-    executable, folder = result.text().split()
+    executable, folder = result.text().splitlines()
     assert os.path.samefile(executable, session.kernel.interpreter)
     assert folder == str(session.work)
 
