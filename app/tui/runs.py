@@ -144,6 +144,7 @@ class Runs:
                 async with client.execute(session_id, ExecuteRequest(RunMode.QUERY, code)) as stream:
                     console.stream = stream
                     await self._stream(session_id, console, run, stream)
+            self._store.idle(session_id)
             if run.going:
                 feed.fail(run, "the server ended the stream without saying how the run ended", self._clock())
         except TimeoutError:

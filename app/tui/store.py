@@ -230,6 +230,13 @@ class SessionStore:
         extra = self._extra(session_id)
         extra.running_here, extra.asks = here, asks
 
+    def idle(self, session_id: str) -> None:
+        """Takes that the run of ours has ended: until the next list says otherwise nothing runs there."""
+        view = self._views.get(session_id)
+        if view is not None and view.busy:
+            self._views[session_id] = replace(view, busy=False)
+            self._rows = None
+
     def dismiss(self, session_id: str) -> None:
         """Takes an ended session off the list."""
         view = self._views.get(session_id)

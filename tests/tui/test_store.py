@@ -65,6 +65,16 @@ def test_a_launch_does_not_become_an_older_session_of_its_name() -> None:
     assert names(store) == ["py-2", "py-1"] and store.real_id(passing) == "id-py-2"
 
 
+def test_a_session_is_idle_when_our_run_has_ended_until_a_list_knows_better() -> None:
+    store = SessionStore()
+    store.listed([view("aaaa", busy=True)], 0)
+    assert store.is_busy("id-aaaa")
+    store.idle("id-aaaa")
+    assert not store.is_busy("id-aaaa")
+    store.listed([view("aaaa", busy=True)], store.now())
+    assert store.is_busy("id-aaaa")
+
+
 def test_rows_keep_their_order() -> None:
     store = SessionStore()
     store.listed([view("bbbb", created_at=datetime(2026, 1, 2, tzinfo=UTC)), view("aaaa")], 0)
