@@ -88,6 +88,7 @@ async def test_interrupt(session: Any, code: str) -> None:
     if code != "!sleep 60":  # IPython takes the shell command's interrupt for itself
         assert result.code == 1
         assert "KeyboardInterrupt" in result.text("stderr")
+        assert "runner" not in result.text("stderr"), "frames of ours mean nothing to the user"
     assert (await session.run("'still here'")).text() == "'still here'\n"
 
 
@@ -172,7 +173,8 @@ async def test_an_interrupt_before_the_cell_begins_is_meant_for_it(session: Any)
     await session.kernel.interrupt()
     os.kill(pid, signal.SIGCONT)
     result = await session.follow(run_id)
-    assert (result.code, result.text("stderr"), result.text()) == (1, "KeyboardInterrupt\n", "")
+    assert (result.code, result.text()) == (1, "")
+    assert "KeyboardInterrupt" in result.text("stderr")
     assert (await session.run("1 + 1")).text() == "2\n"
 
 

@@ -67,6 +67,7 @@ class Kernel:
         self._interrupted = False
         """The cell that is on its way was interrupted before it began."""
         self.streams = Streams(link, wake)
+        shell.begin = self._begin
         builtins.input = self.streams.input
         getpass.getpass = self.streams.getpass
         signal.signal(signal.SIGINT, self._interrupt)
@@ -124,17 +125,25 @@ class Kernel:
             self.streams.flush()
             self.link.send({"record": record}, wait=True)
 
+    def _begin(self) -> None:
+        """Lets interrupts through: before the code of a cell begins, a shell might take one for a fault of its own."""
+        self.link.guarded = False
+        if self.link.pending:
+            self.link.pending = False
+            raise KeyboardInterrupt
+
     def _execute(self, code: str) -> None:
         exit_code = 1
         try:
             try:
+                self.link.guarded = True
                 self.running = self.streams.running = True
                 self.link.taking = False
                 if self._interrupted:
-                    raise KeyboardInterrupt
+                    self.link.pending = True
                 exit_code = self.shell.run(code)
             finally:
-                self.running = self.streams.running = False
+                self.running = self.streams.running = self.link.guarded = False
         except KeyboardInterrupt:  # at the very edge of the run
             sys.stderr.write("KeyboardInterrupt\n")
         rest = self.streams.end_run()

@@ -26,7 +26,7 @@ class Link:
         self._main = threading.get_ident()
         self.pid = os.getpid()
         self.guarded = False
-        """The main thread is inside a frame."""
+        """The main thread is inside a frame, or on its way to the code of a cell: see `Kernel._begin`."""
         self.pending = False
         """An interrupt came meanwhile."""
         self.taking = False
@@ -54,6 +54,7 @@ class Link:
         """Sends a frame; with `wait`, returns when the runner has written it and all output before it."""
         data = json.dumps(frame, separators=(",", ":")).encode("ascii") + b"\n"
         main = threading.get_ident() == self._main
+        guarded = self.guarded
         if main:
             self.guarded = True
         try:
@@ -66,8 +67,8 @@ class Link:
                     os._exit(0)
         finally:
             if main:
-                self.guarded = False
-        if main and self.pending:
+                self.guarded = guarded
+        if main and self.pending and not guarded:
             self.pending = False
             raise KeyboardInterrupt
 

@@ -7,10 +7,10 @@ import re
 import sys
 import types
 import warnings
-from typing import Any, List, Optional
+from typing import Any, Callable, List, Optional
 
 from . import display
-from .results import exit_code_of
+from .results import cut_our_tail, exit_code_of
 
 _MAGIC = re.compile(r"[%!?]|^\s*[,;/]", re.MULTILINE)
 """Matches every cell that holds syntax of IPython's own, and some more."""
@@ -94,15 +94,20 @@ def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
             cell = more.get("transformed_cell") or raw_cell
             return ("await" in cell or "async" in cell) and bool(super().should_run_async(raw_cell, **more))
 
+        def run_code(self, *args: Any, **more: Any) -> Any:
+            self.bai.begin()
+            return super().run_code(*args, **more)  # type: ignore[no-untyped-call]
+
         def init_user_ns(self) -> None:
             super().init_user_ns()  # type: ignore[no-untyped-call]
             for name in ("exit", "quit"):
                 self.user_ns[name] = self.user_ns_hidden[name] = Exit(self)  # type: ignore[no-untyped-call]
 
         def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
-            kind = exc_tuple[0] if exc_tuple else sys.exc_info()[0]
+            kind, _, trace = exc_tuple or sys.exc_info()
             if kind is not None and issubclass(kind, SystemExit):
                 return  # an exit code, not an accident
+            cut_our_tail(trace)
             super().showtraceback(exc_tuple, *args, **kwargs)
 
         def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
@@ -152,6 +157,8 @@ class IPythonShell:
         self.name = "ipython %s" % IPython.__version__
         self.shell = shell
         self.emit: display.Emit = lambda record: None
+        self.begin: Callable[[], None] = lambda: None
+        """Is called before the first statement of a cell, at least."""
         shell.bai = self
         self._warm()
 

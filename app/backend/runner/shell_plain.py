@@ -5,20 +5,18 @@ import __future__
 import ast
 import builtins
 import linecache
-import os
 import sys
 import textwrap
 import traceback
 import types
-from typing import Any, List, Optional
+from typing import Any, Callable, List, Optional
 
 from . import display
-from .results import exit_code_of
+from .results import cut_our_tail, exit_code_of, is_ours
 
 _FUTURES = [getattr(__future__, name).compiler_flag for name in __future__.all_feature_names]
 _TOP_LEVEL_AWAIT = getattr(ast, "PyCF_ALLOW_TOP_LEVEL_AWAIT", 0)
 _CO_COROUTINE = 0x80
-_OURS = os.path.dirname(os.path.abspath(__file__))
 
 
 class PlainShell:
@@ -33,6 +31,7 @@ class PlainShell:
         self._loop: Any = None
         self._completer: Any = None
         self.emit: display.Emit = lambda record: None
+        self.begin: Callable[[], None] = lambda: None
         self.complete("impor", 5)  # loads what completion needs before the fork
 
     def rehearse(self) -> None:
@@ -79,6 +78,7 @@ class PlainShell:
             self._traceback(limit_frames=True)
             return 1
         try:
+            self.begin()
             for part in parts:
                 if part.co_flags & _CO_COROUTINE and _TOP_LEVEL_AWAIT:
                     self._await(eval(part, self.module.__dict__))
@@ -115,7 +115,8 @@ class PlainShell:
 
     def _traceback(self, limit_frames: bool = False) -> None:
         kind, value, trace = sys.exc_info()
-        while trace is not None and (limit_frames or os.path.dirname(trace.tb_frame.f_code.co_filename) == _OURS):
+        cut_our_tail(trace)
+        while trace is not None and (limit_frames or is_ours(trace)):
             trace = trace.tb_next
         sys.last_type, sys.last_value, sys.last_traceback = kind, value, trace
         if sys.excepthook is not sys.__excepthook__ and not limit_frames:
