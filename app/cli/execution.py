@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from ..client.api import ApiClient, Endpoint, ExecuteStream
 from ..client.views import CreatedSession
-from ..model.console import Frame, RunStatus
+from ..model.console import END_OF_INPUT, Frame, RunStatus
 from ..model.errors import BaiTuiError, NotFound, Unreachable
 from ..model.sessions import TERMINAL
 from . import exit_codes
@@ -320,6 +320,9 @@ class Execution:
             return True  # interrupted, or the session was ended by somebody else
         if line is not None:
             await frames.stream.send_input(line)
+            return True
+        if "end-of-input" in (await self._client.info()).capabilities:
+            await frames.stream.send_input(END_OF_INPUT)
             return True
         self._empty_prompts += 1
         if self._empty_prompts == 1:

@@ -18,6 +18,10 @@ ConsoleRecord = tuple[str, Any]
 `("log", [level, iso_time, logger, text])`."""
 
 
+END_OF_INPUT = "\x04"
+"""As an answer to a prompt: there is no more (capability `end-of-input`; a terminal's ctrl+D)."""
+
+
 class RunStatus(StrEnum):
     """What a frame announces."""
 

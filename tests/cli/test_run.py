@@ -146,8 +146,14 @@ def test_a_session_that_waits_in_the_queue_is_told_of(
 ) -> None:
     monkeypatch.setattr("bai_tui.app.cli.execution._TELL_AFTER_S", 0.0)
     manager.create_answer = "hold"
-    manager.graphql, answer = lambda *asked: manager.stuck.set() or answer(*asked), manager.graphql
+    answer: Any = manager.graphql
+
+    def release(query: str, variables: dict[str, Any]) -> Any:
+        manager.stuck.set()
+        return answer(query, variables)
+
     # released by the question why it waits; then the manager has no answer of its own
+    monkeypatch.setattr(manager, "graphql", release)
     manager.rows[1]["status_info"] = "waits for 1 cuda.shares\x1b[2J"
     done = bai("run", "-t", "second", "-c", "x", "python")
     assert "bai-tui: the session second is in the queue: waits for 1 cuda.shares?[2J\n" in done.err
@@ -204,6 +210,14 @@ def test_a_prompt_at_the_end_of_stdin_interrupts(manager: Manager, bai: Bai, std
     done = bai("run", "--rm", "-c", "x", "python")
     assert done.status == 1
     assert "the code asks for input and stdin has ended" in done.err
+
+
+def test_the_end_of_stdin_is_passed_on_where_the_server_knows_one(manager: Manager, bai: Bai, stdin: Any) -> None:
+    stdin(b"")
+    manager.handshake["bai-tui"] = {"capabilities": ["end-of-input"]}
+    manager.frames = [PROMPT, finished(0)]
+    assert bai("run", "--rm", "-c", "x", "python").status == 0
+    assert manager.inputs == ["\x04"]
 
 
 def test_code_from_stdin(manager: Manager, bai: Bai, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from .context import CONTEXT, ApiContext, context_of
 from .runner import ProblemRunner
 
 GIB = 1024**3
-CAPABILITIES = ("journal", "devices")
+CAPABILITIES = ("journal", "devices", "end-of-input")
 """What this backend offers beyond the public API."""
 _NOT_HERE = ("commit", "imagify", "start-service", "shutdown-service")
 
