@@ -20,7 +20,7 @@ def exit_code_of(stop: SystemExit) -> int:
 
 def is_ours(trace: Any) -> bool:
     """Whether a frame of a traceback is the runner's own."""
-    return os.path.dirname(trace.tb_frame.f_code.co_filename) == _OURS
+    return bool(os.path.dirname(trace.tb_frame.f_code.co_filename) == _OURS)
 
 
 def cut_our_tail(trace: Any) -> None:
