@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -146,6 +147,18 @@ async def test_a_session_outlives_its_backend_and_is_adopted(kit: Any, folder: P
         assert await second.adopt(kernel.session_id, old.base, info) is None
     finally:
         await second.close()
+
+
+async def test_a_session_that_nobody_can_find_again_ends_by_itself(kit: Any, folder: Path) -> None:
+    engine = ProcessEngine(folder / "engine")
+    try:
+        session = await kit.Sessions(engine, folder).start()
+        kernel_pid = await session.kernel_pid()
+        shutil.rmtree(session.base)
+    finally:
+        await engine.close()
+    await gone(session.kernel.pid)
+    await gone(kernel_pid)
 
 
 async def test_adopting_a_session_whose_runner_is_gone_ends_its_leftovers(kit: Any, folder: Path) -> None:

@@ -43,6 +43,11 @@ class SessionFiles:
         os.dup2(log, 2)
         os.close(log)
 
+    @property
+    def can_be_found(self) -> bool:
+        """Whether the socket is still where backends look for it."""
+        return os.path.exists(os.path.join(self.session_dir, SOCKET))
+
     def _write(self, name: str, value: Dict[str, Any]) -> None:
         path = os.path.join(self.session_dir, name)
         try:

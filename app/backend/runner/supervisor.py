@@ -27,6 +27,8 @@ from .wire import Connection, Message
 STUCK_BYTES = 8 << 20
 """So much unwritten journal (a full disk) makes the runner stop reading, which holds up who writes."""
 RETRY_S = 0.5
+ALONE_LOOK_S = 2.0
+"""How often a runner without a backend looks whether a backend could still find it."""
 
 
 def run(shell: Any, sock: socket.socket) -> None:
@@ -65,6 +67,7 @@ class Runner:
         self._paused = False
         self._finished = False
         self._told_seq = 0
+        self._next_look_s = 0.0
         self._changed = False
         procs.become_subreaper()
         self._hear_signals()
@@ -147,6 +150,8 @@ class Runner:
             timeout = min(timeout if timeout is not None else 1.0, 0.005)
         if self._files is not None and self.journal.waiting_bytes:
             timeout = min(timeout if timeout is not None else RETRY_S, RETRY_S)
+        if not self._connections:
+            timeout = min(timeout if timeout is not None else ALONE_LOOK_S, ALONE_LOOK_S)
         return timeout
 
     def _tick(self) -> None:
@@ -155,6 +160,12 @@ class Runner:
             self.output.flush()
         if self._run is not None and now >= self._run.next_wake_s:
             self._run.wake(now)
+        if self._connections:
+            self._next_look_s = now + ALONE_LOOK_S
+        elif now >= self._next_look_s and self._files is not None and self._ending is None:
+            self._next_look_s = now + ALONE_LOOK_S
+            if not self._files.can_be_found:
+                self._terminate(0.0)  # its folder was removed: nobody can ever reach, or end, this session again
         if self._ending is not None:
             self._reap()
             if self._ending is not None and self._ending.step():
