@@ -2,13 +2,11 @@
 
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from . import procs
 from .batch import NOT_RUN, Step, StepProcess, default_command, plan, shell_exit_code, signal_of
-
-if TYPE_CHECKING:
-    from .supervisor import Runner
+from .host import Host
 
 NEVER = float("inf")
 LONG_S = 0.005
@@ -18,7 +16,7 @@ LONG_S = 0.005
 class Run:
     """A cell that the kernel runs."""
 
-    def __init__(self, runner: "Runner", run_id: Optional[str], code: str, options: Dict[str, Any]) -> None:
+    def __init__(self, runner: Host, run_id: Optional[str], code: str, options: Dict[str, Any]) -> None:
         self.runner = runner
         self.run_id = run_id
         self.code = code
@@ -63,7 +61,7 @@ class Run:
 class BatchRun(Run):
     """Shell commands in the work folder, one after the other."""
 
-    def __init__(self, runner: "Runner", run_id: Optional[str], code: str, options: Dict[str, Any]) -> None:
+    def __init__(self, runner: Host, run_id: Optional[str], code: str, options: Dict[str, Any]) -> None:
         super().__init__(runner, run_id, code, options)
         self._steps: List[Step] = plan(options)
         self._step: Optional[Step] = None
@@ -75,7 +73,7 @@ class BatchRun(Run):
         self._then: Optional[Callable[[], None]] = None
 
     @classmethod
-    def bootstrap(cls, runner: "Runner", path: str, then: Callable[[], None]) -> "BatchRun":
+    def bootstrap(cls, runner: Host, path: str, then: Callable[[], None]) -> "BatchRun":
         """Returns a run for the session's bootstrap script; its records belong to no run."""
         made = cls(runner, None, "", {})
         made._steps = [Step("bootstrap", "'%s'" % path.replace("'", "'\\''"))]

@@ -15,8 +15,10 @@ import traceback
 from typing import Any, Callable, Dict, List, Optional
 
 from . import procs
+from .backends import Backends
 from .batch import shell_exit_code, signal_of
 from .files import SessionFiles
+from .host import Host
 from .journal import Journal
 from .kernel_process import KernelProcess
 from .output import Output, OutputPipe
@@ -47,14 +49,13 @@ def run(shell: Any, sock: socket.socket) -> None:
         os._exit(code)
 
 
-class Runner:
+class Runner(Host):
     """The supervisor of one session."""
 
     def __init__(self, shell: Any, sock: socket.socket) -> None:
         self._shell = shell
         self._selector = selectors.DefaultSelector()
-        self._first: Optional[Connection] = Connection(sock, self._state)
-        self._connections: List[Connection] = []
+        self._backends = Backends(self._selector, self._state, self._serve_message, self._backend_gone)
         self._files: Optional[SessionFiles] = None
         self._launch: Message = {}
         self._run: Optional[Run] = None
@@ -76,7 +77,7 @@ class Runner:
         self._start_kernel()
         for pipe in self.output.pipes:
             self._selector.register(pipe.read_fd, selectors.EVENT_READ, self._pipe_reader(pipe))
-        self._connect(self._first)
+        self._first: Optional[Connection] = self._backends.connect(sock)
         self._first.send({"hello": self._identity()})
 
     # --- what the parts need
@@ -99,12 +100,10 @@ class Runner:
         return self._kernel
 
     def record(self, record: List[Any]) -> None:
-        """Adds a record of the run that is going on."""
         if self._files is not None:
             self.journal.append(self._run.run_id if self._run is not None else None, record)
 
     def finish_run(self, exit_code: int, signal_name: Optional[str] = None, rest: bytes = b"") -> None:
-        """Ends the run that is going on; `rest` is the last of its stdout."""
         self.output.end_run(rest)
         data: Dict[str, Any] = {"exitCode": exit_code}
         if signal_name:
@@ -150,7 +149,7 @@ class Runner:
             timeout = min(timeout if timeout is not None else 1.0, 0.005)
         if self._files is not None and self.journal.waiting_bytes:
             timeout = min(timeout if timeout is not None else RETRY_S, RETRY_S)
-        if not self._connections:
+        if not self._backends:
             timeout = min(timeout if timeout is not None else ALONE_LOOK_S, ALONE_LOOK_S)
         return timeout
 
@@ -160,7 +159,7 @@ class Runner:
             self.output.flush()
         if self._run is not None and now >= self._run.next_wake_s:
             self._run.wake(now)
-        if self._connections:
+        if self._backends:
             self._next_look_s = now + ALONE_LOOK_S
         elif now >= self._next_look_s and self._files is not None and self._ending is None:
             self._next_look_s = now + ALONE_LOOK_S
@@ -183,10 +182,8 @@ class Runner:
             if self.journal.written_seq != self._told_seq or self._changed:
                 self._told_seq = self.journal.written_seq
                 self._changed = False
-                for connection in self._connections:
-                    connection.notify()
-        for connection in list(self._connections):
-            self._flush(connection)
+                self._backends.notify()
+        self._backends.flush()
         self._listen_to_kernel()
 
     def _listen_to_kernel(self) -> None:
@@ -231,47 +228,12 @@ class Runner:
         pid = os.getpid()
         return {"pid": pid, "start_time": procs.start_time(pid), "shell": self._shell.name}
 
-    # --- connections
+    # --- backends
 
-    def _connect(self, connection: Connection) -> None:
-        self._connections.append(connection)
-        self._selector.register(connection.sock, selectors.EVENT_READ, lambda mask: self._on_connection(connection))
-
-    def _accept(self, mask: int) -> None:
-        assert self._files is not None
-        try:
-            sock, _address = self._files.listener.accept()
-        except OSError:
-            return
-        self._connect(Connection(sock, self._state))
-
-    def _flush(self, connection: Connection) -> None:
-        had_output = connection.has_output
-        connection.flush()
-        if connection.closed:
-            self._disconnect(connection)
-        elif connection.has_output != had_output or had_output:
-            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.has_output else 0)
-            self._selector.modify(connection.sock, wanted, lambda mask: self._on_connection(connection))
-
-    def _disconnect(self, connection: Connection) -> None:
-        if connection in self._connections:
-            self._connections.remove(connection)
-            self._selector.unregister(connection.sock)
-            connection.close()
-            if connection is self._first:
-                # Whoever asked for this session went away before it was ready: nobody knows of it.
-                self._end(0.0, self._finish)
-
-    def _on_connection(self, connection: Connection) -> None:
-        if connection.closed:
-            return
-        messages = connection.receive()
-        if messages is None:
-            self._disconnect(connection)
-            return
-        for message in messages:
-            self._serve_message(connection, message)
+    def _backend_gone(self, connection: Connection) -> None:
+        if connection is self._first:
+            # Whoever asked for this session went away before it was ready: nobody knows of it.
+            self._end(0.0, self._finish)
 
     def _serve_message(self, connection: Connection, message: Message) -> None:
         number = message.get("id")
@@ -299,7 +261,7 @@ class Runner:
             answer("launch-failed", "the session's folder cannot be used: %s" % exc)
             return
         procs.stamp(message["session_id"])
-        self._selector.register(self._files.listener, selectors.EVENT_READ, self._accept)
+        self._backends.listen(self._files.listener)
 
         def ready(error: Optional[str]) -> None:
             if error is None:

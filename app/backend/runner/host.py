@@ -1,0 +1,36 @@
+"""What a run may ask of the runner that hosts it."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Dict, List, Optional
+
+from .kernel_process import KernelProcess
+from .output import Output
+
+
+class Host(ABC):
+    """The runner, seen from a run."""
+
+    output: Output
+
+    @property
+    @abstractmethod
+    def work_dir(self) -> str:
+        """The session's work folder."""
+
+    @property
+    @abstractmethod
+    def environ(self) -> Dict[str, str]:
+        """A copy of the environment of the session's processes."""
+
+    @property
+    @abstractmethod
+    def kernel(self) -> Optional[KernelProcess]:
+        """None while no kernel lives."""
+
+    @abstractmethod
+    def record(self, record: List[Any]) -> None:
+        """Adds a record of the run that is going on."""
+
+    @abstractmethod
+    def finish_run(self, exit_code: int, signal_name: Optional[str] = None, rest: bytes = b"") -> None:
+        """Ends the run that is going on; `rest` is the last of its stdout."""
