@@ -178,6 +178,18 @@ async def test_an_interrupt_before_the_cell_begins_is_meant_for_it(session: Any)
     assert (await session.run("1 + 1")).text() == "2\n"
 
 
+async def test_an_interrupt_that_a_system_call_swallows_is_sent_again(session: Any) -> None:
+    # What the race leaves behind: Python's own handler of the signal has told, the one of the kernel never ran.
+    result = await session.run(
+        "import os, signal, time\n"
+        "streams = signal.getsignal(signal.SIGINT).__self__.streams\n"
+        "os.write(streams._wake_write, bytes([signal.SIGINT]))\n"
+        "time.sleep(60)"
+    )
+    assert result.code == 1
+    assert "KeyboardInterrupt" in result.text("stderr")
+
+
 async def test_completion(session: Any) -> None:
     await session.run("import os\nclass A: pass\na = A(); a.fast_mode = 1")
     assert "a.fast_mode" in await session.kernel.complete("a.fa", 4)

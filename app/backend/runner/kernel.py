@@ -78,6 +78,7 @@ class Kernel:
     def _interrupt(self, number: int, frame: Any) -> None:
         if not self.link.is_ours:
             raise KeyboardInterrupt
+        self.streams.heard_s = time.monotonic()
         if not self.running:
             # Between runs there is nothing to interrupt: the signal came too late, or for a cell on its way.
             self._interrupted = self.link.has_command
@@ -136,6 +137,7 @@ class Kernel:
         exit_code = 1
         try:
             try:
+                self.streams.begin_run()
                 self.link.guarded = True
                 self.running = self.streams.running = True
                 self.link.taking = False

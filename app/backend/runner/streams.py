@@ -20,6 +20,10 @@ from .procs import flush_c_streams
 
 FLUSH_S = 0.005
 IDLE_FLUSH_S = 0.02
+_SIGINT = bytes([signal.SIGINT])
+_KNOCK_S = 0.05
+_HEARD_S = 0.5
+"""An interrupt that was heard so shortly before the flusher learnt of it is the one that it learnt of."""
 _POLLRDHUP = 0x2000
 _FLUSHING_EVENTS = frozenset(("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "pty.spawn"))
 
@@ -159,6 +163,8 @@ class Streams:
         self.stdin = InputStream(self)
         self.running = False
         """A cell runs."""
+        self.heard_s = 0.0
+        """Monotonic time at which the handler of SIGINT ran last; 0 when it did not in this run."""
         self._restart = False
         self._thread: Optional[threading.Thread] = None
         self._wake_read, self._wake_write = wake
@@ -183,6 +189,12 @@ class Streams:
         if self._joins:
             self._thread = threading.Thread(target=self._keep_flushing, name="bai-flush", daemon=True)
             self._thread.start()
+
+    def begin_run(self) -> None:
+        """Is called before every cell."""
+        self.heard_s = 0.0
+        if self._joins:  # again for every cell: an event loop of the user may have taken it for itself
+            signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
 
     def end_run(self) -> bytes:
         """Hands everything to the runner, but returns what is left of stdout."""
@@ -214,14 +226,21 @@ class Streams:
         poll.register(self.link.fileno(), _POLLRDHUP)
         wait_s: Optional[float] = None
         seen = -1
+        signalled_s = 0.0
         while True:
             for fd, _event in poll.poll(None if wait_s is None else wait_s * 1000):
                 if fd != self._wake_read:
                     # The runner was killed: nobody can reach this kernel any more, whatever it computes.
                     os.kill(os.getpid(), 9)
-                if b"q" in os.read(self._wake_read, 64):
+                words = os.read(self._wake_read, 64)
+                if b"q" in words:
                     return
+                if _SIGINT in words:
+                    signalled_s = time.monotonic()
                 wait_s = FLUSH_S
+            if signalled_s and time.monotonic() > signalled_s + _KNOCK_S:
+                self._knock(signalled_s)
+                signalled_s = 0.0
             _flush(self.stdout)
             _flush(self.stderr)
             quiet = self._raw.writes == seen
@@ -230,10 +249,20 @@ class Streams:
                 wait_s = FLUSH_S
             elif wait_s is not None and wait_s < IDLE_FLUSH_S:
                 wait_s *= 1.3
-            elif self.running or threading.active_count() > 2:  # threads that user code has left may still print
-                wait_s = IDLE_FLUSH_S
+            elif self.running or signalled_s or threading.active_count() > 2:
+                wait_s = IDLE_FLUSH_S  # threads that user code has left may still print
             else:
                 wait_s = None
+
+    def _knock(self, signalled_s: float) -> None:
+        """Interrupts once more if nobody heard.
+
+        A signal between Python's last look for one and a system call is heard only when that call returns, which a
+        sleep may do much too late. Flushing makes that likely: output is seen just when its cell begins to wait.
+        """
+        ours = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+        if self.running and getattr(ours, "streams", None) is self and self.heard_s < signalled_s - _HEARD_S:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _stop_thread(self) -> None:
         thread, self._thread = self._thread, None
@@ -271,6 +300,8 @@ class Streams:
 
     def _after_fork_in_child(self) -> None:
         self._thread = None
+        if self._joins:
+            signal.set_wakeup_fd(-1)  # the pipe is the parent's
         self._joins = False
         self.link.reset_locks()
         self.stderr.reset_lock()
