@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ..model.endpoint import Endpoint
@@ -27,7 +28,7 @@ class FixedEndpoint:
     def place(self) -> str:
         return self._endpoint.name
 
-    def locate(self, attempt: int) -> Endpoint:
+    def locate(self, attempt: int, tell: Callable[[str], object]) -> Endpoint:
         return self._endpoint
 
 
@@ -42,7 +43,7 @@ class CurrentEndpoint:
     def place(self) -> str:
         return place_of_environment()
 
-    def locate(self, attempt: int) -> Endpoint:
+    def locate(self, attempt: int, tell: Callable[[str], object]) -> Endpoint:
         from ..config import Paths
         from ..local import current_endpoint, running_backend
 
@@ -54,7 +55,7 @@ class CurrentEndpoint:
 
                 raise Unreachable("the local backend is gone")
             return endpoint
-        return current_endpoint(paths)
+        return current_endpoint(paths, tell)
 
 
 def state_folder() -> Path:

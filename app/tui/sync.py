@@ -47,8 +47,11 @@ class Locator(Protocol):
     def place(self) -> str:
         """What to call it before it is found."""
 
-    def locate(self, attempt: int) -> Endpoint:
+    def locate(self, attempt: int, tell: Callable[[str], object]) -> Endpoint:
         """Returns the endpoint for the attempt 0, 1, 2, ...; starts the local backend where that is the way.
+
+        Args:
+            tell: gets what the user should hear of a backend that was started, such as of a damaged database.
 
         Raises:
             BaiTuiError: with what to do about it.
@@ -130,7 +133,7 @@ class Sync:
             connection.retry_at_s, connection.since_s = None, self._clock()
             self._post(ConnectionChanged())
             try:
-                endpoint = await asyncio.to_thread(self._locator.locate, attempt)
+                endpoint = await asyncio.to_thread(self._locator.locate, attempt, self._tell)
                 connection.place = endpoint.name
                 async with await asyncio.to_thread(self._connect, endpoint) as client:
                     info = await client.handshake()
@@ -160,6 +163,9 @@ class Sync:
                 await asyncio.wait_for(self._retry_now.wait(), pause)
             except TimeoutError:
                 pass
+
+    def _tell(self, text: str) -> None:
+        self._post(Complained(text))
 
     async def _take_first(self) -> None:
         if self.first is None:

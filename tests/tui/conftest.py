@@ -105,11 +105,12 @@ def open_desk(server: FakeServer) -> Callable[..., Any]:
         folder: Path | None = None,
         connected: bool = True,
         first: Any = None,
+        locator: Any = None,
         **options: Any,
     ) -> AsyncIterator[Desk]:
         clock = Clock()
         app = BaiTuiApp(
-            FixedEndpoint(ENDPOINT),
+            locator or FixedEndpoint(ENDPOINT),
             connect=server.connect,
             clock=clock,
             folder=folder,

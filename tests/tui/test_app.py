@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bai_tui.app.model.endpoint import Endpoint
 from bai_tui.app.tui.actions import ACTIONS
 from bai_tui.app.tui.dialogs import HelpScreen, PathPrompt
+from bai_tui.app.tui.locate import FixedEndpoint
 from bai_tui.app.tui.state import Remembered, StateFile
 from bai_tui.app.tui.workbench import SAMPLE, wants_ascii
-from bai_tui.tests.tui.fakes import FakeServer
+from bai_tui.tests.tui.fakes import ENDPOINT, FakeServer
 from bai_tui.widgets.transcript import Transcript
 from textual import events
 from textual.command import CommandPalette
@@ -218,3 +221,16 @@ async def test_what_is_typed_before_a_dialog_is_there_is_not_lost(open_desk: Any
         for key, character in (("slash", "/"), ("a", "a"), ("full_stop", ".")):
             dialog.post_message(events.Key(key, character))
         await desk.until(lambda: dialog.query("#path") and dialog.query_one("#path", Input).value == "/a.")
+
+
+class StartedEndpoint(FixedEndpoint):
+    """An endpoint whose backend was just started and has something to tell."""
+
+    def locate(self, attempt: int, tell: Callable[[str], object]) -> Endpoint:
+        tell("the database was damaged and is kept as x.corrupt[/b]")
+        return super().locate(attempt, tell)
+
+
+async def test_what_a_started_backend_has_to_tell_is_told(open_desk: Any) -> None:
+    async with open_desk(locator=StartedEndpoint(ENDPOINT)) as desk:
+        await desk.until(lambda: "the database was damaged and is kept as x.corrupt[/b]" in desk.toasts)
