@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -397,6 +397,9 @@ class Service(Protocol):
         self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None
     ) -> AbstractAsyncContextManager[Run]:
         """Starts a run and keeps its session from idling while the context is open."""
+
+    def attached(self, session_id: str) -> AbstractContextManager[None]:
+        """Keeps a session from idling while the context is open: somebody has a stream to it, run or not."""
 
     async def find_run(self, caller: Keypair, ref: str, run_id: str) -> Run:
         """Returns a run that was begun before.

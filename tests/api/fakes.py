@@ -6,8 +6,8 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -141,6 +141,8 @@ class FakeService:
         self.journals: dict[str, Journal] = {}
         self.runs: dict[tuple[str, str], FakeRun] = {}
         self.running: dict[str, asyncio.Task[None]] = {}
+        self.streams: dict[str, int] = {}
+        """Session id -> execute streams that are open."""
         self.listeners: list[asyncio.Queue[SessionEvent | None]] = []
         self.go = asyncio.Event()
         self.capacity = ResourceSlots({"cpu": 2, "mem": 8 * 1024**3, "cuda.shares": 1})
@@ -293,6 +295,14 @@ class FakeService:
         return "".join(record.data for record in records if record.kind in ("stdout", "stderr"))
 
     # --- runs
+
+    @contextmanager
+    def attached(self, session_id: str) -> Iterator[None]:
+        self.streams[session_id] = self.streams.get(session_id, 0) + 1
+        try:
+            yield
+        finally:
+            self.streams[session_id] -= 1
 
     @asynccontextmanager
     async def run(

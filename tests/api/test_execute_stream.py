@@ -43,6 +43,15 @@ async def test_query(api: Any) -> None:
     assert (parsed.status, parsed.seq, parsed.run_id) == (RunStatus.FINISHED, 5, found[0]["runId"])
 
 
+async def test_a_stream_holds_its_session_before_it_runs_anything(api: Any, service: Any) -> None:
+    ref = await api.create()
+    (session_id,) = service.sessions
+    async with api.execute(ref) as ws:
+        assert service.streams[session_id] == 1
+        await ws.send_str(query("say x"))
+        assert text(await frames(ws)) == "x\n"
+
+
 async def test_batch_tells_its_steps_in_order(api: Any) -> None:
     await api.create("batch-01")
     async with api.execute("batch-01") as ws:

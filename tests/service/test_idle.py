@@ -89,6 +89,19 @@ async def test_an_open_stream_keeps_its_session_alive(world: Any) -> None:
     assert (await ended(world, outcome)).status_info == "idle-timeout"
 
 
+async def test_a_stream_that_runs_nothing_yet_keeps_its_session_alive_too(world: Any) -> None:
+    outcome = await world.create()
+    with world.service.attached(outcome.session.id):
+        at(world, 5000)
+        assert outcome.session.status is S.RUNNING
+    at(world, 6790)
+    assert outcome.session.status is S.RUNNING
+    at(world, 6810)
+    assert (await ended(world, outcome)).status_info == "idle-timeout"
+    with world.service.attached(outcome.session.id):
+        pass  # a stream may outlive its session
+
+
 async def test_the_timer_itself_ends_sessions(world: Any) -> None:
     outcome = await world.create(resource_opts={"idle_timeout": "0.05"})
     assert (await ended(world, outcome)).status_info == "idle-timeout"

@@ -16,8 +16,9 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from ...model.console import ExecuteRequest
 from ...model.errors import BackendFailure, BadRequest, BaiTuiError
-from ..ports import Run
-from .context import caller_of, context_of
+from ...model.sessions import Session
+from ..ports import Keypair, Run
+from .context import ApiContext, caller_of, context_of
 from .frames import failure, frames_of, is_end
 from .problems import unexpected
 
@@ -38,6 +39,11 @@ async def execute(request: web.Request) -> web.WebSocketResponse:
     context, caller = context_of(request), caller_of(request)
     # refused as a handshake answer where the session is not there: clients then show the status
     session = await context.service.get(caller, request.match_info["ref"])
+    with context.service.attached(session.id):
+        return await _serve(request, context, caller, session)
+
+
+async def _serve(request: web.Request, context: ApiContext, caller: Keypair, session: Session) -> web.WebSocketResponse:
     ws = web.WebSocketResponse(compress=False, max_msg_size=_READABLE_BYTES, timeout=2.0)
     await ws.prepare(request)
     context.sockets.add(ws)

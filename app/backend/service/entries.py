@@ -29,8 +29,8 @@ class Entry:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it runs or has ended: who waits for a start waits for this."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    open_runs: int = 0
-    """Run contexts that are open: they keep it from idling."""
+    open_streams: int = 0
+    """Streams and runs that somebody follows: they keep it from idling."""
     death: str | None = None
     """Why the kernel process died; None while it lives."""
     revived: asyncio.Event = field(default_factory=asyncio.Event)

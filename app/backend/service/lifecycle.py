@@ -304,7 +304,7 @@ class Lifecycle:
 
     def is_active(self, entry: Entry) -> bool:
         """Whether a run is going on or watched."""
-        return entry.open_runs > 0 or (entry.kernel is not None and entry.kernel.busy_run is not None)
+        return entry.open_streams > 0 or (entry.kernel is not None and entry.kernel.busy_run is not None)
 
     def _idle_due(self, session_id: str) -> None:
         entry = self._register.get(session_id)

@@ -10,8 +10,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -370,7 +370,7 @@ class LocalService:
         entry, kernel = self._running(caller, ref)
         if run_id in entry.run_starts:
             raise IllegalState(f"there was a run {run_id} in the session {entry.session.name} already")
-        entry.open_runs += 1
+        entry.open_streams += 1
         try:
             death = await self._lifecycle.revive(entry, kernel)
             after = kernel.last_seq
@@ -387,10 +387,24 @@ class LocalService:
             notice = f"The kernel had died ({death}) and was started anew: earlier variables are gone.\n"
             yield WatchedRun(kernel, run_id, after, notice if death else None)
         finally:
-            entry.open_runs -= 1
+            entry.open_streams -= 1
             self._lifecycle.touch(entry)
             if entry.session.status in LIVE:
                 self._recorder.note_soon(entry.session)
+
+    @contextmanager
+    def attached(self, session_id: str) -> Iterator[None]:
+        """Keeps a session from idling while the context is open; one that has ended is not minded."""
+        entry = self._register.get(session_id)
+        if entry is None:
+            yield
+            return
+        entry.open_streams += 1
+        try:
+            yield
+        finally:
+            entry.open_streams -= 1
+            self._lifecycle.touch(entry)
 
     async def find_run(self, caller: Keypair, ref: str, run_id: str) -> WatchedRun:
         """Returns a run that was begun before, also under an earlier daemon.
