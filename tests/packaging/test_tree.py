@@ -9,7 +9,7 @@ from pathlib import Path
 
 MACHINE = re.compile(
     rb"(?<![\w.])/(?:work|root|home/(?!work\b)\w+|Users/\w+|opt/(?:pypi|wheels)[\w-]*)/[\w.]|"
-    rb"(?:index|extra-index|find-links)[-_]?url\s*=|https?://(?:files\.pythonhosted|pypi\.python|test\.pypi)\.org"
+    rb"(?:index|extra-index|find-links)[-_]?url\s*=|https?://[\w.-]+/(?:simple|packages)/"
 )
 """Paths of somebody's machine, package registries. `/home/work` is the wire's name of a session's work folder."""
 
