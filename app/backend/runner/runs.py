@@ -21,16 +21,19 @@ class Run:
         self.run_id = run_id
         self.code = code
         self.options = options
+        self._due_s = NEVER
 
-    next_wake_s = NEVER
-    """Monotonic time at which `wake` is to be called."""
+    @property
+    def next_wake_s(self) -> float:
+        """Monotonic time at which `wake` is to be called."""
+        return self._due_s
 
     def hand_over(self) -> None:
         """Lets another process begin before the start is recorded; what that one says is heard after it."""
         kernel = self.runner.kernel
         assert kernel is not None
         kernel.send({"op": "execute", "code": self.code})
-        self.next_wake_s = time.monotonic() + LONG_S
+        self._due_s = time.monotonic() + LONG_S
 
     def begin(self) -> None:
         """Does what may make records at once."""
@@ -47,7 +50,7 @@ class Run:
 
     def wake(self, now: float) -> None:
         """Is called when `next_wake_s` has come."""
-        self.next_wake_s = NEVER
+        self._due_s = NEVER
         if self.runner.kernel is not None:
             self.runner.kernel.wake_flusher()
 
@@ -81,7 +84,7 @@ class BatchRun(Run):
         return made
 
     @property
-    def next_wake_s(self) -> float:  # type: ignore[override]
+    def next_wake_s(self) -> float:
         return self._process.next_probe_s if self._process is not None else NEVER
 
     def hand_over(self) -> None:
