@@ -9,16 +9,18 @@ Each Protocol is what one room asks of another; `daemon.py` alone knows who fulf
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ..model.console import ExecuteRequest
 from ..model.images import Image
+from ..model.metrics import Metrics
 from ..model.sessions import Session, SessionStatus
 from ..model.slots import ResourceSlots
 
@@ -108,14 +110,128 @@ class Device:
     """Memory of a GPU; 0 for other devices."""
     kind: str = "host"
     """`host`, `nvidia` or `mock`: a mock is shown as such wherever it is named."""
+    shareable: bool = True
+    """False: a GPU that is only given away whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuReading:
+    """What a GPU does at one moment."""
+
+    device_id: str
+    present: bool = True
+    """False: it has vanished, or its driver does not answer; `problem` says what."""
+    problem: str = ""
+    mem_used_bytes: int = 0
+    mem_total_bytes: int = 0
+    util_pct: float | None = None
+    """Of the last sample period of the driver, 0 to 100; None when it does not tell."""
+    temperature_c: float | None = None
+    power_w: float | None = None
+    process_mem_bytes: Mapping[int, int] = field(default_factory=dict)
+    """Process id -> memory on this GPU."""
+    process_util_pct: Mapping[int, float] = field(default_factory=dict)
+
+
+class Guarantee(StrEnum):
+    """How much a layer of enforcement is worth."""
+
+    HARD = "hard"
+    """Cannot be passed by the code of a session."""
+    COOPERATIVE = "cooperative"
+    """Holds for code that does not work around it."""
+    DETECTED = "detected"
+    """Is noticed and acted upon after the fact."""
+    COUNTED = "counted"
+    """Is kept in the books only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of enforcement that is in force for a session. Said as it is: never more than it does."""
+
+    name: str
+    """`accounting`, `environment`, `framework-caps`, `mps`, `watcher`, `affinity`, `memory-cgroup`, ..."""
+    applies_to: str
+    """`cpu`, `mem` or `gpu`."""
+    guarantee: Guarantee
+    detail: str
+    """One line for the user, with its hole: `CUDA_VISIBLE_DEVICES=GPU-...; code that resets it sees all GPUs`."""
 
 
 class Devices(Protocol):
     def list(self) -> Sequence[Device]:
-        """Returns the devices of this machine; constant while the daemon runs."""
+        """Returns the devices that this machine had when the daemon started, lost ones too."""
 
     def environment(self, session: Session) -> Mapping[str, str]:
         """Returns the variables that tell a session's processes which devices are theirs."""
+
+    def cores(self, session: Session) -> frozenset[int] | None:
+        """Returns the cores that a session's processes are pinned to; None = not pinned."""
+
+    def layers(self, session: Session) -> Sequence[Layer]:
+        """Returns the layers of enforcement that the devices put in force for a session that holds resources."""
+
+    async def read_gpus(self) -> Sequence[GpuReading]:
+        """Returns one reading per GPU, in the order of `list`; never raises, never takes longer than two seconds.
+
+        A driver that hangs costs one thread, once; its GPUs read as not present until it answers again.
+        """
+
+    async def prepare(self, session: Session) -> None:
+        """Makes ready what the session's share needs outside of its processes (MPS); before `environment` is asked."""
+
+    async def forget(self, session_id: str) -> None:
+        """Undoes `prepare`; nothing happens when there was none."""
+
+    async def close(self) -> None:
+        """Lets go of drivers and of what was started for them."""
+
+
+# --- metrics -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """One round of the sampler."""
+
+    time_s: float
+    """Unix time."""
+    sessions: Mapping[str, Metrics]
+    """Session id -> what it uses now."""
+    gpus: Sequence[GpuReading]
+    session_gpu_mem_bytes: Mapping[str, Mapping[str, int]]
+    """Session id -> device id -> memory that its processes hold there."""
+    cpu_pct: float = 0.0
+    """Of the whole machine, 0 to 100."""
+    mem_used_bytes: int = 0
+    """Of the whole machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A session that is to be measured."""
+
+    session: Session
+    pid: int
+    """Of its runner: the processes below it are the session's."""
+
+
+class Sampler(Protocol):
+    """Measures all sessions at once, every second. Runs in a thread: the event loop only gets the result."""
+
+    @property
+    def last(self) -> Sampled | None:
+        """The newest round; None before the first."""
+
+    def stat(self, session_id: str) -> Metrics:
+        """Returns the newest metrics of a session with max and mean over its life; empty when there are none yet."""
+
+    def forget(self, session_id: str) -> Metrics:
+        """Returns the last metrics of a session that has ended and drops it."""
+
+    async def run(self, watched: Callable[[], Sequence[Watched]], on_sample: Callable[[Sampled], None]) -> None:
+        """Samples until cancelled; `on_sample` is called in the event loop after each round."""
 
 
 # --- engines -------------------------------------------------------------------------------------------------
@@ -136,6 +252,10 @@ class LaunchSpec:
     bootstrap_script: str | None = None
     grace_s: float = 2.0
     """Between SIGTERM and SIGKILL when the session is ended."""
+    cores: frozenset[int] | None = None
+    """The session's processes run on these cores only; None = on any."""
+    mem_limit_bytes: int = 0
+    """Enforced by the best mechanism at hand (see `Engine.layers`); 0 = no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +346,9 @@ class Engine(Protocol):
     def runner_info(self, kernel: Kernel) -> dict[str, Any]:
         """Returns what `adopt` needs, to be stored: pid, start time, interpreter."""
 
+    def layers(self, kernel: Kernel) -> Sequence[Layer]:
+        """Returns the layers that the engine put in force for a session: affinity, memory, framework caps."""
+
     async def close(self) -> None:
         """Lets go of everything without ending sessions."""
 
@@ -305,6 +428,12 @@ class CreateRequest:
     """`idle_timeout` (seconds, or 10m / 2h; 0 = never) is ours; the rest is kept and reported."""
     environ: Mapping[str, str] = field(default_factory=dict)
     mounts: Sequence[str] = ()
+    dependencies: Sequence[str] = ()
+    """Ids, or names of live sessions, of batch sessions that must end with SUCCESS first."""
+    starts_at: datetime | None = None
+    """Aware; batch sessions only."""
+    batch_timeout_s: float = 0.0
+    """0 = never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +466,22 @@ class DeviceUse:
     device: Device
     promised: Mapping[str, Mapping[str, Decimal]]
     """Slot -> session id -> amount."""
+    lost: bool = False
+    """It was there and is not now: sessions on it are told, nobody new is put on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleCheck:
+    """One of the checks that end sessions nobody uses."""
+
+    name: str
+    """`network_timeout`, `session_lifetime`, `utilization`, as Backend.AI names them."""
+    remaining_s: float | None
+    """Until it ends the session if nothing happens; None = never."""
+    in_grace: bool = False
+    """The time is not running: the session is in use, or too young for this check."""
+    extra: Mapping[str, Any] | None = None
+    """`utilization`: `{"resources": {"cpu_util": [average, threshold], ...}}`."""
 
 
 class Run(Protocol):
@@ -423,10 +568,45 @@ class Service(Protocol):
         """Returns records after a number; waits up to `wait_s` when there is none yet. Works for ended sessions too."""
 
     def idle_remaining_s(self, session: Session) -> float | None:
-        """Seconds until the idle check ends the session; None = never or not running."""
+        """Seconds until the first of the idle checks ends the session; None = never or not running."""
+
+    def idle_checks(self, session: Session) -> Sequence[IdleCheck]:
+        """Returns the checks that are on for a session; empty unless it runs."""
+
+    async def extend(self, caller: Keypair, ref: str, by_s: float) -> Session:
+        """Keeps every idle check from ending a session for `by_s` seconds from now; 0 takes that back.
+
+        Raises: IllegalState (it does not run), BadRequest (negative, or beyond the owner's session lifetime).
+        """
+
+    async def modify(self, caller: Keypair, ref: str, *, priority: int) -> Session:
+        """Gives a session another priority; a waiting one changes its place in the queue at once.
+
+        Raises: BadRequest (outside 0 to 100).
+        """
 
     def busy(self, session: Session) -> bool:
         """Whether a run is going on."""
+
+    def stat(self, session: Session) -> Metrics:
+        """Returns what a session uses, or what an ended one used last; empty when it was never measured."""
+
+    def sampled(self) -> Sampled | None:
+        """Returns the newest round of the sampler, of all sessions."""
+
+    def samples(self, caller: Keypair) -> AsyncIterator[Sampled]:
+        """Yields each new round, cut down to the sessions that `caller` may see; a slow reader gets the newest."""
+
+    def layers(self, session: Session) -> Sequence[Layer]:
+        """Returns the layers of enforcement in force; empty unless the session holds resources."""
+
+    def waiting(self, session: Session) -> Mapping[str, Any] | None:
+        """Returns why a PENDING session waits, in the form of Backend.AI's `status_data.scheduler` (`msg`,
+        `failed_predicates`, `passed_predicates`, `retries`, `last_try`) with `position` and `expected_start` (ISO) of
+        ours; None when it does not wait."""
+
+    def limits(self, keypair: Keypair) -> ResourceSlots | None:
+        """Returns what a keypair may hold in all; None = no limit. Slots that are not named are not limited."""
 
     def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
         """Yields what happens from now on, until the backend stops. A reader that lags loses the oldest events

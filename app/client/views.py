@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from ..model.metrics import Metrics
 from ..model.sessions import SessionStatus
 from ..model.slots import ResourceSlots
 
@@ -21,6 +22,41 @@ class ServerInfo:
     manager: str
     capabilities: frozenset[str] = frozenset()
     """What our backend offers beyond the public API: `journal`, `devices`, `shutdown`. Empty for a real cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleCheckView:
+    """One of the checks that end sessions nobody uses."""
+
+    remaining_s: float | None
+    """None = it never ends the session."""
+    in_grace: bool = False
+    """The time is not running."""
+    extra: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingView:
+    """Why a session waits."""
+
+    text: str
+    position: int | None = None
+    """1 = next; None when something of its own holds it back."""
+    expected_start: datetime | None = None
+    failed: tuple[str, ...] = ()
+    """Names of the predicates that hold it back: `resources`, `dependencies`, `concurrency`, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerView:
+    """A layer of enforcement in force."""
+
+    name: str
+    applies_to: str
+    """`cpu`, `mem` or `gpu`."""
+    guarantee: str
+    """`hard`, `cooperative`, `detected` or `counted`."""
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +88,17 @@ class SessionView:
     idle_remaining_s: float | None = None
     busy: bool = False
     """A run is going on (our backend only)."""
+    stat: Metrics = field(default_factory=dict)
+    """What it uses, or used last: `live_stat`, else `last_stat` of its kernel; empty when not asked for or not told."""
+    idle_checks: Mapping[str, IdleCheckView] = field(default_factory=dict)
+    """By name: `network_timeout`, `session_lifetime`, `utilization`."""
+    waiting: WaitingView | None = None
+    """Why a PENDING session waits, where the server tells (`status_data.scheduler`)."""
+    layers: tuple[LayerView, ...] = ()
+    """What enforces its slots, from `status_data.enforcement` of our backend."""
+    startup_command: str | None = None
+    depends_on: tuple[str, ...] = ()
+    """Names of the sessions it depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +136,29 @@ class DeviceView:
     mem_bytes: int
     promised: Mapping[str, Decimal]
     """Session id -> shares."""
+    lost: bool = False
+    """It was there and is not now."""
+    mem_used_bytes: int | None = None
+    """Really used, by anybody; None when it is not measured."""
+    util_pct: float | None = None
+    session_mem_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Session id -> memory that its processes really hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsView:
+    """One round of measuring (capability `stats`)."""
+
+    time_s: float
+    """Unix time."""
+    sessions: Mapping[str, Metrics]
+    """Session id -> metrics."""
+    gpus: tuple[DeviceView, ...] = ()
+    """With what is promised and used now."""
+    cpu_pct: float = 0.0
+    """Of the whole machine."""
+    mem_used_bytes: int = 0
+    """Of the whole machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,7 @@ class Session:
     """Status name -> when it was entered last."""
     created_at: datetime
     starts_at: datetime | None = None
+    """When it began to run."""
     terminated_at: datetime | None = None
     result: SessionResult = SessionResult.UNDEFINED
     exit_code: int | None = None
@@ -163,6 +164,20 @@ class Session:
     num_queries: int = 0
     enqueue_order: int = 0
     """Position in the sequence of all admissions; a restarted backend queues in this order."""
+    depends_on: list[str] = field(default_factory=list)
+    """Ids of the sessions that must end with SUCCESS before this one starts."""
+    not_before: datetime | None = None
+    """It starts no earlier (`starts_at` of the request; batch sessions)."""
+    batch_timeout_s: float = 0.0
+    """The start-up command is ended after so long; 0 = never."""
+    pending_timeout_s: float = 0.0
+    """It is cancelled when it has waited so long; 0 = never."""
+    split_shares: bool = False
+    """A fraction of a GPU may come from several devices (`resource_opts.allow_fractional_resource_fragmentation`)."""
+    kept_until: datetime | None = None
+    """No idle check ends it before: the owner has extended it. None = not extended."""
+    last_stat: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Metrics in Backend.AI's form as measured last, kept after the end."""
     runner: dict[str, Any] = field(default_factory=dict)
     """What the engine needs to find the session's runner again after a restart of the backend."""
 

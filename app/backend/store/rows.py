@@ -13,7 +13,7 @@ from ...model.slots import ResourceSlots
 from ..ports import Keypair
 
 _FIELDS: Final = tuple(item.name for item in fields(Session))
-_TIMES: Final = ("created_at", "starts_at", "terminated_at", "last_used_at")
+_TIMES: Final = ("created_at", "starts_at", "terminated_at", "last_used_at", "not_before", "kept_until")
 _SLOTS: Final = ("requested_slots", "occupied_slots")
 
 

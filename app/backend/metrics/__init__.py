@@ -1,0 +1,1 @@
+"""What sessions and GPUs really use."""

@@ -1,0 +1,1 @@
+"""The scheduler core run over a trace of requests."""

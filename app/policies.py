@@ -1,0 +1,103 @@
+"""What `config.toml` says about the queue, limits, idling, sharing and watching: plain values, checked.
+
+Only values: what they mean is the backend's business. Read by `config.Settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+POLICIES: Final = ("fifo", "lifo", "drf", "fair-share")
+STRATEGIES: Final = ("pack", "spread")
+DISTRIBUTIONS: Final = ("evenly", "fill")
+OPERATORS: Final = ("and", "or")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerSettings:
+    """`[scheduler]`."""
+
+    policy: str = "fifo"
+    """One of `POLICIES`."""
+    backfill: bool = True
+    quantum: Decimal = Decimal("0.01")
+    """The smallest part of a `cuda.shares` that may be asked for; divides 1 and is a multiple of 0.001."""
+    gpu_strategy: str = "pack"
+    """One of `STRATEGIES`: which GPU a fraction goes to."""
+    distribution: str = "evenly"
+    """One of `DISTRIBUTIONS`: how cores are taken from several devices."""
+    pending_timeout_s: float = 0.0
+    """0 = never."""
+    half_life_s: float = 7 * 86400.0
+    """Of use, for `fair-share`."""
+    weights: Mapping[str, Decimal] = field(default_factory=dict)
+    """Access key -> weight, for `drf` and `fair-share`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """`[limits]`, or `[limits.keypair.KEY]` of one access key, in the names of Backend.AI's resource policies."""
+
+    max_concurrent_sessions: int | None = None
+    max_pending_session_count: int | None = None
+    total_resource_slots: Mapping[str, str] = field(default_factory=dict)
+    """Slot -> amount as written; slots that are not named are not limited."""
+    max_session_lifetime_s: float = 0.0
+    """0 = never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtilizationSettings:
+    """`[idle.utilization]`: a session that uses less than every (`and`) or any (`or`) threshold is ended."""
+
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """`cpu_util`, `mem`, `cuda_util`, `cuda_mem` -> percent of the promise; empty = the check is off."""
+    operator: str = "and"
+    """One of `OPERATORS`."""
+    time_window_s: float = 600.0
+    """The mean over so long counts."""
+    initial_grace_s: float = 300.0
+    """From the start of a session on it is left alone for so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleSettings:
+    """`[idle]`. The network timeout is `idle_timeout` at the top of the file."""
+
+    warn_before_s: float = 120.0
+    """An event goes out so long before a session is ended; 0 = none."""
+    utilization: UtilizationSettings = field(default_factory=UtilizationSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSettings:
+    """`[gpu]`."""
+
+    sharing: bool = True
+    """False: GPUs are only given away whole."""
+    framework_caps: bool = True
+    """PyTorch, JAX and TensorFlow are told to stay within the share of memory."""
+    mps: bool = False
+    """Per-client limits of an MPS daemon, where one can be run."""
+    watch: bool = True
+    """Sessions that use more GPU memory than their share are warned, then ended."""
+    watch_mock: bool = False
+    """Mock GPUs too."""
+    warn_pct: float = 100.0
+    """Of the share of memory."""
+    end_pct: float = 110.0
+    end_samples: int = 5
+    """So many samples in a row above `end_pct` end a session; one sample is a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySettings:
+    """`[memory]`: the same for the memory of the machine."""
+
+    watch: bool = True
+    warn_pct: float = 100.0
+    end_pct: float = 110.0
+    end_samples: int = 5
