@@ -7,16 +7,13 @@ nothing here imports much: every command and the TUI pass through it before they
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from .model.durations import parse_duration
 from .model.endpoint import Endpoint
-from .model.errors import BaiTuiError, ConfigError
-from .model.slots import MEM, parse_amount
-from .policies import GpuSettings, IdleSettings, LimitSettings, MemorySettings, SchedulerSettings
+from .model.errors import ConfigError
+from .policies import GpuSettings, IdleSettings, KeypairLimits, MemorySettings, SchedulerSettings
 
 _APP: Final = "bai-tui"
 _YES: Final = ("y", "yes", "t", "true", "1")
@@ -103,10 +100,7 @@ class Settings:
     mem: str = ""
     """mem to offer, e.g. `8g`; empty = all but a reserve for the system."""
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
-    limits: LimitSettings = field(default_factory=LimitSettings)
-    """Of every keypair that `keypair_limits` does not name."""
-    keypair_limits: Mapping[str, LimitSettings] = field(default_factory=dict)
-    """Access key -> its limits."""
+    limits: KeypairLimits = field(default_factory=KeypairLimits)
     idle: IdleSettings = field(default_factory=IdleSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
@@ -115,10 +109,8 @@ class Settings:
     def load(cls, paths: Paths) -> Settings:
         """Reads `config.toml`; a missing file means all defaults.
 
-        `idle_timeout` is the key of `idle_timeout_s`: seconds, or text such as `10m`.
-
         Raises:
-            ConfigError: unreadable, no TOML, an unknown key (the nearest valid one is named), a wrong type.
+            ConfigError: unreadable, no TOML, or see `settings_file.read_settings`.
         """
         file = paths.config / "config.toml"
         try:
@@ -133,78 +125,13 @@ class Settings:
             table = tomllib.loads(raw.decode())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
             raise ConfigError(f"{file} is not valid TOML: {exc}") from None
-        values: dict[str, Any] = {}
-        for key, value in table.items():
-            check = _CHECKS.get(key)
-            if check is None:
-                raise ConfigError(f"{file} has the unknown key {key!r}{_nearest(key)}")
-            try:
-                name, checked = check(value)
-            except BaiTuiError as exc:
-                raise ConfigError(f"{file}: {key}: {exc.message}") from None
-            values[name] = checked
+        from .settings_file import read_settings
+
+        try:
+            values = read_settings(table)
+        except ConfigError as exc:
+            raise ConfigError(f"{file}: {exc.message}") from None
         return cls(**values)
-
-
-def _host(value: Any) -> tuple[str, Any]:
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"{value!r} is no host: write a loopback address such as 127.0.0.1")
-    return "host", value
-
-
-def _port(value: Any) -> tuple[str, Any]:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
-        raise ConfigError(f"{value!r} is no port: write a number from 0 to 65535 (0 = any free port)")
-    return "port", value
-
-
-def _idle_timeout(value: Any) -> tuple[str, Any]:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ConfigError(f"{value!r} is no duration: write seconds or text such as '10m'")
-    return "idle_timeout_s", parse_duration(value)
-
-
-def _mock_gpus(value: Any) -> tuple[str, Any]:
-    if value == "":
-        return "mock_gpus", ""
-    text = str(value)
-    count, colon, memory = text.partition(":")
-    if isinstance(value, bool) or not (count.isascii() and count.isdecimal()) or (colon and not memory):
-        raise ConfigError(f"{value!r} is no mock GPU set: write N or N:MEMORY, such as 2 or '2:16g'")
-    if colon:
-        parse_amount(MEM, memory)
-    return "mock_gpus", text
-
-
-def _cpu(value: Any) -> tuple[str, Any]:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigError(f"{value!r} is no number of cpu slots: write a whole number (0 = all that may be used)")
-    return "cpu", value
-
-
-def _mem(value: Any) -> tuple[str, Any]:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ConfigError(f"{value!r} is no size: write text such as '8g'")
-    if value != "":
-        parse_amount(MEM, value)
-    return "mem", str(value)
-
-
-_CHECKS: Final = {
-    "host": _host,
-    "port": _port,
-    "idle_timeout": _idle_timeout,
-    "mock_gpus": _mock_gpus,
-    "cpu": _cpu,
-    "mem": _mem,
-}
-
-
-def _nearest(key: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key, _CHECKS, n=1, cutoff=0.5)
-    return f": did you mean {near[0]!r}?" if near else f"; it knows {', '.join(_CHECKS)}"
 
 
 def remote_endpoint() -> Endpoint | None:

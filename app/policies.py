@@ -50,6 +50,19 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeypairLimits:
+    """`[limits]` with all of its `[limits.keypair.KEY]`."""
+
+    general: LimitSettings = field(default_factory=LimitSettings)
+    own: Mapping[str, LimitSettings] = field(default_factory=dict)
+    """Access key -> limits that stand in place of `general`."""
+
+    def of(self, access_key: str) -> LimitSettings:
+        """Returns the limits of a keypair."""
+        return self.own.get(access_key, self.general)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UtilizationSettings:
     """`[idle.utilization]`: a session that uses less than every (`and`) or any (`or`) threshold is ended."""
 

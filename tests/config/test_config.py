@@ -4,12 +4,14 @@ import os
 import stat
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from bai_tui.app.config import Paths, Settings, private_folder, remote_endpoint
 from bai_tui.app.model.durations import parse_duration
 from bai_tui.app.model.errors import BadRequest, ConfigError
+from bai_tui.app.policies import SchedulerSettings
 
 
 def write(text: str) -> Paths:
@@ -43,6 +45,50 @@ def test_every_key_is_read() -> None:
     assert Settings.load(paths) == Settings("::1", 0, 600.0, "2:16g", 3, "8g")
 
 
+def test_the_tables_are_read() -> None:
+    settings = Settings.load(
+        write(
+            """
+            [scheduler]
+            policy = "fair-share"
+            backfill = false
+            quantum = 0.05
+            half_life = "3d"
+            weights = {alice = 2, bob = "0.5"}
+            [limits]
+            max_concurrent_sessions = 4
+            total_resource_slots = {cpu = 8, mem = "16g", gpu = 1.5}
+            [limits.keypair.alice]
+            max_concurrent_sessions = 9
+            [idle]
+            warn_before = 30
+            [idle.utilization]
+            thresholds = {cpu_util = 5}
+            operator = "or"
+            [gpu]
+            watch_mock = true
+            [memory]
+            end_pct = 150
+            """
+        )
+    )
+    assert settings.scheduler == SchedulerSettings(
+        policy="fair-share",
+        backfill=False,
+        quantum=Decimal("0.05"),
+        half_life_s=3 * 86400.0,
+        weights={"alice": Decimal(2), "bob": Decimal("0.5")},
+    )
+    assert settings.limits.of("bob").total_resource_slots == {"cpu": "8", "mem": str(16 << 30), "cuda.shares": "1.5"}
+    assert settings.limits.of("alice").max_concurrent_sessions == 9
+    assert settings.limits.of("alice").total_resource_slots == settings.limits.of("bob").total_resource_slots
+    assert settings.idle.warn_before_s == 30
+    assert settings.idle.utilization.thresholds == {"cpu_util": 5.0}
+    assert settings.idle.utilization.operator == "or"
+    assert settings.gpu.watch_mock
+    assert settings.memory.end_pct == 150
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -62,6 +108,38 @@ def test_every_key_is_read() -> None:
         ("host = 3", "host"),
         ("not toml", "not valid TOML"),
         ("[table]\nx = 1", "unknown key 'table'"),
+        ("[scheduler]\npolicies = 'fifo'", "did you mean 'scheduler.policy'"),
+        ("scheduler = 'fifo'", "scheduler must be a table"),
+        (
+            "scheduler.policy = 'fair'",
+            "scheduler.policy: 'fair' is not known: write one of fifo",
+        ),
+        ("scheduler.policy = ['fifo']", "is not known"),
+        ("scheduler.backfill = 1", "neither true nor false"),
+        ("scheduler.quantum = 0.3", "does not divide a GPU"),
+        ("scheduler.quantum = 0", "does not divide a GPU"),
+        ("scheduler.quantum = 0.0001", "scheduler.quantum"),
+        ("scheduler.half_life = '3d'", "scheduler.half_life contradicts scheduler.policy = 'fifo'"),
+        ("[scheduler]\npolicy = 'fair-share'\nhalf_life = 0", "too short"),
+        ("scheduler.weights = {a = 1}", "scheduler.weights contradicts scheduler.policy = 'fifo'"),
+        ("[scheduler]\npolicy = 'drf'\nweights = {a = 0}", "the weight of 'a' must be more than 0"),
+        ("[scheduler]\npolicy = 'drf'\nweights = 3", "table of access keys"),
+        ("limits.max_concurrent_sessions = 0", "limits.max_concurrent_sessions: 0 is no count"),
+        ("limits.total_resource_slots = {gpus = 1}", "Unknown slot type: 'gpus'"),
+        ("limits.total_resource_slots = {mem = 'much'}", "limits.total_resource_slots"),
+        ("limits.total_resource_slots = 3", "table of slots"),
+        ("limits = 3", "limits must be a table"),
+        ("limits.keypair = 3", "limits.keypair must be a table"),
+        ("limits.keypair.bob = 3", "limits.keypair.bob must be a table"),
+        ("limits.keypair.bob.max_sessions = 3", "limits.keypair.bob.max_sessions"),
+        ("idle.utilization.operator = 'or'", "names no thresholds"),
+        ("idle.utilization.thresholds = {gpu = 1}", "'gpu' is not measured"),
+        ("idle.utilization.thresholds = {cpu_util = 101}", "from 0 to 100"),
+        ("gpu.end_pct = 90", "gpu.end_pct = 90 contradicts gpu.warn_pct = 100"),
+        ("memory.warn_pct = 120", "memory.end_pct = 110 contradicts memory.warn_pct = 120"),
+        ("[gpu]\nwatch = false\nwatch_mock = true", "gpu.watch_mock contradicts gpu.watch"),
+        ("[gpu]\nmps = true\nsharing = false", "gpu.mps contradicts gpu.sharing"),
+        ("gpu.end_samples = 0", "no count"),
     ],
 )
 def test_what_is_wrong_is_told_with_file_and_key(text: str, says: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bai_tui.app import settings_file
 from bai_tui.app.cli.main import cli
 from bai_tui.app.config import Paths, Settings
 from bai_tui.app.tui.actions import ACTIONS
@@ -36,12 +38,32 @@ def test_the_keys_of_the_readme_are_those_of_the_screen(checkout: Path) -> None:
 
 def test_every_setting_is_documented_and_every_documented_key_is_read(checkout: Path, home: Path) -> None:
     text = (checkout / "docs" / "configuration.md").read_text()
-    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", text, flags=re.M))
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| (`[^`]*`|none) \|", text, flags=re.M))
     folder = home / ".config" / "bai-tui"
     folder.mkdir(parents=True)
-    (folder / "config.toml").write_text("".join(f"{key} = {value}\n" for key, value in rows.items()))
+    # these contradict the default policy, or mean nothing alone
+    alone = {"scheduler.half_life", *(key for key in rows if key.startswith("idle.utilization."))}
+    written = {key: value.strip("`") for key, value in rows.items() if value != "none" and key not in alone}
+    (folder / "config.toml").write_text("".join(f"{key} = {value}\n" for key, value in written.items()))
     assert Settings.load(Paths.of_user()) == Settings(), "the defaults of the table are not those of the program"
-    assert len(rows) == len(Settings.__dataclass_fields__)
+    assert set(rows) == set(_keys(settings_file._TOP))
+
+
+def _keys(keys: settings_file.Keys, where: str = "") -> Iterator[str]:
+    tables = {
+        "scheduler": settings_file._SCHEDULER,
+        "limits": settings_file._LIMITS,
+        "idle": settings_file._IDLE,
+        "idle.utilization": settings_file._UTILIZATION,
+        "gpu": settings_file._GPU,
+        "memory": settings_file._MEMORY,
+    }
+    for key in keys:
+        inner = tables.get(where + key)
+        if inner is None:
+            yield where + key
+        else:
+            yield from _keys(inner, f"{where}{key}.")
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/configuration.md"])
