@@ -131,6 +131,10 @@ class GpuReading:
     process_mem_bytes: Mapping[int, int] = field(default_factory=dict)
     """Process id -> memory on this GPU."""
     process_util_pct: Mapping[int, float] = field(default_factory=dict)
+    session_mem_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Id or name of a session -> memory that it is pretended to use on this GPU. Mock GPUs only: no process is behind
+    them, so both of the process maps are empty there."""
+    session_util_pct: Mapping[str, float] = field(default_factory=dict)
 
 
 class Guarantee(StrEnum):
