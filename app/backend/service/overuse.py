@@ -1,0 +1,89 @@
+"""Who uses more memory than was promised: warned at first, ended when it goes on. Pure.
+
+This detects, after the fact and once a second: it fences nothing off (docs/gpu-shares.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from ...policies import GpuSettings, MemorySettings
+from ..scheduler.pools import human_bytes
+
+_REARM_PCT: Final = 5.0
+"""Percent points that use must fall below the warning before another warning is given: no flood at the edge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a session uses of one thing that it was promised a part of."""
+
+    session_id: str
+    resource: str
+    """`mem` or `gpu`."""
+    device_id: str
+    used_bytes: int
+    limit_bytes: int
+    mock: bool = False
+
+    @property
+    def pct(self) -> float:
+        return 100.0 * self.used_bytes / self.limit_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Overuse:
+    """A session is over its share."""
+
+    use: Use
+    ends: bool
+    """It is to be ended; else it is to be warned."""
+
+    @property
+    def text(self) -> str:
+        """One line: `uses 9g of its 8g on gpu0 (112 %)`."""
+        use = self.use
+        where = f" on {use.device_id}" if use.resource == "gpu" else " of memory"
+        used, limit = human_bytes(Decimal(use.used_bytes)), human_bytes(Decimal(use.limit_bytes))
+        return f"uses {used} of its {limit}{where} ({use.pct:.0f} %)"
+
+
+class OveruseWatch:
+    """Looks at each round of the sampler."""
+
+    def __init__(self, gpu: GpuSettings, memory: MemorySettings) -> None:
+        self._gpu = gpu
+        self._memory = memory
+        self._above: dict[tuple[str, str], int] = {}
+        self._warned: set[tuple[str, str]] = set()
+
+    def look(self, uses: Iterable[Use]) -> Sequence[Overuse]:
+        """Returns whom to warn and whom to end now. One sample each; a session without a limit is not looked at."""
+        found = []
+        for use in uses:
+            rules = self._gpu if use.resource == "gpu" else self._memory
+            if not rules.watch or use.limit_bytes <= 0 or (use.mock and not self._gpu.watch_mock):
+                continue
+            key = use.session_id, use.device_id
+            if use.pct > rules.end_pct:
+                self._above[key] = self._above.get(key, 0) + 1
+                if self._above[key] >= rules.end_samples:
+                    found.append(Overuse(use, ends=True))
+                    continue
+            else:
+                self._above.pop(key, None)
+            if use.pct >= rules.warn_pct and key not in self._warned:
+                self._warned.add(key)
+                found.append(Overuse(use, ends=False))
+            elif use.pct < rules.warn_pct - _REARM_PCT:
+                self._warned.discard(key)
+        return found
+
+    def forget(self, session_id: str) -> None:
+        """Drops what is known of a session that has ended."""
+        for key in [key for key in self._above if key[0] == session_id]:
+            del self._above[key]
+        self._warned = {key for key in self._warned if key[0] != session_id}
