@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -13,12 +14,23 @@ from ..model.endpoint import Endpoint as Endpoint
 from ..model.sessions import SessionStatus
 from . import events as _events
 from . import machine as _machine
+from . import measuring as _measuring
 from . import queries as _queries
 from . import sessions as _sessions
 from . import stream as _stream
 from . import upload as _upload
 from .transport import Transport
-from .views import CreatedSession, EventView, ImageView, JournalLine, MachineView, ServerInfo, SessionView
+from .views import (
+    CreatedSession,
+    EventView,
+    ExtensionView,
+    ImageView,
+    JournalLine,
+    MachineView,
+    ServerInfo,
+    SessionView,
+    StatsView,
+)
 
 
 class ExecuteStream(Protocol):
@@ -81,6 +93,9 @@ class ApiClient:
         reuse: bool = True,
         priority: int | None = None,
         tag: str | None = None,
+        depends_on: Sequence[str] = (),
+        starts_at: datetime | None = None,
+        batch_timeout_s: float = 0.0,
     ) -> CreatedSession:
         """Creates a session, or finds the live one of that name; returns when it runs, or as the arguments say.
 
@@ -88,6 +103,10 @@ class ApiClient:
             name: None = a fresh one.
             resources: slot -> amount as typed; `gpu` is understood by every server.
             max_wait_s: give up waiting after so many seconds (status `TIMEOUT`, the session stays queued); 0 = never.
+            depends_on: ids, names or unique prefixes of live sessions that must end with success first; ids of ended
+                ones.
+            starts_at: aware; a batch session starts no earlier.
+            batch_timeout_s: a batch session is ended after so long, in whole seconds; 0 = never.
         """
         return await _sessions.create(
             self._transport,
@@ -103,6 +122,9 @@ class ApiClient:
             reuse=reuse,
             priority=priority,
             tag=tag,
+            depends_on=depends_on,
+            starts_at=starts_at,
+            batch_timeout_s=batch_timeout_s,
         )
 
     async def list_sessions(
@@ -113,16 +135,22 @@ class ApiClient:
         offset: int = 0,
         filter: str | None = None,
         order: str | None = None,
+        stats: bool = False,
     ) -> tuple[Sequence[SessionView], int]:
         """Returns one page and the total count.
 
         Args:
             statuses: None = all, ended ones too.
             limit: at most 100, which is what servers allow.
+            stats: with `SessionView.stat`.
         """
         return await _queries.list_sessions(
-            self._transport, statuses=statuses, limit=limit, offset=offset, filter=filter, order=order
+            self._transport, statuses=statuses, limit=limit, offset=offset, filter=filter, order=order, stats=stats
         )
+
+    async def all_sessions(self, statuses: Sequence[SessionStatus], *, stats: bool = False) -> Sequence[SessionView]:
+        """Returns all sessions of these statuses, page after page; see `list_sessions`."""
+        return await _queries.all_sessions(self._transport, statuses, stats=stats)
 
     async def session_rows(
         self,
@@ -162,16 +190,33 @@ class ApiClient:
         """
         return await _queries.resolve(self._transport, ref)
 
-    async def session(self, ref: str) -> SessionView:
+    async def session(self, ref: str, *, stats: bool = False) -> SessionView:
         """Returns one session; an ended one by its full id only.
+
+        Args:
+            stats: with `SessionView.stat`.
 
         Raises: SessionNotFound, AmbiguousReference.
         """
-        return await _queries.session(self._transport, ref)
+        return await _queries.session(self._transport, ref, stats=stats)
 
     async def terminate(self, ref: str, *, forced: bool = False, recursive: bool = False) -> Mapping[str, Any]:
         """Ends a session. Returns its statistics, empty when the server has none."""
         return await _sessions.terminate(self._transport, ref, forced=forced, recursive=recursive)
+
+    async def extend(self, ref: str, seconds: float) -> ExtensionView:
+        """Keeps every idle check from ending a session for `seconds` from now; 0 takes that back.
+
+        Raises: NotImplementedHere (the server is a cluster), IllegalState (it does not run).
+        """
+        return await _sessions.extend(self._transport, ref, seconds)
+
+    async def prioritize(self, ref: str, priority: int) -> int:
+        """Gives a session another priority, 0 to 100; returns the one it has then, which a server may have cut.
+
+        Raises: NotImplementedHere (the server is too old), SessionNotFound, AmbiguousReference.
+        """
+        return await _queries.prioritize(self._transport, ref, priority)
 
     async def restart(self, ref: str) -> None:
         """Restarts the kernel of a session; new managers refuse that."""
@@ -223,6 +268,17 @@ class ApiClient:
             Unreachable: the connection was lost.
         """
         return _events.events(self._transport, session)
+
+    def stats(self) -> AsyncIterator[StatsView]:
+        """Yields what sessions and GPUs use: what is known now, then each new round, until the server closes.
+
+        Our backend (capability `stats`) pushes a round every second; a cluster is asked every few seconds, and tells
+        of its sessions only.
+
+        Raises:
+            Unreachable: the connection was lost.
+        """
+        return _measuring.stats(self._transport)
 
     async def images(self) -> Sequence[ImageView]:
         """Returns the images that sessions can be started with."""

@@ -59,8 +59,11 @@ def _decoded(text: str) -> Mapping[str, Any]:
     return data if isinstance(data, Mapping) else {}
 
 
-async def events(transport: Transport, session: str | None) -> AsyncIterator[EventView]:
+async def events(transport: Transport, session: str | None, *, stats: bool = False) -> AsyncIterator[EventView]:
     """Yields `bai_connected`, then events until the server says `server_close`.
+
+    Args:
+        stats: with a `bai_stats` event every second (capability `stats`).
 
     Raises:
         Unreachable: the connection was lost; what happened meanwhile is not known.
@@ -68,6 +71,8 @@ async def events(transport: Transport, session: str | None) -> AsyncIterator[Eve
     query = [("scope", "*")]
     if session is not None:
         query.insert(0, ("sessionId" if UUID.fullmatch(session) else "sessionName", session))
+    if stats:
+        query.append(("stats", "true"))
     parser = EventParser()
     async with transport.open(
         "GET",

@@ -4,19 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from ..model.errors import RemoteError, Unreachable
 from ..model.slots import ResourceSlots
-from .parsing import device_view, mapping, slots
+from .parsing import amount, mapping, number, slots
 from .transport import Transport
-from .views import MachineView
+from .views import DeviceView, MachineView
+
+
+def _device_view(row: Mapping[str, Any]) -> DeviceView:
+    promised = {str(sid): amount("cuda.shares", share) for sid, share in mapping(row.get("promised")).items()}
+    held = {str(sid): number(size) for sid, size in mapping(row.get("session_mem_bytes")).items()}
+    used = number(row.get("mem_used_bytes"))
+    return DeviceView(
+        id=str(row.get("id") or ""),
+        model=str(row.get("model") or ""),
+        kind=str(row.get("kind") or ""),
+        capacity=amount("cuda.shares", row.get("capacity")) or Decimal(0),
+        mem_bytes=int(number(row.get("mem_bytes")) or 0),
+        promised={sid: share for sid, share in promised.items() if share is not None},
+        lost=row.get("lost") is True,
+        mem_used_bytes=None if used is None else int(used),
+        util_pct=number(row.get("util_pct")),
+        session_mem_bytes={sid: int(size) for sid, size in held.items() if size is not None},
+        temperature_c=number(row.get("temperature_c")),
+        power_w=number(row.get("power_w")),
+    )
+
+
+def gpus(value: Any) -> tuple[DeviceView, ...]:
+    """Reads the GPUs of `GET /machine` or of a `bai_stats` event."""
+    return tuple(_device_view(row) for row in value if isinstance(row, Mapping)) if isinstance(value, list) else ()
+
+
+async def own_gpus(transport: Transport) -> tuple[DeviceView, ...]:
+    """Returns the GPUs of our backend one by one; none on a cluster, which tells of sums only."""
+    if "devices" not in (await transport.info()).capabilities:
+        return ()
+    return gpus(mapping(await transport.request("GET", "/machine")).get("gpus"))
 
 
 def _total(maps: Iterable[ResourceSlots]) -> ResourceSlots:
     total: dict[str, Decimal] = {}
     for one in maps:
-        for name, amount in one.items():
-            total[name] = total.get(name, Decimal(0)) + amount
+        for name, share in one.items():
+            total[name] = total.get(name, Decimal(0)) + share
     return ResourceSlots(total)
 
 
@@ -25,8 +58,7 @@ async def machine(transport: Transport) -> MachineView:
     info = await transport.info()
     if "devices" in info.capabilities:
         body = mapping(await transport.request("GET", "/machine"))
-        gpus = tuple(device_view(row) for row in body.get("gpus") or () if isinstance(row, Mapping))
-        return MachineView(slots(body.get("available")), slots(body.get("occupied")), gpus)
+        return MachineView(slots(body.get("available")), slots(body.get("occupied")), gpus(body.get("gpus")))
     try:
         return await _by_agents(transport)
     except Unreachable:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 from ..model.errors import BaiTuiError
+from ..model.metrics import Metric, Metrics
 from ..model.sessions import SessionStatus
 from ..model.slots import ResourceSlots, parse_amount
-from .views import CreatedSession, DeviceView, EventView, ImageView, JournalLine, SessionView
+from .views import (
+    CreatedSession,
+    EventView,
+    IdleCheckView,
+    ImageView,
+    JournalLine,
+    LayerView,
+    SessionView,
+    WaitingView,
+)
 
 
 def decoded(value: Any) -> Any:
@@ -59,14 +71,88 @@ def moment(value: Any) -> datetime | None:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def idle_remaining(value: Any) -> float | None:
-    """Returns the seconds until the first idle check ends a session; None = never, or not known."""
-    left = [
-        float(check["remaining"])
-        for check in mapping(value).values()
-        if isinstance(check, Mapping) and isinstance(check.get("remaining"), int | float)
-    ]
-    return min(left, default=None)
+def number(value: Any) -> float | None:
+    """Returns a finite number as servers write it, in text or not; None when it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if isfinite(found) else None
+
+
+def metrics(value: Any) -> dict[str, Metric]:
+    """Returns the metrics of a `live_stat`; what cannot be read is left out."""
+    found = {}
+    for name, wire in mapping(value).items():
+        if isinstance(wire, Mapping):
+            with contextlib.suppress(BaiTuiError):
+                found[str(name)] = Metric.parse(wire)
+    return found
+
+
+def stat_of(containers: Any) -> Metrics:
+    """Returns what the kernels of a session use together, or used last; empty when the server does not tell."""
+    total: dict[str, Metric] = {}
+    for container in containers if isinstance(containers, list) else ():
+        if not isinstance(container, Mapping):
+            continue
+        for name, metric in (metrics(container.get("live_stat")) or metrics(container.get("last_stat"))).items():
+            other = total.get(name)
+            # Highest and mean of a sum are not the sums of the highest and the means.
+            total[name] = (
+                metric
+                if other is None
+                else Metric(
+                    current=metric.current + other.current,
+                    capacity=(metric.capacity or 0.0) + (other.capacity or 0.0) or None,
+                    unit_hint=metric.unit_hint,
+                )
+            )
+    return total
+
+
+def idle_checks(value: Any) -> dict[str, IdleCheckView]:
+    """Returns the idle checks of a session by name."""
+    return {
+        str(name): IdleCheckView(
+            remaining_s=number(check.get("remaining")),
+            in_grace=check.get("remaining_time_type") == "grace_period",
+            extra=check["extra"] if isinstance(check.get("extra"), Mapping) else None,
+        )
+        for name, check in mapping(value).items()
+        if isinstance(check, Mapping)
+    }
+
+
+def waiting(value: Any) -> WaitingView | None:
+    """Returns why a session waits, from `status_data.scheduler`; a cluster has the failed predicates only."""
+    if not isinstance(value, Mapping):
+        return None
+    failed = [one for one in _list(value.get("failed_predicates")) if isinstance(one, Mapping)]
+    text = str(value.get("msg") or "") or "; ".join(str(one.get("msg") or one.get("name") or "") for one in failed)
+    position = value.get("position")
+    if not text:
+        return None
+    return WaitingView(
+        text=text,
+        position=position if isinstance(position, int) else None,
+        expected_start=moment(value.get("expected_start")),
+        failed=tuple(str(one.get("name") or "") for one in failed),
+    )
+
+
+def _layers(value: Any) -> tuple[LayerView, ...]:
+    return tuple(
+        LayerView(*(str(one.get(key) or "") for key in ("name", "applies_to", "guarantee", "detail")))
+        for one in _list(value)
+        if isinstance(one, Mapping)
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def session_view(row: Mapping[str, Any]) -> SessionView:
@@ -74,6 +160,8 @@ def session_view(row: Mapping[str, Any]) -> SessionView:
     text = str(row.get("status") or "")
     data = mapping(row.get("status_data"))
     allocation = data.get("allocation")
+    checks = idle_checks(row.get("idle_checks"))
+    left = [check.remaining_s for check in checks.values() if check.remaining_s is not None]
     return SessionView(
         id=str(row.get("id") or row.get("session_id") or ""),
         name=str(row.get("name") or ""),
@@ -98,8 +186,18 @@ def session_view(row: Mapping[str, Any]) -> SessionView:
             for slot, shares in (allocation.items() if isinstance(allocation, Mapping) else ())
             if isinstance(shares, Mapping)
         },
-        idle_remaining_s=idle_remaining(row.get("idle_checks")),
+        idle_remaining_s=min(left, default=None),
         busy=data.get("busy") is True,
+        stat=stat_of(row.get("containers")),
+        idle_checks=checks,
+        waiting=waiting(data.get("scheduler")) if text == SessionStatus.PENDING else None,
+        layers=_layers(data.get("enforcement")),
+        startup_command=row.get("startup_command") or None,
+        depends_on=tuple(
+            str(one.get("name") or one.get("id") or "")
+            for one in _list(row.get("dependencies"))
+            if isinstance(one, Mapping)
+        ),
     )
 
 
@@ -129,19 +227,6 @@ def image_view(row: Mapping[str, Any]) -> ImageView:
         digest=str(row.get("digest") or ""),
         labels={str(pair["key"]): str(pair.get("value") or "") for pair in pairs or () if isinstance(pair, Mapping)},
         installed=row.get("installed") is not False,
-    )
-
-
-def device_view(row: Mapping[str, Any]) -> DeviceView:
-    """Reads a GPU of our backend's `GET /machine`."""
-    promised = {str(sid): amount("cuda.shares", share) for sid, share in mapping(row.get("promised")).items()}
-    return DeviceView(
-        id=str(row.get("id") or ""),
-        model=str(row.get("model") or ""),
-        kind=str(row.get("kind") or ""),
-        capacity=amount("cuda.shares", row.get("capacity")) or Decimal(0),
-        mem_bytes=int(row.get("mem_bytes") or 0),
-        promised={sid: share for sid, share in promised.items() if share is not None},
     )
 
 

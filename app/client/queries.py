@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..model.errors import AmbiguousReference, RemoteError, SessionNotFound
+from ..model.errors import AmbiguousReference, NotImplementedHere, RemoteError, SessionNotFound
 from ..model.sessions import LIVE, SessionStatus
 from .errors import with_data
 from .parsing import image_view, session_view
@@ -31,8 +31,12 @@ SESSION_FIELDS = [
     "requested_slots",
     "occupying_slots",
     "idle_checks",
+    "startup_command",
+    "dependencies{name id}",
     "priority",
 ]
+STAT_FIELDS = ["containers{live_stat last_stat}"]
+"""What is asked for only where it is wanted: a cluster fetches it for every kernel from another store."""
 IMAGE_FIELDS = [
     "name",
     "registry",
@@ -44,7 +48,8 @@ IMAGE_FIELDS = [
     "installed",
     "labels{key,value}",
 ]
-_PRIORITY_SINCE = (8, "20240915")
+PRIORITY_SINCE = (8, "20240915")
+"""The API that brought priorities, and time limits of batch sessions."""
 _NEW_STATUSES = frozenset({SessionStatus.PREPARED, SessionStatus.CREATING})
 _NEW_STATUSES_SINCE = (8, "20240315")
 """Older servers refuse a list that names a status they do not know."""
@@ -106,7 +111,7 @@ async def session_rows(
     )
     wrap = "items{%s} total_count}"
     if lenient:
-        if version < _PRIORITY_SINCE:
+        if version < PRIORITY_SINCE:
             fields = [field for field in fields if field != "priority"]
         page = await _ask(transport, head, "compute_session_list", fields, wrap, variables)
     else:
@@ -122,12 +127,13 @@ async def list_sessions(
     statuses: Sequence[SessionStatus] | None,
     limit: int,
     offset: int,
-    filter: str | None,
-    order: str | None,
+    filter: str | None = None,
+    order: str | None = None,
+    stats: bool = False,
 ) -> tuple[Sequence[SessionView], int]:
     rows, total = await session_rows(
         transport,
-        SESSION_FIELDS,
+        [*SESSION_FIELDS, *(STAT_FIELDS if stats else ())],
         statuses=statuses,
         limit=limit,
         offset=offset,
@@ -136,6 +142,18 @@ async def list_sessions(
         lenient=True,
     )
     return [session_view(row) for row in rows], total
+
+
+async def all_sessions(
+    transport: Transport, statuses: Sequence[SessionStatus], *, stats: bool = False
+) -> Sequence[SessionView]:
+    """Returns all sessions of these statuses, page after page."""
+    views: list[SessionView] = []
+    while True:
+        page, total = await list_sessions(transport, statuses=statuses, limit=_PAGE, offset=len(views), stats=stats)
+        views += page
+        if not page or len(views) >= total:
+            return views
 
 
 async def _live_rows(transport: Transport) -> Sequence[Mapping[str, Any]]:
@@ -189,16 +207,36 @@ def _not_found(ref: str, names: Sequence[str]) -> str:
     return f"no live session has an id or name that begins with {ref!r}{hint}"
 
 
-async def session(transport: Transport, ref: str) -> SessionView:
+async def session(transport: Transport, ref: str, *, stats: bool = False) -> SessionView:
     """Returns one session; an ended one is found by its full id."""
     sid = await resolve(transport, ref)
-    fields = SESSION_FIELDS if version_of(await transport.info()) >= _PRIORITY_SINCE else SESSION_FIELDS[:-1]
+    fields = [*SESSION_FIELDS, *(STAT_FIELDS if stats else ())]
+    if version_of(await transport.info()) < PRIORITY_SINCE:
+        fields.remove("priority")
     row = await _ask(
         transport, "query($id:UUID!){compute_session(id:$id){", "compute_session", fields, "%s}", {"id": sid}
     )
     if not isinstance(row, Mapping):
         raise with_data(SessionNotFound, f"there is no session {ref!r}")
     return session_view(row)
+
+
+async def prioritize(transport: Transport, ref: str, priority: int) -> int:
+    """Gives a session another priority; returns the one it has then.
+
+    Raises:
+        NotImplementedHere: the server's API is older than priorities.
+    """
+    if version_of(await transport.info()) < PRIORITY_SINCE:
+        raise with_data(NotImplementedHere, f"{transport.url} knows no priorities: they came with Backend.AI 24.09")
+    data = await transport.graphql(
+        "mutation($input:ModifyComputeSessionInput!){modify_compute_session(input:$input){item{name priority}}}",
+        {"input": {"id": await resolve(transport, ref), "priority": priority}},
+    )
+    payload = data.get("modify_compute_session")
+    item = payload.get("item") if isinstance(payload, Mapping) else None
+    now = item.get("priority") if isinstance(item, Mapping) else None
+    return now if isinstance(now, int) else priority
 
 
 async def images(transport: Transport) -> Sequence[ImageView]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from math import ceil
 from typing import Any
 
-from ..model.errors import BadRequest, RemoteError
+from ..model.errors import BadRequest, NotImplementedHere, RemoteError
 from ..model.sessions import new_session_name
 from ..model.slots import CUDA_SHARES, GPU_ALIAS
 from .address import segment
 from .errors import with_data
-from .parsing import created_session, journal_line, mapping
+from .parsing import created_session, journal_line, mapping, moment, number
+from .queries import PRIORITY_SINCE, resolve
 from .transport import Transport, version_of
-from .views import CreatedSession, JournalLine, ServerInfo
+from .views import CreatedSession, ExtensionView, JournalLine, ServerInfo
 
 _ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
-_PRIORITY_SINCE = (8, "20240915")
 _SLACK_S = 60.0
 
 
@@ -50,8 +52,16 @@ async def create(
     reuse: bool,
     priority: int | None,
     tag: str | None,
+    depends_on: Sequence[str],
+    starts_at: datetime | None,
+    batch_timeout_s: float,
 ) -> CreatedSession:
     info = await transport.info()
+    if batch_timeout_s and version_of(info) < PRIORITY_SINCE:
+        raise with_data(
+            NotImplementedHere,
+            f"{transport.url} cannot limit the time of a batch session: that came with Backend.AI 24.09",
+        )
     name = name or new_session_name()
     machine = os.uname().machine.lower()
     body: dict[str, Any] = {
@@ -75,8 +85,15 @@ async def create(
             "mounts": [],
         },
     }
-    if priority is not None and version_of(info) >= _PRIORITY_SINCE:
+    if priority is not None and version_of(info) >= PRIORITY_SINCE:
         body["priority"] = priority
+    if depends_on:
+        # A cluster takes ids only, and ours says less well which name was wrong.
+        body["dependencies"] = [await resolve(transport, ref) for ref in dict.fromkeys(depends_on)]
+    if starts_at is not None:
+        body["starts_at"] = starts_at.isoformat()
+    if batch_timeout_s:
+        body["batch_timeout"] = ceil(batch_timeout_s)
     # The server holds its answer until the session runs, without limit unless told otherwise.
     timeout_s = _SLACK_S if enqueue_only else max_wait_s + _SLACK_S if max_wait_s else None
     answer = await transport.request("POST", "/session", json_body=body, timeout_s=timeout_s)
@@ -90,6 +107,16 @@ async def terminate(transport: Transport, ref: str, *, forced: bool, recursive: 
     query = [(key, "true") for key, wanted in (("forced", forced), ("recursive", recursive)) if wanted]
     answer = await transport.request("DELETE", f"/session/{segment(ref)}", query=query, timeout_s=120.0)
     return mapping(mapping(answer).get("stats"))
+
+
+async def extend(transport: Transport, ref: str, seconds: float) -> ExtensionView:
+    if "extend" not in (await transport.info()).capabilities:
+        raise with_data(
+            NotImplementedHere,
+            f"{transport.url} cannot extend a session: Backend.AI has no such request; what runs in it keeps it alive",
+        )
+    answer = mapping(await transport.request("POST", f"/session/{segment(ref)}/extend", json_body={"seconds": seconds}))
+    return ExtensionView(moment(answer.get("kept_until")), number(answer.get("remaining")))
 
 
 async def restart(transport: Transport, ref: str) -> None:

@@ -21,7 +21,8 @@ class ServerInfo:
     """Negotiated version, e.g. `v9.20250722`."""
     manager: str
     capabilities: frozenset[str] = frozenset()
-    """What our backend offers beyond the public API: `journal`, `devices`, `shutdown`. Empty for a real cluster."""
+    """What our backend offers beyond the public API: `journal`, `devices`, `stats`, `extend`, ... Empty for a real
+    cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +144,23 @@ class DeviceView:
     util_pct: float | None = None
     session_mem_bytes: Mapping[str, int] = field(default_factory=dict)
     """Session id -> memory that its processes really hold."""
+    temperature_c: float | None = None
+    power_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionView:
+    """What a session got when its owner extended it (capability `extend`)."""
+
+    kept_until: datetime | None
+    """No idle check ends it before; None = it is not extended."""
+    remaining_s: float | None
+    """Until the first idle check ends it if nothing happens; None = never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsView:
-    """One round of measuring (capability `stats`)."""
+    """One round of measuring."""
 
     time_s: float
     """Unix time."""
@@ -158,7 +171,7 @@ class StatsView:
     cpu_pct: float = 0.0
     """Of the whole machine."""
     mem_used_bytes: int = 0
-    """Of the whole machine."""
+    """Of the whole machine; 0 = the server does not tell, nor does it tell `cpu_pct` then."""
 
 
 @dataclass(frozen=True, slots=True)

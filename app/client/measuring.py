@@ -1,0 +1,55 @@
+"""What sessions and GPUs really use: pushed by our backend once a second, asked for every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from ..model.sessions import ANSWERING
+from .events import events
+from .machine import gpus, own_gpus
+from .parsing import metrics, number
+from .queries import all_sessions
+from .transport import Transport
+from .views import StatsView
+
+STATS: Final = "bai_stats"
+"""Name of the event that holds a round (capability `stats`)."""
+_POLL_S: Final = 3.0
+"""Agents of a cluster measure every few seconds."""
+
+
+def stats_view(data: Mapping[str, Any]) -> StatsView:
+    """Reads a `bai_stats` event."""
+    sessions = data.get("sessions")
+    return StatsView(
+        time_s=number(data.get("time")) or time.time(),
+        sessions={str(sid): metrics(stat) for sid, stat in sessions.items()} if isinstance(sessions, Mapping) else {},
+        gpus=gpus(data.get("gpus")),
+        cpu_pct=number(data.get("cpu_pct")) or 0.0,
+        mem_used_bytes=int(number(data.get("mem_used_bytes")) or 0),
+    )
+
+
+async def _asked(transport: Transport) -> StatsView:
+    """Asks for what is known now."""
+    views = await all_sessions(transport, sorted(ANSWERING), stats=True)
+    devices = await own_gpus(transport)
+    return StatsView(time_s=time.time(), sessions={view.id: view.stat for view in views}, gpus=devices)
+
+
+async def stats(transport: Transport) -> AsyncIterator[StatsView]:
+    """Yields what is known now at once, then each new round until the server closes.
+
+    Raises:
+        Unreachable: the connection was lost.
+    """
+    yield await _asked(transport)
+    while "stats" not in (await transport.info()).capabilities:
+        await asyncio.sleep(_POLL_S)
+        yield await _asked(transport)
+    async for event in events(transport, None, stats=True):
+        if event.name == STATS:
+            yield stats_view(event.data)
