@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 def lowest(bits: int) -> int:
@@ -53,3 +53,18 @@ class Levels:
         """Returns the device with the most free that is less than `below`; None when there is none."""
         levels = self._occupied & ((1 << below) - 1)
         return lowest(self.at[levels.bit_length() - 1]) if levels else None
+
+    def top(self) -> int:
+        """Returns the highest level that has a device; -1 without devices."""
+        return self._occupied.bit_length() - 1
+
+    def from_emptiest(self) -> Iterator[int]:
+        """Yields the devices that have anything free, the most first, then by number."""
+        levels = self._occupied & ~1
+        while levels:
+            level = levels.bit_length() - 1
+            levels ^= 1 << level
+            devices = self.at[level]
+            while devices:
+                yield lowest(devices)
+                devices &= devices - 1

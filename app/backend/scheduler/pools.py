@@ -10,6 +10,7 @@ from ...model.slots import CUDA_DEVICE, CUDA_SHARES, format_amount, is_bytes
 from .levels import Levels, lowest
 from .types import DeviceSpec, Strategy
 from .units import WHOLE, Quantum
+from .units import human_bytes as human_bytes
 
 Plan = Sequence[tuple[int, int]]
 """(device number, units of the pool) of a grant."""
@@ -238,13 +239,3 @@ class GpuPool(Pool):
         if slot == CUDA_SHARES and asked % self._whole and on_part:
             return f"{wholes}, {on_part}"
         return wholes
-
-
-def human_bytes(amount: Decimal) -> str:
-    """Returns bytes in the largest unit that leaves at least 1, to a tenth: `1.5g`. For reading, not for counting."""
-    units, size = "kmgtpezy", int(amount)
-    power = min(max((size.bit_length() - 1) // 10, 0), len(units))
-    if not power:
-        return f"{size} bytes"
-    tenths = size * 10 // 1024**power
-    return f"{tenths // 10}{f'.{tenths % 10}' if tenths % 10 else ''}{units[power - 1]}"

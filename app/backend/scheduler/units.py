@@ -53,3 +53,30 @@ class Quantum:
 
 WHOLE = Quantum(Decimal(1))
 """Cores, whole devices, bytes."""
+GRAIN = Quantum(Decimal("0.001"))
+"""What shares are counted in whatever the quantum of requests is: `model.slots` lets nothing finer through."""
+
+
+def quantum_of_shares(value: Decimal) -> Quantum:
+    """Returns the quantum that requests of `cuda.shares` are checked against.
+
+    Raises:
+        ValueError: it does not divide 1, or is no multiple of 0.001.
+    """
+    quantum = Quantum(value)
+    if value % GRAIN.value or 1 % value:
+        raise ValueError(
+            f"a quantum of {format_amount(value)} makes no sense: take a part of 1 in whole thousandths, such as 0.01, "
+            "0.05, 0.1 or 0.25"
+        )
+    return quantum
+
+
+def human_bytes(amount: Decimal) -> str:
+    """Returns bytes in the largest unit that leaves at least 1, to a tenth: `1.5g`. For reading, not for counting."""
+    units, size = "kmgtpezy", int(amount)
+    power = min(max((size.bit_length() - 1) // 10, 0), len(units))
+    if not power:
+        return f"{size} bytes"
+    tenths = size * 10 // 1024**power
+    return f"{tenths // 10}{f'.{tenths % 10}' if tenths % 10 else ''}{units[power - 1]}"
