@@ -185,6 +185,8 @@ def test_a_session_without_gpu_sees_none() -> None:
     environ = discover(mock_gpus="2").environment(session({"cpu": {"cpu0": "1", "cpu1": "1"}, "mem": {"mem": "1024"}}))
     assert environ == {
         "CUDA_VISIBLE_DEVICES": "",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "NVIDIA_VISIBLE_DEVICES": "void",
         "GPU_COUNT": "0",
         "N_GPUS": "0",
         "OMP_NUM_THREADS": "2",

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-MODULE_OF = {"graphql-core": "graphql"}
+MODULE_OF = {"graphql-core": "graphql", "nvidia-ml-py": "pynvml"}
 """Distributions whose module has another name."""
 LENT = {"ipython"}
 """Lent to sessions by its folder, and used by the runner inside them."""

@@ -1,4 +1,4 @@
-"""What this machine has: CPU cores, memory, mock GPUs."""
+"""What this machine has: CPU cores, memory, NVIDIA GPUs, mock GPUs; and how a share of them is enforced."""
 
 from .local import LocalDevices, discover
 
