@@ -13,14 +13,16 @@ from bai_tui.app.backend.metrics.processes import Process, ProcessTable, Share
 
 MIB = 1 << 20
 _POOL = """
-size = 48 << 20
+r, w = os.pipe()
 data = bytearray(os.urandom(1 << 20) * 48)
 children = []
 for _ in range(4):
     child = os.fork()
     if child == 0:
+        os.write(w, b"x")
         asked()  # never answered
     children.append(child)
+    os.read(r, 1)
 tell(*children)
 """
 
