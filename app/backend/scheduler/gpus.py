@@ -38,7 +38,8 @@ class GpuMap(Map):
             raise ValueError("a GPU that is only given away whole is one cuda.device")
         self._quantum = quantum
         self._step = GRAIN.units(quantum.value, CUDA_SHARES)
-        self._levels = Levels(self.capacities)
+        self.index = self._levels = Levels(self.capacities)
+        self._amounts = [GRAIN.amount(units) for units in range(self._whole + 1)]
         self._strategy = strategy
         self._distribution = distribution
 
@@ -48,7 +49,9 @@ class GpuMap(Map):
         return self._quantum.units(amount, slot) * self._step
 
     def amount(self, slot: str, units: int) -> Decimal:
-        return Decimal(units // self._whole) if slot == CUDA_DEVICE else self._grain.amount(units)
+        if slot == CUDA_DEVICE:
+            return Decimal(units // self._whole)
+        return self._amounts[units] if units <= self._whole else GRAIN.amount(units)
 
     def free_amount(self) -> Decimal:
         if self.shared:
@@ -147,12 +150,6 @@ class GpuMap(Map):
                 return None
             plan.append((number, self._whole))
         return tuple(plan)
-
-    def free_on(self, device: int) -> int:
-        return self._levels.free[device]
-
-    def _move(self, device: int, change: int) -> None:
-        self._levels.move(device, change)
 
     def shortage(self, slot: str, units: int, split: bool) -> str:
         if split:

@@ -159,9 +159,11 @@ class Ledger:
             IllegalState: the session holds something already, or the plan is from before others took of the same.
         """
         self._must_be_new(session_id)
-        if not all(self._maps[number].has(plan) for number, _, plan in grant):
-            raise IllegalState(f"what was planned for the session {session_id} is no longer free: plan again")
-        self._move(grant, taken=True)
+        for number, _, plan in grant:
+            if not self._maps[number].has(plan):
+                raise IllegalState(f"what was planned for the session {session_id} is no longer free: plan again")
+        for number, _, plan in grant:
+            self._maps[number].take(plan)
         return self._hold(session_id, grant)
 
     def give(self, session_id: str) -> Allocation:
@@ -173,10 +175,12 @@ class Ledger:
         holding = self._holding.pop(session_id, None)
         if holding is None:
             raise IllegalState(f"the session {session_id} holds no resources that could be given back")
-        self._move(holding.grant, taken=False)
-        for reservation in self._reservations:
-            if session_id in reservation.expected:
-                reservation.ended(session_id)
+        for number, _, plan in holding.grant:
+            self._maps[number].give(plan)
+        if self._reservations:
+            for reservation in self._reservations:
+                if session_id in reservation.expected:
+                    reservation.ended(session_id)
         return holding.allocation
 
     def adopt(self, session_id: str, allocation: Allocation) -> None:
@@ -212,6 +216,7 @@ class Ledger:
         return allocation
 
     def _move(self, grant: Iterable[tuple[int, str, Plan]], *, taken: bool) -> None:
+        """Takes or gives for a moment, to see what would be; in no one's name."""
         for number, _, plan in grant:
             if taken:
                 self._maps[number].take(plan)
@@ -401,14 +406,14 @@ class Ledger:
         for number, _, plan in grant:
             for device, units in plan:
                 needed = reservation.missing.get((number, device), 0)
-                if needed > 0 and units > self._maps[number].free_on(device) - needed:
+                if needed > 0 and units > self._maps[number].index.free[device] - needed:
                     return False
         return True
 
     def _plan_without(self, shape: Shape, aside: Mapping[tuple[int, int], int]) -> Grant | None:
         """Returns a plan that leaves (map, device) -> units, or all that is free there where it is less."""
         kept = tuple(
-            (number, "", ((device, min(units, self._maps[number].free_on(device))),))
+            (number, "", ((device, min(units, self._maps[number].index.free[device])),))
             for (number, device), units in aside.items()
         )
         self._move(kept, taken=True)

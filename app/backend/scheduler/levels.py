@@ -10,7 +10,23 @@ def lowest(bits: int) -> int:
     return (bits & -bits).bit_length() - 1
 
 
-class Levels:
+class Amounts:
+    """Free units of devices, numbered from 0, without an index: for few devices with many units."""
+
+    __slots__ = ("free",)
+
+    def __init__(self, free: Sequence[int]) -> None:
+        self.free = list(free)
+        """Device -> free units."""
+
+    def move(self, device: int, change: int) -> None:
+        """Adds `change` to what a device has free; it must not become negative."""
+        if self.free[device] + change < 0:
+            raise ValueError(f"device {device} cannot have {self.free[device] + change} units free")
+        self.free[device] += change
+
+
+class Levels(Amounts):
     """Devices, numbered from 0, sorted by their free units.
 
     One integer per level holds its devices as bits, one more holds which levels have any. So "the fullest device that
@@ -18,11 +34,10 @@ class Levels:
     number: the same history gives the same map.
     """
 
-    __slots__ = ("_occupied", "at", "free")
+    __slots__ = ("_occupied", "at")
 
     def __init__(self, free: Sequence[int]) -> None:
-        self.free = list(free)
-        """Device -> free units."""
+        super().__init__(free)
         self.at = [0] * (max(free, default=0) + 1)
         """Level -> bits of the devices that have exactly so much free."""
         self._occupied = 0
@@ -37,17 +52,22 @@ class Levels:
         new = old + change
         if not 0 <= new < len(self.at):
             raise ValueError(f"device {device} cannot have {new} units free")
-        self.at[old] ^= bit
-        if not self.at[old]:
+        at = self.at
+        at[old] ^= bit
+        if not at[old]:
             self._occupied ^= 1 << old
-        self.at[new] |= bit
-        self._occupied |= 1 << new
+        if not at[new]:
+            self._occupied |= 1 << new
+        at[new] |= bit
         self.free[device] = new
 
     def fullest_with(self, units: int, below: int) -> int | None:
         """Returns the device with the least free, at least `units` and less than `below`; None when there is none."""
-        fitting = (self._occupied & ((1 << below) - 1)) >> units
-        return lowest(self.at[units + lowest(fitting)]) if fitting else None
+        fitting = self._occupied >> units
+        if not fitting:
+            return None
+        level = units + lowest(fitting)
+        return lowest(self.at[level]) if level < below else None
 
     def emptiest(self, below: int) -> int | None:
         """Returns the device with the most free that is less than `below`; None when there is none."""

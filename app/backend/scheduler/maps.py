@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from ...model.slots import format_amount, is_bytes
-from .levels import Levels, lowest
+from .levels import Amounts, Levels, lowest
 from .types import DeviceSpec, Distribution
 from .units import WHOLE, Quantum, human_bytes
 
@@ -25,6 +25,9 @@ class Map(ABC):
     A lost device has nothing free as long as it is lost; what is promised on it stays promised, and what is given
     back there is put by until it is found again.
     """
+
+    index: Amounts
+    """What of each device can be given now."""
 
     def __init__(self, devices: Sequence[DeviceSpec], grain: Quantum) -> None:
         self.slots: tuple[str, ...] = (devices[0].slot,)
@@ -103,7 +106,11 @@ class Map(ABC):
 
     def has(self, plan: Plan) -> bool:
         """Whether a plan that was made earlier can still be taken."""
-        return all(units <= self.free_on(device) for device, units in plan)
+        free = self.index.free
+        for device, units in plan:  # noqa: SIM110 - a generator costs more than the rest of it
+            if units > free[device]:
+                return False
+        return True
 
     def take(self, plan: Plan) -> None:
         """Promises what was planned."""
@@ -111,7 +118,7 @@ class Map(ABC):
             if device in self.put_by:
                 self.put_by[device] -= units
             else:
-                self._move(device, -units)
+                self.index.move(device, -units)
                 self.free -= units
 
     def give(self, plan: Plan) -> None:
@@ -120,33 +127,26 @@ class Map(ABC):
             if device in self.put_by:
                 self.put_by[device] += units
             else:
-                self._move(device, units)
+                self.index.move(device, units)
                 self.free += units
 
     # --- devices ---
 
     def lose(self, device: int) -> None:
         """Keeps everything new from a device; it must not be lost yet."""
-        units = self.put_by[device] = self.free_on(device)
-        self._move(device, -units)
+        units = self.put_by[device] = self.index.free[device]
+        self.index.move(device, -units)
         self.free -= units
 
     def find(self, device: int) -> None:
         """Takes a lost device back with what is promised to nobody."""
         units = self.put_by.pop(device)
-        self._move(device, units)
+        self.index.move(device, units)
         self.free += units
 
     def left_on(self, device: int) -> int:
         """Returns the units of a device, lost or not, that are promised to nobody."""
-        return self.put_by[device] if device in self.put_by else self.free_on(device)
-
-    @abstractmethod
-    def free_on(self, device: int) -> int:
-        """Returns the units that a device can give now."""
-
-    @abstractmethod
-    def _move(self, device: int, change: int) -> None: ...
+        return self.put_by[device] if device in self.put_by else self.index.free[device]
 
     def shortage(self, slot: str, units: int, split: bool) -> str:
         """Returns what there is now of `slot`, for somebody who waits: `0.25 free on gpu0`."""
@@ -170,7 +170,7 @@ class DiscreteMap(Map):
 
     def __init__(self, devices: Sequence[DeviceSpec], distribution: Distribution) -> None:
         super().__init__(devices, WHOLE)
-        self._levels = Levels(self.capacities)
+        self.index = self._levels = Levels(self.capacities)
         self._distribution = distribution
 
     def plan(self, slot: str, units: int, split: bool) -> Plan | None:
@@ -206,12 +206,6 @@ class DiscreteMap(Map):
             units -= free
         return tuple(sorted(plan))
 
-    def free_on(self, device: int) -> int:
-        return self._levels.free[device]
-
-    def _move(self, device: int, change: int) -> None:
-        self._levels.move(device, change)
-
 
 class BytesMap(Map):
     """Memory: from one device where it fits (the fullest such), else from the emptiest on.
@@ -221,23 +215,18 @@ class BytesMap(Map):
 
     def __init__(self, devices: Sequence[DeviceSpec]) -> None:
         super().__init__(devices, WHOLE)
-        self._free = list(self.capacities)
+        self.index = Amounts(self.capacities)
 
     def plan(self, slot: str, units: int, split: bool) -> Plan | None:
         if units > self.free:
             return None
-        fitting = [(free, device) for device, free in enumerate(self._free) if free >= units]
+        free = self.index.free
+        fitting = [(free[device], device) for device in range(len(free)) if free[device] >= units]
         if fitting:
             return ((min(fitting)[1], units),)
         plan = []
-        for device in sorted(range(len(self._free)), key=lambda device: (-self._free[device], device)):
-            if part := min(units, self._free[device]):
+        for device in sorted(range(len(free)), key=lambda device: (-free[device], device)):
+            if part := min(units, free[device]):
                 plan.append((device, part))
                 units -= part
         return tuple(sorted(plan))
-
-    def free_on(self, device: int) -> int:
-        return self._free[device]
-
-    def _move(self, device: int, change: int) -> None:
-        self._free[device] += change
