@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 
 from ..client.api import ApiClient, Endpoint, ExecuteStream
@@ -25,6 +25,8 @@ _ENDED = frozenset({"TERMINATED", "TERMINATING", "ERROR", "CANCELLED"})
 _REMOVE_WITHIN_S = 60.0
 _TELL_AFTER_S = 1.0
 """A session that has not started by then is said to wait."""
+_WATCH_AFTER_S = 0.25
+"""A run that is over by then needs no warnings, and does not pay for a second connection."""
 _LEAVE_WITHIN_S = 10.0
 """For the removal after a signal that asks us to go."""
 _NOT_RUN = 127
@@ -173,6 +175,9 @@ class Execution:
                 reuse=plan.reuse,
                 priority=plan.priority,
                 tag=plan.tag,
+                depends_on=plan.depends_on,
+                starts_at=plan.starts_at,
+                batch_timeout_s=plan.batch_timeout_s,
             ),
             name="create session",
         )
@@ -286,9 +291,22 @@ class Execution:
             raise
         self._running = False
 
+    async def _warn(self, session: CreatedSession) -> None:
+        """Says what the backend warns of while the code runs."""
+        await asyncio.sleep(_WATCH_AFTER_S)
+        from .notices import warning_of
+
+        with suppress(BaiTuiError):  # the run itself tells when the server has gone
+            async for event in self._client.events(session=session.id):
+                warning = warning_of(event, session.name)
+                if warning is not None:
+                    self._talk(warning)
+
     async def _execute(self, session: CreatedSession) -> int:
         request = self._plan.request
         assert request is not None
+        if not self._plan.quiet and "stats" in (await self._client.info()).capabilities:
+            self._spawn(self._warn(session), "warnings")
         built = 0
         finished: Frame | None = None
         async with self._as_running(), self._client.execute(session.id, request) as stream, _Frames(stream) as frames:
@@ -359,15 +377,17 @@ class Execution:
         return exit_codes.of_code(code)
 
     async def _explain_loss(self, session: CreatedSession, loss: Unreachable) -> None:
-        """Replaces the message of a lost connection when the reason is that the session has ended."""
+        """Makes the message of a lost connection say what has become of the session, as far as can be known."""
         try:
             view = await self._client.session(session.id)
         except BaiTuiError:
-            return
-        if view.status in TERMINAL:
+            view = None
+        if view is not None and view.status in TERMINAL:
             loss.message = (
                 f"the session {session.name} ended while its code ran: {view.status_info or view.status_text}"
             )
+        elif not self._plan.remove:
+            loss.message += f"; the session goes on, `bai-tui logs {session.name}` shows its output"
 
 
 class _Frames:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..model.sessions import LIVE, TERMINAL, SessionStatus
-from .fields import DETAIL, JSON_DEFAULT, field_of, plain_value, told_name
+from .fields import JSON_DEFAULT, JSON_DETAIL, Field, cell, field_of, selections
 from .lazy import CONTEXT
 from .talk import emit
 
@@ -58,16 +58,21 @@ async def _rows(client: ApiClient, fields: Sequence[str], query: dict[str, Any])
             return rows, total
 
 
+_BRIEF = ("NAME", "ID", "STATUS", "IMAGE", "SLOTS", "AGE")
+_DETAIL = ("CPU", "MEM", "GPU-MEM", "GPU", "IDLE", "PRIORITY", "TAG", "CREATED", "ENFORCED", "INFO")
+_FLEXIBLE = ("NAME", "IMAGE", "SLOTS", "TAG", "INFO")
+_OPTIONAL = ("ENFORCED", "CREATED", "TAG", "PRIORITY", "GPU", "GPU-MEM", "IDLE")
+"""Left out of a narrow terminal, in this order."""
+
+
 def _brief(views: Sequence[SessionView], detail: bool) -> str:
     """Returns the table for people."""
     import sys
 
-    from .tables import age, duration, slots, table
+    from .tables import age, slots, table
 
     short = sys.stdout.isatty()
-    header = ["NAME", "ID", "STATUS", "IMAGE", "SLOTS", "AGE"]
-    if detail:
-        header += ["TAG", "CREATED", "IDLE", "INFO"]
+    header = (*_BRIEF, *(_DETAIL if detail else ()))
     rows = []
     for view in views:
         row = [
@@ -78,31 +83,42 @@ def _brief(views: Sequence[SessionView], detail: bool) -> str:
             slots(view.occupying_slots or view.requested_slots),
             age(view.created_at),
         ]
-        if detail:
-            row += [
-                view.tag or "",
-                view.created_at.strftime("%Y-%m-%dT%H:%M:%SZ") if view.created_at else "",
-                "" if view.idle_remaining_s is None else duration(view.idle_remaining_s),
-                view.status_info or "",
-            ]
-        rows.append(row)
-    return table(header, rows, (0, 3, 4, 6, 9) if detail else (0, 3, 4))
+        rows.append([*row, *_details(view)] if detail else row)
+    columns = [[header.index(name) for name in names if name in header] for names in (_FLEXIBLE, _OPTIONAL)]
+    return table(header, rows, columns[0], optional=columns[1])
 
 
-def _json(rows: Sequence[Mapping[str, Any]], total: int) -> str:
+def _details(view: SessionView) -> list[str]:
+    from .tables import duration, moment
+    from .usage import usage_of
+
+    used = usage_of(view)
+    return [
+        used.cpu,
+        used.mem,
+        used.gpu_mem,
+        used.gpu,
+        "" if view.idle_remaining_s is None else duration(view.idle_remaining_s),
+        "" if view.priority is None else str(view.priority),
+        view.tag or "",
+        moment(view.created_at),
+        ",".join(layer.name for layer in view.layers),
+        view.waiting.text if view.waiting else view.status_info or "",
+    ]
+
+
+def _json(rows: Sequence[Mapping[str, Any]], total: int, fields: Sequence[Field]) -> str:
     import json
 
-    items = [{told_name(name): plain_value(name, value) for name, value in row.items()} for row in rows]
+    items = [{field.name: field.of(row) for field in fields} for row in rows]
     return json.dumps({"count": len(items), "total_count": total, "items": items}, indent=2) + "\n"
 
 
-def _columns(fields: Sequence[str], names: Sequence[str], rows: Sequence[Mapping[str, Any]], plain: bool) -> str:
-    from .fields import cell
+def _columns(fields: Sequence[Field], names: Sequence[str], rows: Sequence[Mapping[str, Any]], plain: bool) -> str:
     from .tables import table
 
     header = None if plain else [name.upper() for name in names]
-    keys = [field.partition(" ")[0] for field in fields]
-    return table(header, [[cell(row.get(key)) for key in keys] for row in rows], range(len(keys)))
+    return table(header, [[cell(field.of(row)) for field in fields] for row in rows], range(len(fields)))
 
 
 @click.command("ps", context_settings=CONTEXT)
@@ -113,7 +129,7 @@ def _columns(fields: Sequence[str], names: Sequence[str], rows: Sequence[Mapping
 @click.option("--dead", is_flag=True, help="Only sessions that have ended. Ignores --status.")
 @click.option("-a", "--all", "all_", is_flag=True, help="Sessions of every status. Ignores --status.")
 @click.option("-f", "--format", "format_", metavar="FIELDS", help="Exactly these fields, with commas: name,session_id.")
-@click.option("--detail", is_flag=True, help="More columns: tag, time of creation, idle time left, what it waits for.")
+@click.option("--detail", is_flag=True, help="What each uses, how long it may idle, what it waits for, and more.")
 @click.option("--name-only", is_flag=True, help="Names only, one a line.")
 @click.option("--plain", is_flag=True, help="No header.")
 @click.option("--filter", "filter_", metavar="EXPR", help='A filter such as: status == "RUNNING" & name like "my%".')
@@ -144,6 +160,14 @@ def ps(
 
     In a terminal the table is cut to its width and ids to their first 8 characters, which is enough for `rm` and
     the other commands. In a pipe nothing is cut.
+
+    \b
+    --detail adds what is used of what was asked for:
+      CPU      percent of one core        MEM   of the machine's memory
+      GPU-MEM  of the share's memory      GPU   percent of one GPU
+      IDLE     time until an idle check ends it (`bai-tui extend` puts that off)
+      ENFORCED the layers that hold it to its share (`session info` says what each is worth)
+      INFO     what a PENDING session waits for, or why another stands as it does
     """
     names = [name.strip() for name in format_.split(",") if name.strip()] if format_ else []
     if format_ is not None and not names:
@@ -163,7 +187,7 @@ def ps(
 
 
 def _listed(
-    fields: Sequence[str],
+    fields: Sequence[Field],
     names: Sequence[str],
     query: dict[str, Any],
     as_json: bool,
@@ -172,22 +196,23 @@ def _listed(
     plain: bool,
 ) -> str:
     from ..client.parsing import session_view
-    from ..client.queries import SESSION_FIELDS
+    from ..client.queries import SESSION_FIELDS, STAT_FIELDS
     from .endpoint import with_client
     from .talk import harmless
 
     if name_only:
-        wanted = ["name"]
-    elif fields:
-        wanted = list(fields)
-    elif as_json:
-        wanted = [*JSON_DEFAULT, *(DETAIL if detail else ())]
+        fields = (field_of("name"),)
+    elif as_json and not fields:
+        fields = (*JSON_DEFAULT, *(JSON_DETAIL if detail else ()))
+        query["lenient"] = detail  # what a server does not know is null then
+    if fields:
+        wanted = selections(fields)
     else:
-        wanted = list(SESSION_FIELDS)
+        wanted = [*SESSION_FIELDS, *(STAT_FIELDS if detail else ())]
         query["lenient"] = True
     rows, total = with_client(lambda client: _rows(client, wanted, query))
     if as_json:
-        return _json(rows, total)
+        return _json(rows, total, fields)
     if name_only:
         return "".join(f"{harmless(str(row.get('name') or ''))}\n" for row in rows)
     if fields:

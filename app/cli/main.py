@@ -15,10 +15,14 @@ from .talk import NobodyReads, debugging, harmless, say
 
 _LIST = ("listing:ps", "List sessions.")
 _RUN = ("run:run", "Run code, or files, in a session.")
+_CREATE = ("create:create", "Make a session without code, or a batch session.")
 _RM = ("removal:rm", "End sessions and remove them.")
 _SESSION = {
     "list": _LIST,
+    "info": ("info:info", "Show all that is known of a session."),
     "run": _RUN,
+    "create": _CREATE,
+    "start": _CREATE,
     "rm": _RM,
     "kill": _RM,
     "destroy": _RM,
@@ -27,11 +31,17 @@ _SESSION = {
     "interrupt": ("session:interrupt", "Interrupt what runs in sessions."),
     "restart": ("session:restart", "Restart the kernel of sessions."),
     "rename": ("session:rename", "Give a session another name."),
+    "extend": ("session:extend", "Keep sessions from being ended as idle."),
+    "set-priority": ("session:set_priority", "Move a session in the queue."),
 }
 _IMAGES = ("images:images", "List the images that sessions can use.")
 _TABLE = {
     "ps": _LIST,
+    "top": ("top:top", "Watch what sessions and GPUs use."),
+    "info": _SESSION["info"],
     "run": _RUN,
+    "create": _CREATE,
+    "start": (_CREATE[0], ""),
     "rm": _RM,
     "kill": (_RM[0], ""),
     "destroy": (_RM[0], ""),
@@ -39,6 +49,7 @@ _TABLE = {
     "interrupt": _SESSION["interrupt"],
     "restart": _SESSION["restart"],
     "rename": _SESSION["rename"],
+    "extend": _SESSION["extend"],
     "images": _IMAGES,
     "serve": ("serve:serve", "Run the local backend; it starts by itself when needed."),
     "env": ("serve:env", "Print the variables by which other clients reach the local backend."),

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -30,6 +31,10 @@ class RunPlan:
     startup_command: str | None = None
     tag: str | None = None
     priority: int | None = None
+    depends_on: Sequence[str] = ()
+    starts_at: datetime | None = None
+    batch_timeout_s: float = 0.0
+    """0 = never."""
     remove: bool = False
     stats: bool = False
     quiet: bool = False

@@ -1,4 +1,4 @@
-"""Small commands on one or more sessions: logs, interrupt, restart, rename."""
+"""Small commands on one or more sessions: logs, interrupt, restart, rename, extend, set-priority."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from ..model.errors import BaiTuiError, Unreachable
 from . import exit_codes
+from .durations import duration
 from .lazy import CONTEXT
 from .talk import emit, say
 
@@ -36,15 +37,15 @@ def logs(session: str) -> int:
     return exit_codes.OK
 
 
-def _each(sessions: Sequence[str], action: Callable[[ApiClient, str], Coroutine[Any, Any, None]]) -> int:
-    """Does `action` to every session; returns 1 when one failed."""
+def _each(sessions: Sequence[str], action: Callable[[ApiClient, str, str], Coroutine[Any, Any, None]]) -> int:
+    """Does `action` to every session, given its id and what the user called it; returns 1 when one failed."""
     from .endpoint import with_client
 
     async def work(client: ApiClient) -> int:
         failed = 0
         for ref in dict.fromkeys(sessions):
             try:
-                await action(client, await client.resolve(ref))
+                await action(client, await client.resolve(ref), ref)
             except Unreachable:
                 raise
             except BaiTuiError as exc:
@@ -61,14 +62,14 @@ def _each(sessions: Sequence[str], action: Callable[[ApiClient, str], Coroutine[
 @click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True)
 def interrupt(sessions: Sequence[str]) -> int:
     """Interrupt what runs in sessions, as ctrl+c would."""
-    return _each(sessions, lambda client, sid: client.interrupt(sid))
+    return _each(sessions, lambda client, sid, _: client.interrupt(sid))
 
 
 @click.command("restart", context_settings=CONTEXT)
 @click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True)
 def restart(sessions: Sequence[str]) -> int:
     """Restart the kernel of sessions; their files stay."""
-    return _each(sessions, lambda client, sid: client.restart(sid))
+    return _each(sessions, lambda client, sid, _: client.restart(sid))
 
 
 @click.command("rename", context_settings=CONTEXT)
@@ -76,4 +77,46 @@ def restart(sessions: Sequence[str]) -> int:
 @click.argument("name", metavar="NEW_NAME")
 def rename(session: str, name: str) -> int:
     """Give a session another name."""
-    return _each([session], lambda client, sid: client.rename(sid, name))
+    return _each([session], lambda client, sid, _: client.rename(sid, name))
+
+
+@click.command("extend", context_settings=CONTEXT)
+@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True)
+@click.option(
+    "--by",
+    metavar="DURATION",
+    callback=duration,
+    default="30m",
+    show_default=True,
+    help="From now on: 90, 30m, 2h, 1d.",
+)
+@click.option("--off", is_flag=True, help="Take an extension back.")
+def extend(sessions: Sequence[str], by: str, off: bool) -> int:
+    """Keep sessions from being ended by an idle check, for some time from now on.
+
+    Each one's remaining time is said on stderr. The local backend only: a Backend.AI cluster has no such request.
+    """
+    from .tables import duration as words
+    from .tables import moment
+
+    async def work(client: ApiClient, sid: str, ref: str) -> None:
+        granted = await client.extend(sid, 0.0 if off else float(by))
+        left = "no idle check ends it" if granted.remaining_s is None else f"{words(granted.remaining_s)} left"
+        kept = f"kept until {moment(granted.kept_until)}" if granted.kept_until else "not extended"
+        say(f"{ref}: {kept}, {left}")
+
+    return _each(sessions, work)
+
+
+@click.command("set-priority", context_settings=CONTEXT)
+@click.argument("session", metavar="ID_OR_NAME")
+@click.argument("priority", type=click.IntRange(0, 100))
+def set_priority(session: str, priority: int) -> int:
+    """Give a session another PRIORITY, 0 to 100; of those that wait the higher goes first."""
+
+    async def work(client: ApiClient, sid: str, ref: str) -> None:
+        now = await client.prioritize(sid, priority)
+        if now != priority:
+            say(f"{ref}: the server gave it the priority {now}")
+
+    return _each([session], work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -14,6 +14,9 @@ from .talk import harmless
 
 _GAP = "  "
 _LEAST_WIDTH = 6
+_COMFORT_WIDTH = 16
+"""Columns that can be done without go before others are cut to less."""
+EMPTY = "-"
 _UNITS = ((86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -36,11 +39,16 @@ def cut(text: str, width: int) -> str:
     return f"{kept}…"
 
 
-def _widths(rows: Sequence[Sequence[str]], room: int | None, flexible: Sequence[int]) -> list[int]:
-    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
-    if room is None:
-        return widths
-    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - room
+def _natural(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+
+
+def _line(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _shrunk(widths: list[int], room: int, flexible: Collection[int]) -> list[int]:
+    excess = _line(widths) - room
     while excess > 0:
         # The widest of the columns that may shrink gives way first.
         widest = max(flexible, key=lambda index: widths[index], default=None)
@@ -51,25 +59,68 @@ def _widths(rows: Sequence[Sequence[str]], room: int | None, flexible: Sequence[
     return widths
 
 
-def table(header: Sequence[str] | None, rows: Sequence[Sequence[str]], flexible: Sequence[int] = ()) -> str:
-    """Returns lines of aligned columns, each line ended by a newline.
+def _kept(lines: Sequence[Sequence[str]], room: int, flexible: Collection[int], optional: Sequence[int]) -> list[int]:
+    """Returns the columns that have room: of the optional ones the empty and then the first named go."""
+    natural = _natural(lines)
+    least = [min(width, _COMFORT_WIDTH) if index in flexible else width for index, width in enumerate(natural)]
+    kept = list(range(len(natural)))
+    empty = [index for index in optional if all(line[index] == EMPTY for line in lines[1:])]
+    for index in [*empty, *(index for index in optional if index not in empty)]:
+        if index not in empty and _line([least[column] for column in kept]) <= room:
+            break
+        kept.remove(index)
+    return kept
 
-    On a terminal the columns named by `flexible` are cut until a line fits; in a pipe every value is whole.
+
+def lines_of(
+    header: Sequence[str] | None,
+    rows: Sequence[Sequence[str]],
+    flexible: Sequence[int] = (),
+    *,
+    optional: Sequence[int] = (),
+    room: int | None = None,
+) -> list[str]:
+    """Returns lines of aligned columns without their ends.
+
     Empty values show as `-`, so that a line always has as many words as columns unless a value holds spaces.
+
+    Args:
+        flexible: columns that are cut until a line fits into `room`.
+        optional: columns that are left out when they are empty, or when there is no room, the first named first.
+        room: cells of a line; None = as many as it takes, with every column.
     """
-    clean = [[harmless(cell).replace("\n", " ").replace("\t", " ") or "-" for cell in row] for row in rows]
+    clean = [[harmless(cell).replace("\n", " ").replace("\t", " ") or EMPTY for cell in row] for row in rows]
     lines = [list(header), *clean] if header is not None else clean
     if not lines:
-        return ""
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    widths = _widths(lines, room, flexible)
-    return "".join(
+        return []
+    if room is not None and optional:
+        kept = _kept(lines, room, flexible, optional)
+        lines = [[line[index] for index in kept] for line in lines]
+        flexible = [kept.index(index) for index in flexible if index in kept]
+    widths = _natural(lines) if room is None else _shrunk(_natural(lines), room, flexible)
+    return [
         _GAP.join(
             cut(cell, width) + " " * max(0, width - width_of(cell)) for cell, width in zip(line, widths, strict=True)
         ).rstrip()
-        + "\n"
         for line in lines
-    )
+    ]
+
+
+def table(
+    header: Sequence[str] | None,
+    rows: Sequence[Sequence[str]],
+    flexible: Sequence[int] = (),
+    *,
+    optional: Sequence[int] = (),
+) -> str:
+    """Returns `lines_of`, each ended by a newline, fitted to a terminal; in a pipe every value is there, and whole."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return "".join(f"{line}\n" for line in lines_of(header, rows, flexible, optional=optional, room=room))
+
+
+def moment(when: datetime | None) -> str:
+    """Returns a time in UTC, such as `2026-11-23T03:30:29Z`; empty when not known."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if when else ""
 
 
 def age(since: datetime | None, now: datetime | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -261,7 +261,7 @@ class ApiClient:
         """Opens a run over the websocket. Leaving the context closes the socket."""
         return _stream.execute(self._transport, ref, request)
 
-    def events(self, *, session: str | None = None) -> AsyncIterator[EventView]:
+    def events(self, *, session: str | None = None) -> AsyncGenerator[EventView]:
         """Yields `bai_connected` as soon as the subscription stands, then events until the server closes.
 
         Raises:
@@ -269,11 +269,11 @@ class ApiClient:
         """
         return _events.events(self._transport, session)
 
-    def stats(self) -> AsyncIterator[StatsView]:
+    def stats(self) -> AsyncGenerator[StatsView]:
         """Yields what sessions and GPUs use: what is known now, then each new round, until the server closes.
 
         Our backend (capability `stats`) pushes a round every second; a cluster is asked every few seconds, and tells
-        of its sessions only.
+        of its sessions only. Whoever leaves it early closes it (`aclose`).
 
         Raises:
             Unreachable: the connection was lost.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from ..model.errors import Unreachable
@@ -59,7 +59,7 @@ def _decoded(text: str) -> Mapping[str, Any]:
     return data if isinstance(data, Mapping) else {}
 
 
-async def events(transport: Transport, session: str | None, *, stats: bool = False) -> AsyncIterator[EventView]:
+async def events(transport: Transport, session: str | None, *, stats: bool = False) -> AsyncGenerator[EventView]:
     """Yields `bai_connected`, then events until the server says `server_close`.
 
     Args:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from ..model.sessions import ANSWERING
@@ -40,7 +41,7 @@ async def _asked(transport: Transport) -> StatsView:
     return StatsView(time_s=time.time(), sessions={view.id: view.stat for view in views}, gpus=devices)
 
 
-async def stats(transport: Transport) -> AsyncIterator[StatsView]:
+async def stats(transport: Transport) -> AsyncGenerator[StatsView]:
     """Yields what is known now at once, then each new round until the server closes.
 
     Raises:
@@ -50,6 +51,7 @@ async def stats(transport: Transport) -> AsyncIterator[StatsView]:
     while "stats" not in (await transport.info()).capabilities:
         await asyncio.sleep(_POLL_S)
         yield await _asked(transport)
-    async for event in events(transport, None, stats=True):
-        if event.name == STATS:
-            yield stats_view(event.data)
+    async with aclosing(events(transport, None, stats=True)) as pushed:
+        async for event in pushed:
+            if event.name == STATS:
+                yield stats_view(event.data)

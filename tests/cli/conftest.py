@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ class Manager(FakeServer):
             return {"data": {"compute_session": found[0] if found else None}}
         if "images{" in query:
             return {"data": {"images": [{"name": "python", "tag": "3.11", "registry": "r", "aliases": ["py"]}]}}
-        fields = query.partition("items{")[2].partition("}")[0].split()
+        fields = re.findall(r"(\w+)(?:\{[^}]*\})?", query.partition("items{")[2].rpartition("} total_count")[0])
         wanted = variables["status"].split(",")
         rows = [row for row in self.rows if row["status"] in wanted]
         page = rows[variables["offset"] : variables["offset"] + variables["limit"]]

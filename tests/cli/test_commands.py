@@ -36,6 +36,55 @@ def test_ps_and_its_other_names(manager: Manager, bai: Bai, words: tuple[str, ..
     assert second.split() == ["second", OTHER, "PENDING", "python:3.11", "-", "-"]
 
 
+MEASURED = {
+    "tag": "mine",
+    "priority": 10,
+    "idle_checks": json.dumps(
+        {
+            "network_timeout": {"remaining": 1750.2, "remaining_time_type": "grace_period", "extra": None},
+            "utilization": {
+                "remaining": 9000,
+                "remaining_time_type": "expire_after",
+                "extra": {"resources": {"cpu_util": [37.25, 10.0]}},
+            },
+            "session_lifetime": {"remaining": None, "remaining_time_type": "expire_after", "extra": None},
+        }
+    ),
+    "containers": [
+        {
+            "live_stat": json.dumps(
+                {
+                    "cpu_util": {"current": "37", "capacity": "100", "unit_hint": "percent", "stats.max": "90"},
+                    "mem": {"current": str(300 * 2**20), "capacity": str(2**30), "unit_hint": "bytes"},
+                    "cuda_mem": {"current": str(2**31), "capacity": str(2**33), "unit_hint": "bytes"},
+                    "cuda_util": {"current": "35", "capacity": "50", "unit_hint": "percent"},
+                }
+            ),
+            "last_stat": None,
+        }
+    ],
+    "status_data": json.dumps(
+        {
+            "allocation": {"cuda.shares": {"gpu0": "0.5"}},
+            "enforcement": [
+                {"name": "accounting", "applies_to": "gpu", "guarantee": "counted", "detail": "kept in the books"},
+                {
+                    "name": "environment",
+                    "applies_to": "gpu",
+                    "guarantee": "cooperative",
+                    "detail": "CUDA_VISIBLE_DEVICES",
+                },
+            ],
+        }
+    ),
+}
+"""What our backend tells of a session that runs."""
+
+
+def asked(manager: Manager) -> str:
+    return str(json.loads(manager.bodies[-1])["query"])
+
+
 def statuses(manager: Manager) -> set[str]:
     return set(json.loads(manager.bodies[-1])["variables"]["status"].split(","))
 
@@ -70,12 +119,34 @@ def test_fields(manager: Manager, bai: Bai) -> None:
     assert bai("ps", "-f", ",").status == 2
 
 
-def test_detail_says_what_a_session_waits_for(manager: Manager, bai: Bai) -> None:
-    manager.rows[0].update(tag="mine", idle_checks=json.dumps({"network_timeout": {"remaining": 1750.2}}))
-    lines = bai("ps", "--detail").out.splitlines()
-    assert lines[0].split()[6:] == ["TAG", "CREATED", "IDLE", "INFO"]
-    assert lines[1].split()[-4:] == ["mine", "2026-11-23T03:30:29Z", "29m", "-"]
-    assert lines[2].endswith("waits for 1 cuda.shares")
+def test_detail_says_what_a_session_uses_and_waits_for(manager: Manager, bai: Bai) -> None:
+    manager.rows[0].update(MEASURED)
+    manager.rows[1].update(status_data=json.dumps({"scheduler": {"msg": "waits for 0.5 cuda.shares", "position": 2}}))
+    header, first, second = bai("ps", "--detail").out.splitlines()
+    assert header.split()[6:] == (
+        ["CPU", "MEM", "GPU-MEM", "GPU", "IDLE", "PRIORITY", "TAG", "CREATED", "ENFORCED", "INFO"]
+    )
+    assert first.split()[-10:] == [
+        "37%/100%",
+        "300m/1g",
+        "2g/8g",
+        "35%/50%",
+        "29m",
+        "10",
+        "mine",
+        "2026-11-23T03:30:29Z",
+        "accounting,environment",
+        "-",
+    ]
+    assert second.endswith("  waits for 0.5 cuda.shares")
+    assert "containers" in asked(manager)
+    # a list that shows no use does not ask for it
+    bai("ps")
+    assert "containers" not in asked(manager)
+
+
+def test_info_is_the_reason_where_a_cluster_tells_no_more(manager: Manager, bai: Bai) -> None:
+    assert bai("ps", "--detail").out.splitlines()[2].endswith("waits for 1 cuda.shares")
 
 
 @pytest.mark.parametrize("words", [("--output", "json", "ps"), ("ps", "--output", "json")])
@@ -85,6 +156,21 @@ def test_json(manager: Manager, bai: Bai, words: tuple[str, ...]) -> None:
     assert body["items"][0]["session_id"] == SID
     assert body["items"][0]["occupying_slots"] == {"cpu": "1", "mem": "1073741824", "cuda.shares": "0.5"}
     assert list(json.loads(bai(*words, "-f", "status,name").out)["items"][0]) == ["status", "name"]
+    assert list(json.loads(bai(*words, "--name-only").out)["items"][0]) == ["name"]
+
+
+def test_all_of_the_details_are_data(manager: Manager, bai: Bai) -> None:
+    manager.rows[0].update(MEASURED)
+    first, second = json.loads(bai("ps", "--detail", "--output", "json").out)["items"]
+    assert first["live_stat"]["cuda_mem"]["current"] == "2147483648"
+    assert first["idle_remaining"] == 1750.2
+    assert first["idle_checks"]["session_lifetime"]["remaining"] is None
+    assert first["enforcement"][1]["guarantee"] == "cooperative"
+    assert first["allocation"] == {"cuda.shares": {"gpu0": "0.5"}}
+    assert (second["live_stat"], second["waiting"], second["enforcement"]) == (None, None, None)
+    fields = "name,waiting,live_stat,enforcement,idle_remaining"
+    row = bai("ps", "-f", fields, "--plain", "--limit", "1").out
+    assert row.startswith("first-session  -") and row.endswith("  1750.2\n") and '"cooperative"' in row
 
 
 def test_pages(manager: Manager, bai: Bai) -> None:

@@ -1,0 +1,46 @@
+"""What a backend warns of while a session runs, in one line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from .tables import duration
+from .usage import bytes_text
+
+if TYPE_CHECKING:
+    from ..client.views import EventView
+
+_LIMITS: Final = {
+    "network_timeout": "nobody uses it",
+    "session_lifetime": "its lifetime is over",
+    "utilization": "it uses too little of what it holds",
+}
+
+
+def warning_of(event: EventView, name: str) -> str | None:
+    """Returns what a user should hear of an event, None when it is nothing of that kind.
+
+    Args:
+        name: what the session is called.
+    """
+    data = event.data
+    if event.name == "bai_idle_warning":
+        when = _words(data.get("remaining"), lambda seconds: f" in {duration(seconds)}")
+        check = str(data.get("check") or "")
+        why = _LIMITS.get(check, check)
+        return f"the session {name} is going to be ended{when}: {why}; `bai-tui extend {name}` keeps it"
+    if event.name == "bai_overuse_warning":
+        what = "memory" if data.get("resource") == "mem" else f"memory of {data.get('device') or 'its GPU'}"
+        used = _words(data.get("used_bytes"), bytes_text)
+        limit = _words(data.get("limit_bytes"), bytes_text)
+        return f"the session {name} uses {used} of {what}, its share is {limit}: if it goes on so, it is ended"
+    if event.name == "bai_device_lost":
+        problem = f": {data['problem']}" if data.get("problem") else ""
+        return f"the device {data.get('device')} of the session {name} is gone{problem}"
+    if event.name == "bai_device_returned":
+        return f"the device {data.get('device')} of the session {name} is back"
+    return None
+
+
+def _words(value: Any, words: Any) -> str:
+    return str(words(value)) if isinstance(value, int | float) else ""
