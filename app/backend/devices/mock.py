@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import stat
 import uuid
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -97,6 +98,8 @@ class MockReadings:
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp == self._stamp:
                 return self._readings
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("it is no file")  # opening a pipe would wait for a writer
             if status.st_size > _MOST_BYTES:
                 raise ValueError(f"it has {status.st_size} bytes, {_MOST_BYTES} are the most")
             self._readings = self._parse(json.loads(self._file.read_bytes()))

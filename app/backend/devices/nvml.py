@@ -227,8 +227,8 @@ class Nvml:
         try:
             samples = nvml.nvmlDeviceGetProcessUtilization(handle, since_us)
         except nvml.NVMLError as exc:
-            # "not found" is how it says that nothing ran since then
-            if exc.value in self._untold() | self._codes("NOT_FOUND"):
+            # "not found" is how it says that nothing ran since then; the binding takes a success without samples for one
+            if exc.value in self._untold() | self._codes("NOT_FOUND") | {nvml.NVML_SUCCESS}:
                 return {}
             raise
         newest: dict[int, tuple[int, float]] = {}
