@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 
 from ..client.api import ApiClient, Endpoint, ExecuteStream
-from ..client.views import CreatedSession
+from ..client.views import CreatedSession, SessionView
 from ..model.console import END_OF_INPUT, Frame, RunStatus
 from ..model.errors import BaiTuiError, NotFound, Unreachable
 from ..model.sessions import TERMINAL
@@ -196,8 +196,7 @@ class Execution:
         except BaiTuiError:
             return  # it has no such session yet
         if view.status_text == "PENDING":
-            reason = f": {view.status_info}" if view.status_info else ""
-            self._talk(f"the session {view.name} is in the queue{reason}")
+            self._talk(f"the session {view.name} is in the queue{_why(view)}")
 
     async def _enqueued(self, session: CreatedSession) -> int:
         if self._plan.request is not None:
@@ -208,10 +207,9 @@ class Execution:
     async def _reason(self, session: CreatedSession) -> str:
         """Returns why a session stands where it stands, as the end of a sentence."""
         try:
-            view = await self._client.session(session.id)
+            return _why(await self._client.session(session.id))
         except BaiTuiError:
             return ""
-        return f": {view.status_info}" if view.status_info else ""
 
     async def _introduce(self, session: CreatedSession) -> None:
         if self._plan.quiet:
@@ -430,6 +428,11 @@ class _Frames:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def _why(view: SessionView) -> str:
+    reason = view.waiting.text if view.waiting else view.status_info
+    return f": {reason}" if reason else ""
 
 
 def _signal_name(number: int) -> str:
