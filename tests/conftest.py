@@ -88,6 +88,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # only tests that ask for one take a GPU of this machine
     time.tzset()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

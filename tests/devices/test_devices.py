@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from bai_tui.app.backend.devices import discover
 from bai_tui.app.backend.devices.host import MIB, usable_cores, usable_mem_bytes
+from bai_tui.app.backend.devices.mps import Mps
+from bai_tui.app.backend.devices.nvml import Nvml
 from bai_tui.app.model.errors import ConfigError
 from bai_tui.app.model.sessions import Session
-from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.app.policies import GpuSettings
+from bai_tui.tests.devices.fake_nvml import GIB, Card, FakeLibrary
 
-GIB = 1 << 30
 Tree = Callable[[dict[str, str]], Path]
+MakeSession = Callable[..., Session]
+Driver = Callable[..., tuple[FakeLibrary, Nvml]]
 
 
 @pytest.fixture
@@ -32,20 +35,6 @@ def tree(tmp_path: Path) -> Tree:
         return tmp_path
 
     return write
-
-
-def session(allocation: dict[str, dict[str, str]]) -> Session:
-    return Session(
-        id="i",
-        kernel_id="k",
-        name="name",
-        access_key="a",
-        image="python:3.11-debian12",
-        image_asked="python",
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        requested_slots=ResourceSlots(),
-        allocation=allocation,
-    )
 
 
 def meminfo(total_bytes: int) -> dict[str, str]:
@@ -181,38 +170,87 @@ def test_bad_offers(cpu: int, mem: str) -> None:
         discover(cpu=cpu, mem=mem)
 
 
-def test_a_session_without_gpu_sees_none() -> None:
-    environ = discover(mock_gpus="2").environment(session({"cpu": {"cpu0": "1", "cpu1": "1"}, "mem": {"mem": "1024"}}))
-    assert environ == {
-        "CUDA_VISIBLE_DEVICES": "",
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        "NVIDIA_VISIBLE_DEVICES": "void",
-        "GPU_COUNT": "0",
-        "N_GPUS": "0",
-        "OMP_NUM_THREADS": "2",
-        "OPENBLAS_NUM_THREADS": "2",
-        "NPROC": "2",
-    }
+def test_real_gpus_come_first_and_keep_the_numbers_of_nvidia_smi(
+    driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, nvml = driver(Card("GPU-aa", "NVIDIA A"), Card("GPU-bb", "NVIDIA B", 80 * GIB))
+    found = discover(mock_gpus="2:4g", nvml=nvml, environ={"CUDA_VISIBLE_DEVICES": "1"}).list()
+    gpus = [(gpu.id, gpu.kind, gpu.uuid, gpu.model, gpu.mem_bytes) for gpu in found if gpu.slot == "cuda.shares"]
+    assert gpus[0] == ("gpu1", "nvidia", "GPU-bb", "NVIDIA B", 80 * GIB)
+    assert [(id, kind, model) for id, kind, _, model, _ in gpus[1:]] == [
+        ("gpu2", "mock", "Mock GPU 0"),
+        ("gpu3", "mock", "Mock GPU 1"),
+    ]
+    assert "a session may be put on either" in caplog.text
 
 
-def test_a_session_with_mock_gpus() -> None:
-    devices = discover(mock_gpus="3:20g")
-    uuids = {device.id: device.uuid for device in devices.list()}
-    environ = devices.environment(session({"cuda.shares": {"gpu2": "1", "gpu1": "0.33"}}))
-    assert environ["CUDA_VISIBLE_DEVICES"] == "", "no library shall look for a mock"
-    assert environ["BACKENDAI_MOCK_CUDA_DEVICES"] == f"{uuids['gpu1']},{uuids['gpu2']}"
-    assert environ["BACKENDAI_MOCK_CUDA_DEVICE_COUNT"] == environ["GPU_COUNT"] == environ["N_GPUS"] == "2"
-    assert environ["GPU_TYPE"] == "cuda"
-    assert environ["GPU_MODEL_NAME"] == "Mock GPU 1"
-    assert environ["GPU_CONFIG"] == f"0:{int(20 * 1024 * Decimal('0.33'))}m,1:20g"
-    assert environ["NPROC"] == "1"
+def test_without_sharing_gpus_are_whole_devices(driver: Driver) -> None:
+    _, nvml = driver(Card("GPU-aa"))
+    gpus = discover(mock_gpus="1", nvml=nvml, gpu=GpuSettings(sharing=False), environ={}).list()[-2:]
+    assert [(gpu.id, gpu.slot, gpu.shareable, int(gpu.capacity)) for gpu in gpus] == [
+        ("gpu0", "cuda.device", False, 1),
+        ("gpu1", "cuda.device", False, 1),
+    ]
 
 
-def test_a_whole_device_has_all_of_its_memory() -> None:
-    environ = discover(mock_gpus="1:40g").environment(session({"cuda.device": {"gpu0": "1"}}))
-    assert environ["GPU_CONFIG"] == "0:40g"
+async def test_readings_are_in_the_order_of_the_list(driver: Driver, tmp_path: Path) -> None:
+    _, nvml = driver(Card("GPU-aa", used=5), Card("GPU-bb", used=6))
+    (tmp_path / "mock-gpus.json").write_text(json.dumps({"gpu2": {"mem_used": 7}}))
+    devices = discover(mock_gpus="2", nvml=nvml, state=tmp_path, environ={})
+    readings = await devices.read_gpus()
+    assert [reading.device_id for reading in readings] == [gpu.id for gpu in devices.list() if gpu.kind != "host"]
+    assert [reading.mem_used_bytes for reading in readings] == [5, 6, 7, 0]
+    await devices.close()
+    assert [reading.device_id for reading in await devices.read_gpus()] == ["gpu2", "gpu3"]
 
 
-def test_a_device_that_is_no_more_is_left_out() -> None:
-    environ = discover(mock_gpus="1").environment(session({"cuda.shares": {"gpu7": "0.5"}}))
-    assert environ["GPU_COUNT"] == "0"
+async def test_a_machine_without_gpus_reads_none() -> None:
+    devices = discover()
+    assert await devices.read_gpus() == []
+    await devices.close()
+
+
+@pytest.mark.parametrize(
+    ("held", "cores"),
+    [
+        ({"cpu0": "1", "cpu3": "1"}, {0, 3}),
+        ({"cpu12": "1"}, {12}),
+        ({}, None),
+        # more slots than cores: pinned, it would get less than it was promised
+        ({"cpu0": "2", "cpu1": "1"}, None),
+    ],
+)
+def test_sessions_are_pinned_to_the_cores_they_were_promised(
+    session: MakeSession, held: dict[str, str], cores: set[int] | None
+) -> None:
+    assert discover().cores(session({"cpu": held} if held else {})) == cores
+
+
+async def test_mps_is_for_those_who_switch_it_on(
+    driver: Driver, session: MakeSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+
+    async def take(self: Mps, one: Session) -> None:
+        taken.append(one.id)
+
+    monkeypatch.setattr(Mps, "take", take)
+    one = session({"cuda.shares": {"gpu0": "0.5"}})
+    for switched_on, expected in ((False, []), (True, ["i"])):
+        _, nvml = driver(Card("GPU-aa"))
+        devices = discover(nvml=nvml, state=tmp_path, gpu=GpuSettings(mps=switched_on), environ={})
+        await devices.prepare(one)
+        await devices.forget(one.id)
+        assert taken == expected
+        await devices.close()
+
+
+@pytest.mark.parametrize(("compute", "able"), [((6, 1), False), ((7, 0), True), ((9, 0), True)])
+async def test_mps_limits_nobody_on_gpus_older_than_volta(
+    driver: Driver, session: MakeSession, tmp_path: Path, compute: tuple[int, int], able: bool
+) -> None:
+    _, nvml = driver(Card("GPU-aa", compute=compute))
+    devices = discover(nvml=nvml, state=tmp_path, environ={})
+    assert (devices._mps is not None) is able
+    await devices.forget("nobody")
+    await devices.close()

@@ -55,11 +55,10 @@ def test_gpus_in_mig_mode_are_left_out_and_said(driver: Driver, caplog: pytest.L
 
 def test_with_no_gpu_left_the_library_is_let_go(driver: Driver) -> None:
     library, nvml = driver(Card("GPU-aa"))
-    gpus = NvidiaGpus(nvml)
-    assert gpus.find({"CUDA_VISIBLE_DEVICES": ""}) == []
-    for thread in threading.enumerate():
-        if thread.name == "bai-tui nvml":
-            thread.join(10)
+    before = set(threading.enumerate())
+    assert NvidiaGpus(nvml).find({"CUDA_VISIBLE_DEVICES": ""}) == []
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
     assert library.initialised == 0
 
 
