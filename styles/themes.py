@@ -67,6 +67,15 @@ DARK: Final = Theme(
         "code-constant": "#d9a871",
         "code-operator": "#9aa7b6",
         "code-escape": "#d39fc4",
+        "map-0": "#5fb3d9",
+        "map-1": "#e9b45d",
+        "map-2": "#63c5ab",
+        "map-3": "#d39fc4",
+        "map-4": "#a9b8ff",
+        "map-5": "#c3cf7a",
+        "map-6": "#ff9d85",
+        "map-7": "#b5bcc6",
+        "map-text": "#10141a",
     },
 )
 
@@ -120,10 +129,24 @@ LIGHT: Final = Theme(
         "code-constant": "#8f4e00",
         "code-operator": "#4f6072",
         "code-escape": "#8c3d78",
+        "map-0": "#0a6a97",
+        "map-1": "#855300",
+        "map-2": "#0f6f5c",
+        "map-3": "#8c3d78",
+        "map-4": "#4a4fb0",
+        "map-5": "#5a6410",
+        "map-6": "#b3301a",
+        "map-7": "#56636f",
+        "map-text": "#f8f9fb",
     },
 )
 
 THEMES: Final = (DARK, LIGHT)
+
+
+def fallbacks(theme: Theme) -> dict[str, str]:
+    """Returns our variables for a theme that is not ours and does not have them."""
+    return dict((DARK if theme.dark else LIGHT).variables)
 
 
 def _palette(background: str, foreground: str, normal: Sequence[str], bright: Sequence[str]) -> TerminalTheme:

@@ -38,6 +38,18 @@ class Glyphs:
     rule: str = "─"
     spinner: str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
     down: str = "▾"
+    used: str = "▀"
+    """What is really used, below what was asked for."""
+    over: str = "▲"
+    """More is used than was asked for."""
+    edge: str = "▏"
+    """Where a part of a bar begins."""
+    asked: str = "▒"
+    """Asked for and not used."""
+    left: str = "↓"
+    """Before time that runs out."""
+    columns: str = "▁▂▃▄▅▆▇█"
+    """Heights of a sparkline, growing."""
 
 
 UNICODE: Final = Glyphs()
@@ -63,6 +75,12 @@ ASCII: Final = Glyphs(
     rule="-",
     spinner="|/-\\",
     down="v",
+    used="=",
+    over="!",
+    edge="|",
+    asked="+",
+    left="-",
+    columns="_.:-=+*#",
 )
 
 _WORDS: Final = {

@@ -10,11 +10,15 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from ..app.model.slots import CPU, MEM
+from .bars import lit
 from .glyphs import UNICODE, Glyphs
-from .rows import Gauge, GpuGauge, Machine
+from .rows import Gauge, GpuGauge, Machine, MachineUse
 from .text import count, fit, one_line, share, size
 
 GPUS_SHOWN = 8
+_BARRED = (CPU, MEM)
+"""Slots with a bar beside their numbers; GPUs without one each stand as numbers only."""
 _TOLD_CELLS = 24
 """What a state may always take, whatever gauges there are: enough for `reconnecting in 15 s`."""
 
@@ -28,8 +32,24 @@ def bar(part: Decimal, whole: Decimal, width: int, glyphs: Glyphs) -> tuple[str,
     return lit, glyphs.bar_empty * (width - len(lit))
 
 
+def used_bar(asked: float, used: float, width: int, glyphs: Glyphs) -> tuple[str, str, str, str]:
+    """Returns the cells of a bar that are used of what was asked for, asked for but not used, used beyond it, and free.
+
+    `asked` and `used` are fractions of the whole; programs that are in no session use beyond what was asked for.
+    """
+    asked_cells, used_cells = lit(asked, width), lit(used, width)
+    within = min(asked_cells, used_cells)
+    beyond = max(0, used_cells - asked_cells)
+    return (
+        glyphs.bar_full * within,
+        glyphs.asked * (asked_cells - within),
+        glyphs.bar_full * beyond,
+        glyphs.bar_empty * (width - asked_cells - beyond),
+    )
+
+
 class MachineStrip(Widget):
-    """One line.
+    """One line. A bar says what is given away, and where that is measured, in full cells what of it is used.
 
     | Component class | What |
     | --- | --- |
@@ -55,6 +75,7 @@ class MachineStrip(Widget):
         super().__init__(id=id)
         self._glyphs = glyphs
         self._machine = Machine()
+        self._use = MachineUse()
         self._place = ""
         self._state = ""
         self._good = False
@@ -68,6 +89,12 @@ class MachineStrip(Widget):
         """Shows other gauges."""
         if machine != self._machine:
             self._machine = machine
+            self.refresh()
+
+    def set_use(self, use: MachineUse) -> None:
+        """Shows what is really used; paints only when that reads differently."""
+        before, self._use = self._use, use
+        if before != use:
             self.refresh()
 
     def set_connection(self, place: str, state: str, *, good: bool) -> None:
@@ -123,26 +150,46 @@ class MachineStrip(Widget):
         parts = [self._gpu(gpu, bar_width) for gpu in self._machine.gpus[:GPUS_SHOWN]]
         if len(self._machine.gpus) > GPUS_SHOWN:
             parts.append([Segment(f"+{len(self._machine.gpus) - GPUS_SHOWN} gpus   ", self._style("label"))])
-        return parts + [self._slot(gauge) for gauge in self._machine.gauges]
+        return parts + [self._slot(gauge, bar_width) for gauge in self._machine.gauges]
 
     def _gpu(self, gpu: GpuGauge, width: int) -> list[Segment]:
         label = gpu.label + (" mock" if gpu.kind == "mock" else "")
         segments = [Segment(one_line(label) + " ", self._style("label"))]
         if width:
-            lit, track = bar(gpu.used, gpu.capacity, width, self._glyphs)
-            full = "full" if gpu.used >= gpu.capacity else "bar"
-            segments += [
-                Segment(self._glyphs.bar_left, self._style("track")),
-                Segment(lit, self._style(full)),
-                Segment(track, self._style("track")),
-                Segment(self._glyphs.bar_right + " ", self._style("track")),
-            ]
+            memory = self._use.gpus_mem_bytes.get(gpu.label)
+            used = memory / gpu.mem_bytes if memory is not None and gpu.mem_bytes else None
+            segments += self._bar(gpu.used, gpu.capacity, used, width)
+        if gpu.lost:
+            return [*segments, Segment("lost   ", self._style("bad"))]
         return [*segments, Segment(share(gpu.used) + "   ", self._style("value"))]
 
-    def _slot(self, gauge: Gauge) -> list[Segment]:
+    def _slot(self, gauge: Gauge, width: int) -> list[Segment]:
         write = size if gauge.is_bytes else count
         used, total = write(gauge.used), write(gauge.total)
+        segments = [Segment(f"{gauge.label} ", self._style("label"))]
+        if width and gauge.label in _BARRED:
+            segments += self._bar(gauge.used, gauge.total, self._used(gauge), width // 2)
+        return [*segments, Segment(fit(f"{used}/{total}", 9 if gauge.is_bytes else 5) + " ", self._style("value"))]
+
+    def _used(self, gauge: Gauge) -> float | None:
+        """Returns the fraction of a slot that is really used; None = not measured."""
+        if gauge.is_bytes:
+            used = self._use.mem_used_bytes
+            return None if used is None or not gauge.total else used / float(gauge.total)
+        return None if self._use.cpu_pct is None else self._use.cpu_pct / 100
+
+    def _bar(self, asked: Decimal, whole: Decimal, used: float | None, width: int) -> list[Segment]:
+        style = self._style("full" if asked >= whole else "bar")
+        if used is None:
+            filled, track = bar(asked, whole, width, self._glyphs)
+            cells = [Segment(filled, style)]
+        else:
+            fraction = float(asked / whole) if whole else 0.0
+            filled, idle, beyond, track = used_bar(fraction, used, width, self._glyphs)
+            cells = [Segment(filled, style), Segment(idle, style), Segment(beyond, self._style("label"))]
         return [
-            Segment(f"{gauge.label} ", self._style("label")),
-            Segment(fit(f"{used}/{total}", 9 if gauge.is_bytes else 5) + " ", self._style("value")),
+            Segment(self._glyphs.bar_left, self._style("track")),
+            *cells,
+            Segment(track, self._style("track")),
+            Segment(self._glyphs.bar_right + " ", self._style("track")),
         ]

@@ -32,6 +32,10 @@ class SessionRow:
     """Why it waits or failed; shown in place of the image and slots."""
     alarm: str = ""
     """What needs the user now, such as a kill to confirm; shown in place of the rest of the row."""
+    ends_at_s: float | None = None
+    """Unix time at which an idle check ends it if nothing happens; None = none does, or its time is not running."""
+    ends_why: str = ""
+    """Which check that is, in a word or two: `unused`."""
 
     @property
     def answering(self) -> bool:
@@ -64,6 +68,8 @@ class GpuGauge:
     capacity: Decimal
     promised: Mapping[str, Decimal]
     """Session id -> shares."""
+    lost: bool = False
+    """It was there and is not now."""
 
     @property
     def used(self) -> Decimal:
@@ -74,6 +80,53 @@ class GpuGauge:
 class Machine:
     gauges: tuple[Gauge, ...] = ()
     gpus: tuple[GpuGauge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MachineUse:
+    """What of the machine is really used, by anybody. None = not measured."""
+
+    cpu_pct: float | None = None
+    mem_used_bytes: int | None = None
+    gpus_mem_bytes: Mapping[str, int] = field(default_factory=dict)
+    """GPU -> memory in use; what is not in it is not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapPart:
+    """What one session holds of one bar of the map."""
+
+    session_id: str
+    name: str
+    amount: Decimal
+    told: str
+    """The amount as one reads it: `0.50`, `2c`, `4G`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapBar:
+    """One bar of the map: a GPU, or all cores, or all memory."""
+
+    id: str
+    note: str
+    """The model, and whether it is a mock."""
+    capacity: Decimal
+    parts: tuple[MapPart, ...]
+    told: str
+    """What is given away of what there is: `0.75/1.00`."""
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BarUse:
+    """What is really used of a bar."""
+
+    told: str = ""
+    """`6.1G 35%`; empty = not measured."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Session id -> used of what it holds: 1 = all of it, more = beyond it. Who is not in it was not measured."""
+    others: float = 0.0
+    """What processes outside of all sessions use, as a fraction of the bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +146,7 @@ class Detail:
     label: str
     value: str
     quiet: bool = False
+    level: str = ""
+    """`near` or `soon`: how much it needs the user; empty = not at all."""
+    trend: tuple[float | None, ...] = ()
+    """What it was lately, oldest first, 1 = all that was asked for; None = not measured. Drawn behind the value."""

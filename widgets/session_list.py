@@ -20,12 +20,23 @@ from textual.strip import Strip
 from ..app.model.slots import CPU, MEM
 from .glyphs import UNICODE, Glyphs, status_class, status_glyph, status_word
 from .rows import SessionRow
-from .text import count, duration, fit, gpu_amount, one_line, share, size
+from .text import count, duration, fit, gpu_amount, left, one_line, share, size
 
 ONE_LINE_FROM: Final = 70
 """Cells from which a session takes one line with columns instead of two lines."""
+NEAR_S: Final = 600.0
+"""Time left from which the row of a session says when an idle check ends it, in place of its age."""
+SOON_S: Final = 120.0
+"""Time left from which that is said in words, and how to keep it."""
 _AGE_WIDTH: Final = 6
 _WORD_WIDTH: Final = 10
+_IMAGE_LEAST: Final = 8
+"""Cells below which an image's name says nothing any more."""
+
+
+def idle_level(remaining_s: float) -> str:
+    """Returns how much an end that is so far off needs the user: `soon`, `near`, or nothing."""
+    return "soon" if remaining_s <= SOON_S else "near" if remaining_s <= NEAR_S else ""
 
 
 class SessionList(ScrollView, can_focus=True):
@@ -37,6 +48,7 @@ class SessionList(ScrollView, can_focus=True):
     | `sessions--name`, `sessions--quiet` | the name; everything that only adds to it |
     | `sessions--running`, `-busy`, `-waiting`, `-asks`, `-failed`, `-ended` | glyph and word of a state |
     | `sessions--alarm` | what needs the user now |
+    | `sessions--near` | an end that comes nearer |
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -51,6 +63,7 @@ class SessionList(ScrollView, can_focus=True):
         "sessions--failed",
         "sessions--ended",
         "sessions--alarm",
+        "sessions--near",
     }
     DEFAULT_CSS = """
     SessionList { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
@@ -74,6 +87,7 @@ class SessionList(ScrollView, can_focus=True):
         clock: Callable[[], float] = time.time,
         glyphs: Glyphs = UNICODE,
         empty: Sequence[str] = (),
+        live: Callable[[str], str] | None = None,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
@@ -85,7 +99,11 @@ class SessionList(ScrollView, can_focus=True):
         self._glyphs = glyphs
         self._empty = empty
         self._styles: dict[str, Style] = {}
-        self._ages: list[str] = []
+        self._ages: list[tuple[str, str]] = []
+        self._live = live or (lambda session_id: "")
+        """Id -> what the session uses now, in few cells of fixed width; empty = not known."""
+        self._lives: dict[str, str] = {}
+        """What of that is on the screen."""
 
     @property
     def rows(self) -> Sequence[SessionRow]:
@@ -143,11 +161,29 @@ class SessionList(ScrollView, can_focus=True):
             self._places[new_id] = self._places[old_id]
 
     def tick(self) -> None:
-        """Paints the ages anew where one of them reads differently now."""
-        ages = [self._age(row) for row in self._rows]
+        """Paints the rows anew in which an age or the time that is left reads differently now."""
+        visible = self._visible()
+        ages = [(self._age(row), self._doomed(row)) for row in visible]
         if ages != self._ages:
+            for row, before, now in zip(visible, self._ages or ages, ages, strict=False):
+                if before != now or len(self._ages) != len(ages):
+                    self._refresh_row(row)
             self._ages = ages
-            self.refresh()
+
+    def live_changed(self) -> None:
+        """Paints the rows in view anew whose use reads differently now."""
+        shown, self._lives = self._lives, {row.id: self._live(row.id) for row in self._visible()}
+        for row in self._visible():
+            if shown.get(row.id) != self._lives[row.id]:
+                self._refresh_row(row)
+
+    def _visible(self) -> Sequence[SessionRow]:
+        """Returns the rows that are on the screen."""
+        first = self.scroll_offset.y // self.row_height
+        return self._rows[first : (self.scroll_offset.y + self.size.height) // self.row_height + 1]
+
+    def _refresh_row(self, row: SessionRow) -> None:
+        self.refresh_lines(self._places[row.id] * self.row_height, self.row_height)
 
     # -- moving --------------------------------------------------------------------------------------------------
 
@@ -173,7 +209,10 @@ class SessionList(ScrollView, can_focus=True):
         self._move(len(self._rows))
 
     def on_click(self, event: events.Click) -> None:
-        place = (event.y + self.scroll_offset.y) // self.row_height
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        place = (offset.y + self.scroll_offset.y) // self.row_height
         if 0 <= place < len(self._rows):
             self.select(self._rows[place].id)
 
@@ -241,7 +280,7 @@ class SessionList(ScrollView, can_focus=True):
             Segment(glyph + " ", style),
             Segment(fit(one_line(row.name), name_width, ellipsis=self._glyphs.ellipsis), self._style("name")),
             Segment(fit(word, _WORD_WIDTH, right=True), style),
-            Segment(fit(self._age(row), _AGE_WIDTH, right=True) + " ", self._style("quiet")),
+            self._when(row),
         ]
 
     def _foot(self, row: SessionRow, width: int) -> list[Segment]:
@@ -249,14 +288,7 @@ class SessionList(ScrollView, can_focus=True):
         told = self._told(row, width - 2)
         if told is not None:
             return [Segment("  ", None), told]
-        slots = self._slots(row)
-        ellipsis = self._glyphs.ellipsis
-        return [
-            Segment(
-                "  " + fit(one_line(row.image), width - 4 - len(slots), ellipsis=ellipsis) + " " + slots + " ",
-                self._style("quiet"),
-            )
-        ]
+        return [Segment("  " + self._amounts(row, width - 2), self._style("quiet"))]
 
     def _columns(self, row: SessionRow, width: int) -> list[Segment]:
         """One line: glyph, word, name, image, slots, age."""
@@ -266,21 +298,43 @@ class SessionList(ScrollView, can_focus=True):
         told = self._told(row, rest)
         ellipsis = self._glyphs.ellipsis
         if told is None:
-            slots = self._slots(row)
-            text = fit(one_line(row.image), rest - len(slots) - 2, ellipsis=ellipsis) + " " + slots + " "
-            told = Segment(text, self._style("quiet"))
+            told = Segment(self._amounts(row, rest), self._style("quiet"))
         return [
             Segment(f"{glyph} {fit(word, _WORD_WIDTH)} ", style),
             Segment(fit(one_line(row.name), name_width, ellipsis=ellipsis) + " ", self._style("name")),
             told,
-            Segment(fit(self._age(row), _AGE_WIDTH, right=True) + " ", self._style("quiet")),
+            self._when(row),
         ]
 
+    def _amounts(self, row: SessionRow, width: int) -> str:
+        """Returns the image as far as it has room, what is used, and what was asked for."""
+        slots = self._slots(row)
+        live = self._live(row.id)
+        numbers = f"{live}  {slots}" if live else slots
+        image = width - len(numbers) - 2
+        if image < _IMAGE_LEAST:
+            return fit(numbers, width - 1, right=True) + " "
+        return f"{fit(one_line(row.image), image, ellipsis=self._glyphs.ellipsis)} {numbers} "
+
+    def _when(self, row: SessionRow) -> Segment:
+        """Returns the age, or the time that is left when that is little."""
+        doomed = self._doomed(row)
+        text, style = (f"{self._glyphs.left}{doomed}", "near") if doomed else (self._age(row), "quiet")
+        return Segment(fit(text, _AGE_WIDTH, right=True) + " ", self._style(style))
+
+    def _doomed(self, row: SessionRow) -> str:
+        """Returns the time until an idle check ends it; empty when that is far off or never."""
+        remaining = None if row.ends_at_s is None else row.ends_at_s - self._clock()
+        return left(remaining) if remaining is not None and idle_level(remaining) else ""
+
     def _told(self, row: SessionRow, width: int) -> Segment | None:
-        text, style = (row.alarm, "alarm") if row.alarm else (row.note, "failed" if row.ended else "quiet")
+        alarm = row.alarm
+        if not alarm and row.ends_at_s is not None and idle_level(row.ends_at_s - self._clock()) == "soon":
+            alarm = f"ends soon: {row.ends_why} {self._glyphs.dot} + keeps it"
+        text, style = (alarm, "alarm") if alarm else (row.note, "failed" if row.ended else "quiet")
         if not text:
             return None
-        line = text if row.alarm else f"{self._glyphs.branch} {text}"
+        line = text if alarm else f"{self._glyphs.branch} {text}"
         return Segment(fit(one_line(line), width, ellipsis=self._glyphs.ellipsis), self._style(style))
 
     def _state(self, row: SessionRow) -> tuple[str, str, Style]:

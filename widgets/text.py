@@ -53,6 +53,12 @@ def duration(seconds: float) -> str:
     return f"{total // 86400}d{total % 86400 // 3600:02d}h"
 
 
+def left(seconds: float) -> str:
+    """Returns how much time is left, to the second where it is little: `28m`, `9:41`, `0:05`."""
+    total = max(0, int(seconds))
+    return duration(total) if total >= 600 else f"{total // 60}:{total % 60:02d}"
+
+
 def took(seconds: float) -> str:
     """Returns how long a run took: `0.02 s`, `12.4 s`, `3m 05s`, `1h 02m`."""
     if seconds < 9.995:

@@ -27,6 +27,22 @@ def height(line: Line, width: int) -> int:
     return 1 if cell_len(text) <= width else len(cuts(text, width))
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """Returns one line of text in lines of at most `width` cells, broken between words; a longer word is cut."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        if line and cell_len(line) + 1 + cell_len(word) <= width:
+            line += f" {word}"
+            continue
+        if line:
+            lines.append(line)
+        pieces = [word[start:end] for start, end in cuts(word, width)]
+        lines += pieces[:-1]
+        line = pieces[-1]
+    return [*lines, line]
+
+
 def cuts(text: str, width: int) -> list[tuple[int, int]]:
     """Returns `(start, end)` of the part of `text` in each row. A character of two cells is never split."""
     if text.isascii():

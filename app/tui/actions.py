@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from textual.binding import Binding
 
-PANES: Final = {"everywhere": "everywhere", "sessions": "sessions", "editor": "editor", "console": "console"}
+PANES: Final = {
+    "everywhere": "everywhere",
+    "sessions": "sessions",
+    "editor": "editor",
+    "console": "console",
+    "map": "map",
+    "details": "details",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,114 @@ class Action:
     """Works even where the focused widget has a use for the key."""
     palette: bool = True
     key_display: str = ""
+
+
+def _of_session(prefix: str, target: str) -> tuple[Action, ...]:
+    """Returns what can be done to the selected session, in the list and in the panes that show it."""
+    first = prefix == "list"
+    return (
+        Action(
+            f"{prefix}-extend",
+            "plus,equals_sign",
+            target,
+            "screen.extend",
+            "keep",
+            "Let the selected session end half an hour later than idle checks would end it",
+            palette=first,
+            key_display="+",
+        ),
+        Action(
+            f"{prefix}-take-back",
+            "minus",
+            target,
+            "screen.take_back",
+            "keep no longer",
+            "Take back what + gave: idle checks count again as if it had not been pressed",
+            show=False,
+            palette=first,
+            key_display="-",
+        ),
+        Action(
+            f"{prefix}-later",
+            "left_square_bracket",
+            target,
+            "screen.prioritize(-1)",
+            "later",
+            "Lower the priority of the selected session, which waits, by 5",
+            show=False,
+            palette=first,
+            key_display="[",
+        ),
+        Action(
+            f"{prefix}-sooner",
+            "right_square_bracket",
+            target,
+            "screen.prioritize(1)",
+            "sooner",
+            "Raise the priority of the selected session, which waits, by 5",
+            show=False,
+            palette=first,
+            key_display="]",
+        ),
+    )
+
+
+def _of_instrument(prefix: str, hide: str) -> tuple[Action, ...]:
+    """Returns the keys of a pane that one only reads."""
+    return (
+        Action(f"{prefix}-down", "j,down", prefix, "scroll_down", "down", "Scroll down a line", False, palette=False),
+        Action(f"{prefix}-up", "k,up", prefix, "scroll_up", "up", "Scroll up a line", False, palette=False),
+        Action(
+            f"{prefix}-page-down",
+            "space,pagedown",
+            prefix,
+            "page_down",
+            "page down",
+            "Scroll down a screenful",
+            show=False,
+            palette=False,
+        ),
+        Action(
+            f"{prefix}-page-up",
+            "b,pageup",
+            prefix,
+            "page_up",
+            "page up",
+            "Scroll up a screenful",
+            show=False,
+            palette=False,
+        ),
+        Action(
+            f"{prefix}-hide",
+            hide,
+            prefix,
+            "screen.map" if prefix == "map" else "screen.back",
+            "hide" if prefix == "map" else "back",
+            "Hide the map" if prefix == "map" else "Go back to the session list",
+            palette=False,
+        ),
+        *_of_session(prefix, prefix),
+        Action(
+            f"{prefix}-help",
+            "question_mark",
+            prefix,
+            "screen.help",
+            "help",
+            "Explain this pane",
+            palette=False,
+            key_display="?",
+        ),
+        Action(
+            f"{prefix}-quit",
+            "q",
+            prefix,
+            "app.leave",
+            "leave",
+            "Leave; sessions and their runs go on",
+            show=False,
+            palette=False,
+        ),
+    )
 
 
 ACTIONS: Final = (
@@ -119,6 +234,25 @@ ACTIONS: Final = (
         show=False,
     ),
     Action(
+        "map",
+        "f7",
+        "everywhere",
+        "screen.map",
+        "map",
+        "Show or hide the map: who has how much of each GPU, of cores and memory, and what is really used",
+        priority=True,
+    ),
+    Action(
+        "pane-details",
+        "f8",
+        "everywhere",
+        "screen.pane('details')",
+        "details",
+        "Go to the details of the selected session: why it waits, what it uses, what limits it",
+        priority=True,
+        show=False,
+    ),
+    Action(
         "zoom",
         "f9",
         "everywhere",
@@ -157,6 +291,27 @@ ACTIONS: Final = (
         "screen.kill",
         "kill",
         "End the selected session: at once when idle, with a second press when it runs code; takes an ended one off",
+    ),
+    *_of_session("list", "sessions"),
+    Action(
+        "list-map",
+        "m",
+        "sessions",
+        "screen.map",
+        "map",
+        "Show or hide the map of the machine",
+        show=False,
+        palette=False,
+    ),
+    Action(
+        "list-details",
+        "i",
+        "sessions",
+        "screen.pane('details')",
+        "details",
+        "Go to the details of the selected session",
+        show=False,
+        palette=False,
     ),
     Action("list-down", "j,down", "sessions", "down", "down", "Go to the next session", show=False, palette=False),
     Action("list-up", "k,up", "sessions", "up", "up", "Go to the previous session", show=False, palette=False),
@@ -265,12 +420,45 @@ ACTIONS: Final = (
         show=False,
         palette=False,
     ),
+    *_of_instrument("map", "m"),
+    Action(
+        "map-next",
+        "right,l",
+        "map",
+        "screen.along(1)",
+        "next",
+        "Select the next session that has a part of the machine",
+        show=False,
+        palette=False,
+    ),
+    Action(
+        "map-previous",
+        "left,h",
+        "map",
+        "screen.along(-1)",
+        "previous",
+        "Select the previous session that has a part of the machine",
+        show=False,
+        palette=False,
+    ),
+    *_of_instrument("details", "i"),
 )
 
 ABOUT: Final = {
     "sessions": (
         "Every session that you have, oldest first. The shape and the word say its state: running, busy (it runs "
         "code), asks (a run waits for input), pending (with the reason), preparing, failed, ended."
+    ),
+    "map": (
+        "A bar per GPU, one for all cores and one for all memory. Above, in the colour of each session, what it was "
+        "given; below that what it really uses of it: up to the end of its cells is all of it, a triangle is more. "
+        "Grey below free cells is used by others. Click cells to select their session."
+    ),
+    "details": (
+        "What is known of the selected session: why it waits and since when, what it uses of what it asked for, now "
+        "and in the last minute, when idle checks end it, and what enforces its limits: hard cannot be passed, "
+        "cooperative holds for code that does not work around it, detected is noticed afterwards, counted is only "
+        "kept in the books."
     ),
     "editor": "Python to run. The text is kept when you leave. Escape leads to the session list.",
     "console": (
@@ -307,7 +495,15 @@ def bindings(target: str) -> list[Binding]:
 
 def key_label(action: Action) -> str:
     """Returns the keys as help shows them."""
-    names = {"question_mark": "?", "shift+g": "G"}
+    names = {
+        "question_mark": "?",
+        "shift+g": "G",
+        "plus": "+",
+        "equals_sign": "=",
+        "minus": "-",
+        "left_square_bracket": "[",
+        "right_square_bracket": "]",
+    }
     return " ".join(names.get(key, key.replace("ctrl+", "^")) for key in action.key.split(","))
 
 

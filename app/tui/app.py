@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
-from ...styles.themes import DARK, DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES
+from ...styles.themes import DARK, DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES, fallbacks
 from ..model.endpoint import Endpoint
 from .actions import ACTIONS
 from .head_start import FirstList
@@ -29,7 +31,10 @@ from .messages import (
     Launched,
     LaunchFailed,
     MachineChanged,
+    NoticesCame,
     SessionsChanged,
+    StatsChanged,
+    Told,
 )
 from .workbench import Workbench, wants_ascii
 
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SAVE_EVERY_S = 5.0
+_NOTICES_AFTER_S = 0.2
 
 
 class BaiTuiApp(App[int]):
@@ -88,6 +94,10 @@ class BaiTuiApp(App[int]):
         self.theme = remembered if remembered in self.available_themes else DARK.name
         self.set_class(ascii_only, "-ascii")
         self._generation = 0
+        self._notice_timer: Timer | None = None
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return fallbacks(self.current_theme)
 
     def get_default_screen(self) -> Screen[Any]:
         return self.main
@@ -127,6 +137,25 @@ class BaiTuiApp(App[int]):
         if self.main.ready:
             self.main.show_machine()
 
+    def on_stats_changed(self, message: StatsChanged) -> None:
+        if self.main.ready:
+            self.main.show_stats()
+
+    def on_notices_came(self, message: NoticesCame) -> None:
+        if self._notice_timer is None:
+            # one event comes for each session of a lost device: they become one toast
+            self._notice_timer = self.set_timer(_NOTICES_AFTER_S, self._show_notices, name="notices")
+
+    def _show_notices(self) -> None:
+        self._notice_timer = None
+        for notice in self.bench.sync.notices.flush():
+            self._toast(notice.text, severity=notice.severity)
+            if notice.severity != "information":
+                self.bell()
+
+    def on_told(self, message: Told) -> None:
+        self._toast(message.text, severity="information")
+
     async def on_connection_changed(self, message: ConnectionChanged) -> None:
         connection = self.bench.sync.connection
         if connection.client is not None and connection.generation != self._generation and self.main.ready:
@@ -165,8 +194,8 @@ class BaiTuiApp(App[int]):
     def on_complained(self, message: Complained) -> None:
         self._toast(message.text)
 
-    def _toast(self, text: str, severity: str = "error") -> None:
-        self.notify(text, severity="warning" if severity == "warning" else "error", markup=False)
+    def _toast(self, text: str, severity: SeverityLevel = "error") -> None:
+        self.notify(text, severity=severity, markup=False)
 
     # -- leaving ---------------------------------------------------------------------------------------------------
 

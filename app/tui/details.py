@@ -1,63 +1,180 @@
-"""The facts of the details pane: one session, then the GPUs of the machine. Pure."""
+"""The facts of the details pane about one session. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
-from ...widgets.glyphs import Glyphs, status_word
-from ...widgets.machine_strip import bar
-from ...widgets.rows import Detail, Machine
-from ...widgets.text import count, duration, share, size
+from ...widgets.glyphs import status_word
+from ...widgets.rows import Detail
+from ...widgets.session_list import idle_level
+from ...widgets.text import count, duration, left, share, size
 from ..client.views import SessionView
+from ..model.metrics import CPU_UTIL, CUDA_MEM, CUDA_UTIL, MEM_USED, Metric, Metrics
+from ..model.sessions import ANSWERING, SessionStatus
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, ResourceSlots
+from .live import LiveStats
+from .store import IDLE_WHY
 
-_LABELS = {CPU: "cpu", MEM: "mem", CUDA_SHARES: "gpu", CUDA_DEVICE: "gpus"}
+_LABELS: Final = {CPU: "cpu", MEM: "mem", CUDA_SHARES: "gpu", CUDA_DEVICE: "gpus"}
+_CHECKS: Final = {"network_timeout": "idle", "session_lifetime": "life", "utilization": "util"}
+_MEASURED: Final = {CPU: CPU_UTIL, MEM: MEM_USED}
 
 
-def session_facts(view: SessionView) -> list[Detail]:
-    """Returns what is known of a session."""
-    facts = [Detail("name", view.name), Detail("id", view.id, quiet=True), Detail("image", view.image)]
-    if view.image_notice:
-        facts.append(Detail("", view.image_notice, quiet=True))
+def session_facts(view: SessionView, live: LiveStats, now_s: float, ends_at_s: float | None) -> list[Detail]:
+    """Returns what is known of a session.
+
+    Args:
+        now_s: clock time.
+        ends_at_s: clock time at which an idle check ends it if nothing happens.
+    """
+    facts = [Detail("name", view.name)]
     state = status_word(view.status, view.status_text, busy=view.busy)
-    facts.append(Detail("state", state + (f": {view.status_info}" if view.status_info else "")))
-    if view.created_at is not None:
-        facts.append(Detail("created", _iso(view.created_at), quiet=True))
-    asked, held = view.requested_slots, view.occupying_slots
-    for slot, amount in (held or asked).items():
-        if amount:
-            write = size if slot == MEM else share if slot == CUDA_SHARES else count
-            facts.append(Detail(_LABELS.get(slot, slot), write(amount) + ("" if held else " asked")))
-    for slot, devices in view.allocation.items():
-        for device, text in devices.items():
-            if slot in (CUDA_SHARES, CUDA_DEVICE):
-                facts.append(Detail(device, _share_text(text)))
-    if view.idle_remaining_s is not None:
-        facts.append(Detail("idle", f"ends in {duration(view.idle_remaining_s)} without use", quiet=True))
-    if view.tag:
-        facts.append(Detail("tag", view.tag))
+    waits = view.status is SessionStatus.PENDING and view.waiting is not None
+    facts.append(Detail("state", state + (f": {view.status_info}" if view.status_info and not waits else "")))
+    facts += _waiting(view, now_s)
+    facts += _amounts(view, live)
+    facts += _idle(view, now_s, ends_at_s)
+    facts += _layers(view)
+    facts += _about(view)
     return facts
 
 
-def gpu_facts(machine: Machine, name_of: Callable[[str], str | None], glyphs: Glyphs) -> list[Detail]:
-    """Returns the GPUs with who has how much of them."""
-    facts: list[Detail] = []
-    for gpu in machine.gpus:
-        lit, track = bar(gpu.used, gpu.capacity, 10, glyphs)
-        facts.append(Detail("", ""))
-        facts.append(Detail(gpu.label, f"{glyphs.bar_left}{lit}{track}{glyphs.bar_right} {share(gpu.used)}"))
-        memory = f" {glyphs.dot} {size(gpu.mem_bytes)}" if gpu.mem_bytes else ""
-        kind = "mock" if gpu.kind == "mock" else gpu.model
-        facts.append(Detail("", kind + memory, quiet=True))
-        for session_id, amount in gpu.promised.items():
-            facts.append(Detail("", f"{share(amount)} {name_of(session_id) or session_id[:8]}"))
-    return facts
-
-
-def nothing_selected(slots: ResourceSlots | None = None) -> list[Detail]:
+def nothing_selected() -> list[Detail]:
     """Returns what stands there while no session is selected."""
     return [Detail("", "no session selected", quiet=True)]
+
+
+def _waiting(view: SessionView, now_s: float) -> list[Detail]:
+    """Why it waits, where it stands in the queue, when it may start, after whom."""
+    if view.status is not SessionStatus.PENDING:
+        return []
+    facts = []
+    if (waiting := view.waiting) is not None:
+        facts.append(Detail("waits", waiting.text.replace(CUDA_SHARES, "gpu")))
+        if any(name != "resources" for name in waiting.failed):
+            facts.append(Detail("", "held back by " + ", ".join(waiting.failed), quiet=True))
+        if waiting.position is not None:
+            facts.append(Detail("place", f"{_ordinal(waiting.position)} in the queue"))
+        if (start := waiting.expected_start) is not None:
+            wait_s = start.timestamp() - now_s
+            about = "any moment" if wait_s <= 0 else f"in {duration(wait_s)}"
+            facts.append(Detail("starts", f"{start.astimezone():%H:%M:%S}, {about}, if nothing ends early"))
+    if view.priority is not None:
+        facts.append(Detail("prio", f"{view.priority} of 100", quiet=True))
+    if view.depends_on:
+        facts.append(Detail("after", ", ".join(view.depends_on)))
+    return facts
+
+
+def _amounts(view: SessionView, live: LiveStats) -> list[Detail]:
+    """What it was given, and what of that it uses and used lately."""
+    asked, held = view.requested_slots, view.occupying_slots
+    metrics: Metrics = live.metrics(view.id) or view.stat
+    facts = []
+    for slot, amount in (held or asked).items():
+        if not amount:
+            continue
+        write = size if slot == MEM else share if slot == CUDA_SHARES else count
+        name = _MEASURED.get(slot, "")
+        metric = metrics.get(name) if held else None
+        devices = list(view.allocation.get(slot, {}))
+        if metric is None and len(devices) == 1 and slot in (CUDA_SHARES, CUDA_DEVICE):
+            facts.append(Detail(_LABELS[slot], f"{write(amount)} of {devices[0]}"))
+        elif metric is None:
+            facts.append(Detail(_LABELS.get(slot, slot), write(amount) + ("" if held else " asked")))
+        else:
+            promised = float(amount) * (100.0 if slot == CPU else 1.0)
+            used = f"{metric.current / 100:.1f}" if slot == CPU else size(metric.current)
+            text = f"{used} of {write(amount)}"
+            facts.append(_measured(_LABELS[slot], text, view, live, name, metric, promised))
+    for slot in (CUDA_SHARES, CUDA_DEVICE):
+        parts = view.allocation.get(slot, {})
+        if len(parts) > 1:
+            facts += [Detail("", f"{_share_text(text)} of {device}", quiet=True) for device, text in parts.items()]
+    if held and (memory := metrics.get(CUDA_MEM)) is not None:
+        text = size(memory.current) + (f" of {size(memory.capacity)}" if memory.capacity else "")
+        facts.append(_measured("gpu mem", text, view, live, CUDA_MEM, memory, memory.capacity))
+    if held and (util := metrics.get(CUDA_UTIL)) is not None:
+        facts.append(_measured("gpu use", f"{util.current:.0f} %", view, live, CUDA_UTIL, util, util.capacity or 100.0))
+    return facts
+
+
+def _measured(
+    label: str, text: str, view: SessionView, live: LiveStats, name: str, metric: Metric, promised: float | None
+) -> Detail:
+    history = live.history(view.id, name)
+    whole = promised or max((value for value in history if value is not None), default=0.0) or 1.0
+    over = promised is not None and metric.current > promised * 1.005 and name != CPU_UTIL
+    trend = tuple(None if value is None else value / whole for value in history)
+    return Detail(label, text + (" !" if over else ""), level="soon" if over else "", trend=trend)
+
+
+def _idle(view: SessionView, now_s: float, ends_at_s: float | None) -> list[Detail]:
+    """When it is ended if nothing happens, check by check."""
+    if view.status not in ANSWERING:
+        return []
+    facts = []
+    if ends_at_s is not None and (remaining := ends_at_s - now_s) < float("inf"):
+        level = idle_level(remaining)
+        keep = ", + keeps it" if level else ""
+        facts.append(Detail("ends in", f"{left(remaining)}{keep}", level=level, quiet=not level))
+    for name, check in view.idle_checks.items():
+        label = _CHECKS.get(name, name[:7])
+        why = IDLE_WHY.get(name, name.replace("_", " "))
+        if check.remaining_s is None:
+            text = "never ends it"
+        elif check.in_grace:
+            text = f"{duration(check.remaining_s)} from the end of its use"
+        else:
+            text = f"in {duration(check.remaining_s)}: {why}"
+        facts.append(Detail(label, text, quiet=True))
+        resources = (check.extra or {}).get("resources")
+        if isinstance(resources, dict):
+            facts += [
+                Detail("", text, quiet=True) for key, pair in resources.items() if (text := _threshold(key, pair))
+            ]
+    return facts
+
+
+def _threshold(name: str, pair: object) -> str:
+    """Returns `cpu_util 3 % of 20 % wanted`; empty for what is no pair of numbers."""
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        return ""
+    average, least = pair
+    if not isinstance(average, int | float) or not isinstance(least, int | float):
+        return ""
+    return f"{name} {average:.0f} % of {least:.0f} % wanted"
+
+
+def _about(view: SessionView) -> list[Detail]:
+    facts = [Detail("image", view.image)]
+    if view.image_notice:
+        facts.append(Detail("", view.image_notice, quiet=True))
+    if view.startup_command:
+        facts.append(Detail("runs", view.startup_command))
+    if view.status is not SessionStatus.PENDING and view.depends_on:
+        facts.append(Detail("after", ", ".join(view.depends_on), quiet=True))
+    if view.tag:
+        facts.append(Detail("tag", view.tag))
+    if view.created_at is not None:
+        facts.append(Detail("created", _iso(view.created_at), quiet=True))
+    facts.append(Detail("id", view.id, quiet=True))
+    return facts
+
+
+def _layers(view: SessionView) -> list[Detail]:
+    """What enforces its slots, and how much each layer is worth."""
+    facts = []
+    for place, layer in enumerate(view.layers):
+        facts.append(Detail("limits" if place == 0 else "", f"{layer.applies_to} {layer.name}: {layer.guarantee}"))
+        facts.append(Detail("", layer.detail, quiet=True))
+    return facts
+
+
+def _ordinal(number: int) -> str:
+    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
 
 
 def _iso(moment: datetime) -> str:

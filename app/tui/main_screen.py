@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -15,14 +16,14 @@ from textual.timer import Timer
 from textual.widgets import TextArea
 
 from ...widgets.code_editor import CodeEditor
-from ...widgets.details import Details
+from ...widgets.gpu_map import GpuMap
 from ...widgets.key_line import KeyLine
-from ...widgets.machine_strip import MachineStrip
 from ...widgets.session_list import SessionList
 from ...widgets.text import one_line
 from .actions import bindings
-from .details import gpu_facts, nothing_selected, session_facts
 from .files import FileError, read_text, write_text
+from .instruments import NARROW_BELOW, WIDE_FROM, Instruments
+from .machine_map import live_text
 from .panes import ConsolePane, ConsoleView, SessionsPane
 from .store import LAUNCHING, LaunchRequest
 
@@ -38,7 +39,7 @@ class MainScreen(Screen[None]):
     """The one screen below all dialogs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW_BELOW, "-normal"), (WIDE_FROM, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (34, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = "#sessions"
 
@@ -59,12 +60,13 @@ class MainScreen(Screen[None]):
         """The session in which the last thing done was to run or to answer: its prompt may take the focus. Whoever
         does something else meanwhile must not find the next key in another field."""
         glyphs, clock = bench.glyphs, bench.clock
-        self.strip = MachineStrip(glyphs=glyphs, id="strip")
-        self.sessions = SessionsPane(clock=clock, glyphs=glyphs, empty=_EMPTY, id="sessions")
+        self.instruments = Instruments(bench)
+        self.strip, self.map, self.details = self.instruments.strip, self.instruments.map, self.instruments.details
+        self.body = Container(id="body")
+        self.sessions = SessionsPane(clock=clock, glyphs=glyphs, empty=_EMPTY, live=self._live_text, id="sessions")
         self.editor = CodeEditor(bench.remembered.text or "", id="editor")
         self.console = ConsoleView(clock=clock, glyphs=glyphs, empty=_SILENT, id="console")
         self.console_pane = ConsolePane(self.console, glyphs, id="console-pane")
-        self.details = Details(id="details")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves keys that were pressed before there is anything to act on."""
@@ -72,8 +74,9 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield self.strip
-        with Container(id="body"):
+        with self.body:
             yield self.sessions
+            yield self.map
             with Vertical(id="work"):
                 yield self.editor
                 yield self.console_pane
@@ -82,12 +85,13 @@ class MainScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.sessions.border_title = "Sessions"
-        self.details.border_title = "Details"
+        self.instruments.mounted()
         self._shown = True
         self._wanted = self.bench.remembered.session or None
         self._show_title()
         self.show_connection()
         self.show_sessions()
+        self.instruments.lay_out(self, self.body)
         self.show_machine()
         self.show_console()
         self.set_interval(1.0, self._tick, name="ages")
@@ -105,7 +109,7 @@ class MainScreen(Screen[None]):
     def ready(self) -> bool:
         """Whether the panes are there: before, and while the app closes, there is nothing to show facts on."""
         return self._shown and all(
-            pane.is_attached for pane in (self.strip, self.sessions, self.editor, self.console, self.details)
+            pane.is_attached for pane in (self.strip, self.sessions, self.map, self.editor, self.console, self.details)
         )
 
     @property
@@ -141,6 +145,7 @@ class MainScreen(Screen[None]):
             wanted, self._wanted = self._wanted, None
             sessions.select(wanted)
         self._show_title()
+        self.instruments.show_map()
         self.show_details()
         self._listed = store.known
         self._show_wait()
@@ -178,7 +183,8 @@ class MainScreen(Screen[None]):
     def show_machine(self) -> None:
         """Shows slots, GPUs and images."""
         connection = self.bench.sync.connection
-        self.strip.set_machine(connection.machine)
+        self.instruments.lay_out(self, self.body)
+        self.instruments.show_machine()
         if (dialog := self.launch_dialog) is not None:
             dialog.set_images(connection.images)
             dialog.set_machine(connection.machine)
@@ -186,16 +192,20 @@ class MainScreen(Screen[None]):
 
     def show_details(self) -> None:
         """Shows the facts of the selected session."""
-        view = None if self.selected is None else self.bench.store.view(self.selected)
-        facts = nothing_selected() if view is None else session_facts(view)
-        store = self.bench.store
+        self.instruments.show_details(self.selected)
 
-        def name_of(session_id: str) -> str | None:
-            known = store.view(session_id)
-            return None if known is None else known.name
+    def show_stats(self) -> None:
+        """Shows a round of measuring."""
+        self.instruments.show_stats(self.selected)
+        self.sessions.live_changed()
 
-        facts += gpu_facts(self.bench.sync.connection.machine, name_of, self.bench.glyphs)
-        self.details.set_facts(facts)
+    def _live_text(self, session_id: str) -> str:
+        return live_text(self.bench.sync.live.metrics(session_id))
+
+    def on_resize(self) -> None:
+        if self.ready:
+            self.instruments.lay_out(self, self.body)
+            self.show_details()
 
     def _show_title(self) -> None:
         view = None if self.selected is None else self.bench.store.view(self.selected)
@@ -208,6 +218,8 @@ class MainScreen(Screen[None]):
 
     def _tick(self) -> None:
         self.sessions.tick()
+        if not self.bench.sync.live.fresh:
+            self.show_details()
         if self.bench.sync.connection.client is None:
             self.show_connection()
 
@@ -222,9 +234,14 @@ class MainScreen(Screen[None]):
             self._prompt_for = None
         self.bench.runs.watch(session_id)
         self.bench.remember(session=session_id or "")
+        self.map.select(session_id)
         self.show_console()
         self._show_title()
         self.show_details()
+
+    @on(GpuMap.Chosen)
+    def _cells_clicked(self, event: GpuMap.Chosen) -> None:
+        self.sessions.select(event.session_id)
 
     @on(TextArea.Changed, "#editor")
     def _edited(self) -> None:
@@ -317,25 +334,70 @@ class MainScreen(Screen[None]):
 
     def action_pane(self, name: str) -> None:
         self._prompt_for = self.selected if name == "console" else None
-        target = {"sessions": self.sessions, "editor": self.editor, "console": self.console}[name]
+        target = {
+            "sessions": self.sessions,
+            "editor": self.editor,
+            "console": self.console,
+            "details": self.details,
+        }[name]
         if self._zoomed and self._zoomed != name:
             self._zoom(name)
+        if name != "sessions":
+            self.instruments.stand_in(name if name == "details" else "", self, self.body)
+        if name == "details":
+            self.show_details()
         if name == "console" and self.console_pane.asking:
             self.console_pane.focus_answer()
         else:
             target.focus()
+
+    def action_map(self) -> None:
+        if self._zoomed:
+            self._zoom("")
+        self.instruments.toggle_map(self, self.body)
+        if self._focused_pane() != "sessions" and (self.instruments.standing_in or self.map.has_focus):
+            # what has the focus is not to be seen any more
+            self.sessions.focus()
+
+    def action_along(self, step: int) -> None:
+        """Selects the next session that has cells in the map."""
+        holders = self.map.holders()
+        if holders:
+            place = holders.index(self.selected) + step if self.selected in holders else 0
+            self.sessions.select(holders[place % len(holders)])
+
+    def action_extend(self) -> None:
+        self._hint_for(self.bench.upkeep.extend)
+
+    def action_take_back(self) -> None:
+        self._hint_for(self.bench.upkeep.take_back)
+
+    def action_prioritize(self, direction: int) -> None:
+        self._hint_for(lambda session_id: self.bench.upkeep.prioritize(session_id, direction))
+
+    def _hint_for(self, act: Callable[[str], str | None]) -> None:
+        """Does something to the selected session; says why where that cannot be."""
+        if self.selected is not None:
+            wrong = act(self.selected)
+            if wrong is not None:
+                self.notify(wrong, severity="warning", markup=False, timeout=3)
 
     def action_zoom(self) -> None:
         self._zoom("" if self._zoomed else self._focused_pane())
 
     def _zoom(self, name: str) -> None:
         self._zoomed = name
-        for pane in ("sessions", "editor", "console"):
+        self.set_class(bool(name), "-zoomed")
+        for pane in ("sessions", "editor", "console", "map", "details"):
             self.set_class(pane == name, f"-zoom-{pane}")
 
     def _focused_pane(self) -> str:
         if self.editor.has_focus:
             return "editor"
+        if self.map.has_focus:
+            return "map"
+        if self.details.has_focus:
+            return "details"
         return "console" if self.console_pane.has_focus_within else "sessions"
 
     def action_help(self) -> None:
@@ -350,6 +412,9 @@ class MainScreen(Screen[None]):
             self.console_pane.hint("")
         elif self._zoomed:
             self._zoom("")
+        elif self.instruments.standing_in:
+            self.instruments.stand_in("", self, self.body)
+            self.sessions.focus()
         elif self.console_pane.asking and self.console_pane.has_focus_within and not self.console.has_focus:
             self.console.focus()
         else:

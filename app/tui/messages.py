@@ -61,6 +61,28 @@ class Launched(Message):
         self.session_id = session_id
 
 
+class StatsChanged(Message):
+    """A round of measuring came, or none comes any more."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, StatsChanged)
+
+
+class NoticesCame(Message):
+    """The server warned of something."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, NoticesCame)
+
+
+class Told(Message):
+    """Something that the user asked for was done; the server's answer in words."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+
 class Complained(Message):
     """Something failed that has no place of its own on the screen."""
 

@@ -14,7 +14,9 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from ...widgets.details import Details
 from ...widgets.glyphs import Glyphs
+from ...widgets.gpu_map import GpuMap
 from ...widgets.output_console import OutputConsole
 from ...widgets.session_list import SessionList
 from ...widgets.transcript import Run
@@ -28,6 +30,18 @@ class SessionsPane(SessionList):
     """The session list with its keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("sessions")]
+
+
+class MapPane(GpuMap, inherit_bindings=False):
+    """The map of the machine with its keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("map")]
+
+
+class DetailsPane(Details, inherit_bindings=False):
+    """The details with their keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("details")]
 
 
 class ConsoleView(OutputConsole, inherit_bindings=False):

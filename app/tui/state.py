@@ -36,6 +36,10 @@ class Remembered:
     session: str = ""
     """Id of the selected session."""
     theme: str = ""
+    map: str = ""
+    """`shown` or `hidden` as the user wants it; empty = where it has room."""
+    map_lines: int = 0
+    """Height of the map when it was seen last: it has its place from the first frame on."""
 
 
 class StateFile:

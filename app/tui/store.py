@@ -21,6 +21,13 @@ KEPT_ENDED: Final = 50
 """Ended sessions that stay in the list; the oldest leaves first."""
 LAUNCHING: Final = "launching-"
 """How the id of a session begins that the server has not named yet."""
+IDLE_WHY: Final[Mapping[str, str]] = {
+    "network_timeout": "unused",
+    "session_lifetime": "its lifetime",
+    "utilization": "too little used",
+}
+"""Idle check -> why it ends a session, in a word or two."""
+_SAME_TIME_S: Final = 1.5
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)
 
 _OF_EVENT: Final[Mapping[str, SessionStatus]] = {
@@ -56,6 +63,8 @@ class _Extra:
     alarm: str = ""
     ending: bool = False
     note: str = ""
+    ends_at_s: float | None = None
+    ends_why: str = ""
 
 
 class SessionStore:
@@ -88,6 +97,10 @@ class SessionStore:
         """Returns what the server last said of a session."""
         return self._views.get(session_id)
 
+    def views(self) -> list[SessionView]:
+        """Returns what the server last said of every session, in the order of the rows."""
+        return list(self._views.values())
+
     def row(self, session_id: str) -> SessionRow | None:
         view = self._views.get(session_id)
         return None if view is None else self._row(view)
@@ -111,8 +124,8 @@ class SessionStore:
 
     # -- what the server says --------------------------------------------------------------------------------------
 
-    def listed(self, views: Iterable[SessionView], asked_at: int) -> list[str]:
-        """Takes a full list of live sessions that was asked for at store time `asked_at`.
+    def listed(self, views: Iterable[SessionView], asked_at: int, now_s: float | None = None) -> list[str]:
+        """Takes a full list of live sessions that was asked for at store time `asked_at`, clock time `now_s`.
 
         Returns the ids of sessions that were live and are in the list no more: someone should ask what became of them.
         """
@@ -126,6 +139,7 @@ class SessionStore:
                 # an event that came while the list was on its way knows better
                 view = replace(view, status=old.status, status_text=old.status_text, status_info=old.status_info)
             self._views[view.id] = view
+            self._take_end(view, now_s)
         self._rows, self.known = None, True
         return [
             view.id
@@ -145,6 +159,22 @@ class SessionStore:
         self._views[view.id] = view
         self._rows = None
         self._forget_old()
+
+    def extended(self, session_id: str, ends_at_s: float | None) -> None:
+        """Takes when an idle check ends a session, told by the answer to an extension; None = never."""
+        self._extra(session_id).ends_at_s = ends_at_s
+
+    def prioritized(self, session_id: str, priority: int) -> None:
+        """Shows a session with another priority."""
+        view = self._views.get(session_id)
+        if view is not None:
+            self._views[session_id] = replace(view, priority=priority)
+            self._rows = None
+
+    def ends_at_s(self, session_id: str) -> float | None:
+        """Returns the clock time at which an idle check ends a session if nothing happens; None = never, not known."""
+        extra = self._extras.get(session_id)
+        return None if extra is None else extra.ends_at_s
 
     def lost(self, session_id: str) -> None:
         """Takes that the server knows a session no more."""
@@ -174,6 +204,8 @@ class SessionStore:
         if status is not None:
             self._time = next(self._news)
             self._told[event.session_id] = self._time
+            if event.session_id in self._extras:
+                self._extras[event.session_id].note = ""
         self._rows = None
         self._forget_old()
         return True
@@ -222,7 +254,7 @@ class SessionStore:
         self._extra(session_id).alarm = text
 
     def note(self, session_id: str, text: str) -> None:
-        """Shows an error in the row until the next change."""
+        """Shows an error in the row until the session changes its state; empty = none."""
         self._extra(session_id).note = text
 
     def running(self, session_id: str, *, here: bool, asks: bool) -> None:
@@ -249,6 +281,22 @@ class SessionStore:
         return (view is not None and view.busy) or (extra is not None and extra.running_here)
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _take_end(self, view: SessionView, now_s: float | None) -> None:
+        """Notes when an idle check ends a session; what differs by the way of an answer only is the same time."""
+        if now_s is None:
+            return
+        remaining, why = first_end(view)
+        known = self._extras.get(view.id)
+        if remaining is None:
+            if known is not None:
+                known.ends_at_s = None
+            return
+        extra = known or self._extras.setdefault(view.id, _Extra())
+        ends_at_s = now_s + remaining
+        if extra.ends_at_s is None or abs(extra.ends_at_s - ends_at_s) > _SAME_TIME_S:
+            extra.ends_at_s = ends_at_s
+        extra.ends_why = why
 
     def _extra(self, session_id: str) -> _Extra:
         self._rows = None
@@ -302,6 +350,8 @@ class SessionStore:
             status = SessionStatus.TERMINATING
         holds = bool(view.occupying_slots)
         slots = view.occupying_slots if holds else view.requested_slots
+        busy = (view.busy or extra.running_here) and status in ANSWERING
+        spared = busy and extra.ends_why == IDLE_WHY["network_timeout"]
         return SessionRow(
             id=view.id,
             name=view.name,
@@ -311,11 +361,27 @@ class SessionStore:
             slots=dict(slots),
             holds=holds,
             since_s=None if view.created_at is None else view.created_at.timestamp(),
-            busy=(view.busy or extra.running_here) and status in ANSWERING,
+            busy=busy,
             asks=extra.asks and status in ANSWERING,
             note=extra.note or _note(view),
             alarm=extra.alarm if status not in TERMINAL else "",
+            ends_at_s=extra.ends_at_s if status in ANSWERING and not spared else None,
+            ends_why=extra.ends_why,
         )
+
+
+def first_end(view: SessionView) -> tuple[float | None, str]:
+    """Returns in how many seconds an idle check ends a session if nothing happens, and why; None = none does."""
+    running = [
+        (check.remaining_s, IDLE_WHY.get(name, name.replace("_", " ")))
+        for name, check in view.idle_checks.items()
+        if check.remaining_s is not None and not check.in_grace
+    ]
+    if running:
+        return min(running)
+    if view.idle_checks or view.busy or view.idle_remaining_s is None:
+        return None, ""
+    return view.idle_remaining_s, IDLE_WHY["network_timeout"]
 
 
 def _note(view: SessionView) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from textual.message import Message
@@ -20,12 +20,14 @@ from ..model.errors import BaiTuiError, ConfigError, NotFound, RemoteError, Unre
 from ..model.sessions import LIVE
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, is_bytes
 from .head_start import FirstList
-from .messages import Complained, ConnectionChanged, MachineChanged, SessionsChanged
+from .live import LiveStats
+from .messages import Complained, ConnectionChanged, MachineChanged, NoticesCame, SessionsChanged, StatsChanged
+from .notices import Notices
 from .store import SessionStore
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
-    from ..client.views import ImageView, MachineView, SessionView
+    from ..client.views import DeviceView, ImageView, MachineView, SessionView
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ LAGGED: Final = "bai_lagged"
 CONNECTED: Final = "bai_connected"
 PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Between attempts to connect; the last one repeats."""
+_STATS_AGAIN_S: Final = 2.0
+"""Pause before rounds of measuring are asked for again where only their stream broke."""
 _PAGE: Final = 100
 _LIVE: Final = sorted(LIVE)
 
@@ -114,6 +118,8 @@ class Sync:
         self._connect = connect or _api_client
         self._wanted = asyncio.Event()
         self._retry_now = asyncio.Event()
+        self.live = LiveStats()
+        self.notices = Notices()
         self.begun = asyncio.Event()
         """The first frame is there: everything but the first list waits for that."""
         self.first: FirstList | None = None
@@ -154,6 +160,7 @@ class Sync:
                 connection.trouble = f"unexpected {type(_first(group)).__name__}: see the log"
             finally:
                 connection.client = None
+                self._no_stats()
             pause = PAUSES_S[min(attempt, len(PAUSES_S) - 1)]
             attempt += 1
             connection.retry_at_s = self._clock() + pause
@@ -177,7 +184,7 @@ class Sync:
             log.exception("the first list")
             return
         if views is not None:
-            self._store.listed(views, self._store.now())
+            self._store.listed(views, self._store.now(), self._clock())
             self._post(SessionsChanged())
             await self.begun.wait()
 
@@ -186,9 +193,12 @@ class Sync:
             group.create_task(self._events(client), name="sync events")
             group.create_task(self._lists(client), name="sync lists")
             group.create_task(self._images(client), name="sync images")
+            group.create_task(self._stats(client), name="sync stats")
 
     async def _events(self, client: ApiClient) -> None:
         async for event in client.events():
+            if self.notices.take(event):
+                self._post(NoticesCame())
             if event.name in (CONNECTED, LAGGED) or self._store.event(event):
                 self._wanted.set()
             self._post(SessionsChanged())
@@ -216,7 +226,7 @@ class Sync:
             views.extend(page)
             if not page or len(views) >= total:
                 break
-        for session_id in self._store.listed(views, asked_at):
+        for session_id in self._store.listed(views, asked_at, self._clock()):
             try:
                 self._store.learned(await client.session(session_id))
             except Unreachable:
@@ -225,6 +235,34 @@ class Sync:
                 log.info("what became of %s: %s", session_id, error)
                 self._store.lost(session_id)
         self._post(SessionsChanged())
+
+    async def _stats(self, client: ApiClient) -> None:
+        """Takes rounds of measuring; where their stream breaks and the connection does not, asks for them again."""
+        while True:
+            try:
+                async for view in client.stats():
+                    self.live.take(view)
+                    self._take_gpus(view.gpus)
+                    self._post(StatsChanged())
+            except Unreachable as error:
+                log.info("what sessions use: %s", error)
+            except BaiTuiError as error:
+                log.warning("what sessions use: %s", error)
+                return
+            finally:
+                self._no_stats()
+            await asyncio.sleep(_STATS_AGAIN_S)
+
+    def _no_stats(self) -> None:
+        if self.live.fresh:
+            self.live.lost()
+            self._post(StatsChanged())
+
+    def _take_gpus(self, views: Sequence[DeviceView]) -> None:
+        """Takes what of the GPUs is promised, and which are lost, from a round: it is newer than any list."""
+        if views and (gpus := tuple(gpu_of(view) for view in views)) != self.connection.machine.gpus:
+            self.connection.machine = replace(self.connection.machine, gpus=gpus)
+            self._post(MachineChanged())
 
     async def _machine(self, client: ApiClient) -> None:
         await self._optional(client.machine, self._take_machine, "slots")
@@ -245,6 +283,9 @@ class Sync:
 
     def _take_machine(self, view: MachineView) -> None:
         self.connection.machine = machine_of(view)
+        if not self.live.fresh:
+            self.live.polled(view.gpus)
+            self._post(StatsChanged())
 
     def _take_images(self, views: Sequence[ImageView]) -> None:
         self.connection.images = [image_of(view) for view in views]
@@ -271,10 +312,12 @@ def machine_of(view: MachineView) -> Machine:
             for slot in (CUDA_SHARES, CUDA_DEVICE)
             if view.available.amount(slot) > 0
         ][:1]
-    gpus = tuple(
-        GpuGauge(gpu.id, gpu.kind, gpu.model, gpu.mem_bytes, gpu.capacity, dict(gpu.promised)) for gpu in view.gpus
-    )
-    return Machine(tuple(gauges), gpus)
+    return Machine(tuple(gauges), tuple(gpu_of(gpu) for gpu in view.gpus))
+
+
+def gpu_of(view: DeviceView) -> GpuGauge:
+    """Returns a server's GPU as a gauge."""
+    return GpuGauge(view.id, view.kind, view.model, view.mem_bytes, view.capacity, dict(view.promised), lost=view.lost)
 
 
 def image_of(view: ImageView) -> ImageRow:

@@ -27,6 +27,7 @@ from .runs import Runs
 from .state import Remembered, StateFile
 from .store import LaunchRequest, SessionStore, default_image, free_name
 from .sync import Locator, Sync
+from .upkeep import Upkeep
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
@@ -89,6 +90,7 @@ class Workbench:
         self.store = SessionStore()
         self.sync = Sync(locator, self.store, post, clock, connect)
         self.runs = Runs(self.store, self.sync.connection, post, clock, spawn)
+        self.upkeep = Upkeep(self.store, self.sync, post, spawn, clock, self._connected)
         self.welcome = Transcript()
         self._post = post
         self._spawn = spawn

@@ -15,15 +15,18 @@ from bai_tui.app.client.views import (
     CreatedSession,
     DeviceView,
     EventView,
+    ExtensionView,
     ImageView,
     JournalLine,
     MachineView,
     ServerInfo,
     SessionView,
+    StatsView,
 )
 from bai_tui.app.model.console import ExecuteRequest, Frame, RunStatus
 from bai_tui.app.model.endpoint import Endpoint
 from bai_tui.app.model.errors import IllegalState, SessionExists, SessionNotFound, Unreachable
+from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
 
@@ -70,6 +73,11 @@ class FakeServer:
         self.sessions: dict[str, FakeSession] = {}
         self.scripts: dict[str, Script] = {}
         self.queues: list[asyncio.Queue[EventView | None]] = []
+        self.meters: list[asyncio.Queue[StatsView | None]] = []
+        self.round: StatsView | None = None
+        """What is measured now; None = nothing."""
+        self.refuse_extend: Exception | None = None
+        self.refuse_priority: Exception | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
         self.up = True
         self.refuse_create: Exception | None = None
@@ -145,11 +153,46 @@ class FakeServer:
         for queue in self.queues:
             queue.put_nowait(EventView(name, view.id, view.name, reason))
 
+    def warn(self, name: str, ref: str, **data: Any) -> None:
+        """Pushes an event of ours."""
+        view = self.find(ref).view
+        for queue in self.queues:
+            queue.put_nowait(EventView(name, view.id, view.name, data=data))
+
+    def measure(
+        self,
+        sessions: Mapping[str, Mapping[str, tuple[float, float | None]]],
+        *,
+        cpu_pct: float = 41.0,
+        mem_used_bytes: int = 9 * 1024**3,
+    ) -> None:
+        """Pushes a round: name or id -> metric -> (current, capacity)."""
+        self.round = StatsView(
+            time_s=self.clock(),
+            sessions={
+                self.find(ref).view.id: {name: Metric(*numbers) for name, numbers in metrics.items()}
+                for ref, metrics in sessions.items()
+            },
+            gpus=self.gpus,
+            cpu_pct=cpu_pct,
+            mem_used_bytes=mem_used_bytes,
+        )
+        for meter in self.meters:
+            meter.put_nowait(self.round)
+
+    def stop_measuring(self) -> None:
+        """Breaks the streams of rounds, and nothing else."""
+        self.round = None
+        for meter in self.meters:
+            meter.put_nowait(None)
+
     def go_down(self) -> None:
         """Breaks every connection."""
         self.up = False
         for queue in self.queues:
             queue.put_nowait(None)
+        for meter in self.meters:
+            meter.put_nowait(None)
 
     def check(self) -> None:
         if not self.up:
@@ -357,6 +400,40 @@ class FakeClient:
         finally:
             server.queues.remove(queue)
         raise Unreachable("connection lost: the stream of events ended")
+
+    async def stats(self) -> AsyncIterator[StatsView]:
+        server = self._server
+        server.check()
+        meter: asyncio.Queue[StatsView | None] = asyncio.Queue()
+        server.meters.append(meter)
+        try:
+            if server.round is not None:
+                yield server.round
+            while (view := await meter.get()) is not None:
+                yield view
+        finally:
+            server.meters.remove(meter)
+        raise Unreachable("connection lost: the stream of rounds ended")
+
+    async def extend(self, ref: str, seconds: float) -> ExtensionView:
+        server = self._server
+        server.check()
+        server.calls.append(("extend", (ref, seconds)))
+        if server.refuse_extend is not None:
+            raise server.refuse_extend
+        if not seconds:
+            return ExtensionView(None, server.find(ref).view.idle_remaining_s)
+        server.change(ref, idle_remaining_s=seconds)
+        return ExtensionView(datetime.fromtimestamp(server.clock() + seconds, UTC), seconds)
+
+    async def prioritize(self, ref: str, priority: int) -> int:
+        server = self._server
+        server.check()
+        server.calls.append(("prioritize", (ref, priority)))
+        if server.refuse_priority is not None:
+            raise server.refuse_priority
+        server.change(ref, priority=priority)
+        return priority
 
     async def images(self) -> Sequence[ImageView]:
         self._server.check()
