@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import sys
@@ -19,6 +20,8 @@ _LEAVE: Final = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _HOME: Final = "\x1b[H"
 _REST_OF_LINE: Final = "\x1b[K"
 _REST_OF_SCREEN: Final = "\x1b[J"
+_SEQUENCE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?")
+"""Arrows and the like, which mean nothing here."""
 
 
 class Screen:
@@ -105,5 +108,5 @@ class Screen:
             asyncio.get_running_loop().remove_reader(0)
             self._on_signal(signal.SIGHUP)
             return
-        for key in keys if not keys.startswith("\x1b") else ():  # arrows and the like mean nothing here
+        for key in _SEQUENCE.sub("", keys):
             self._on_key(key)
