@@ -208,6 +208,8 @@ class Sampled:
     """Session id -> device id -> memory that its processes hold there."""
     cpu_pct: float = 0.0
     """Of the whole machine, 0 to 100."""
+    core_pct: Sequence[float] = ()
+    """Of each core, 0 to 100."""
     mem_used_bytes: int = 0
     """Of the whole machine."""
 

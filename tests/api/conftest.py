@@ -35,6 +35,9 @@ def _load(name: str) -> ModuleType:
 fakes = _load("fakes")
 
 
+TOKEN = "a-token-of-this-test"
+
+
 class Answer:
     def __init__(self, status: int, headers: Any, raw: bytes) -> None:
         self.status, self.headers, self.raw = status, headers, raw
@@ -133,7 +136,9 @@ async def service(tmp_path: Path) -> Any:
 
 @pytest.fixture
 async def runner(service: Any) -> AsyncIterator[web.AppRunner]:
-    runner = create_runner(create_app(service, version="0.1.0", upload_limit_bytes=4 * 1024 * 1024))
+    runner = create_runner(
+        create_app(service, version="0.1.0", upload_limit_bytes=4 * 1024 * 1024, metrics_token=TOKEN)
+    )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -12,20 +12,24 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from bai_tui.app.backend.ports import (
     CreateOutcome,
     CreateRequest,
     Device,
     DeviceUse,
+    IdleCheck,
     JournalRecord,
     Keypair,
+    Layer,
+    Sampled,
     SessionEvent,
 )
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.errors import (
     AmbiguousReference,
+    BadRequest,
     IllegalState,
     ImageNotFound,
     NotFound,
@@ -34,9 +38,11 @@ from bai_tui.app.model.errors import (
     SessionNotFound,
 )
 from bai_tui.app.model.images import Image, ImageReference
+from bai_tui.app.model.metrics import Metrics
 from bai_tui.app.model.sessions import HOLDING, LIVE, TERMINAL, Session, SessionStatus, SessionType, check_session_name
 from bai_tui.app.model.slots import ResourceSlots
 
+T = TypeVar("T")
 ADMIN = Keypair(
     access_key="AKADMIN0000000000000",
     secret_key="sk-admin",
@@ -97,6 +103,23 @@ class Journal:
                 await self._grown.wait_for(grown)
 
 
+class Newest(Generic[T]):
+    """Keeps one thing for its reader: what comes before that is taken replaces it."""
+
+    def __init__(self) -> None:
+        self._items: list[T | None] = []
+        self._come = asyncio.Event()
+
+    def put(self, item: T | None) -> None:
+        self._items = [item]
+        self._come.set()
+
+    async def get(self) -> T | None:
+        await self._come.wait()
+        self._come.clear()
+        return self._items[0]
+
+
 @dataclass
 class FakeRun:
     run_id: str
@@ -148,6 +171,15 @@ class FakeService:
         self.capacity = ResourceSlots({"cpu": 2, "mem": 8 * 1024**3, "cuda.shares": 1})
         self.next_failure: Exception | None = None
         self.created: list[CreateRequest] = []
+        self.stats: dict[str, Metrics] = {}
+        """Session id -> what it uses."""
+        self.rounds: list[Newest[Sampled]] = []
+        """Readers of the stream of measures."""
+        self.last_round: Sampled | None = None
+        self.own_limits: ResourceSlots | None = None
+        self.enforced: list[Layer] = []
+        self.checks: list[IdleCheck] = [IdleCheck("network_timeout", 1750.25)]
+        self.lost: set[str] = set()
         self.next_run: dict[str, Any] = {}
 
     # --- helpers of the tests
@@ -171,6 +203,15 @@ class FakeService:
     def stop(self) -> None:
         for queue in self.listeners:
             queue.put_nowait(None)
+        for reader in self.rounds:
+            reader.put(None)
+
+    def sample(self, sampled: Sampled) -> None:
+        """Is a round of the sampler."""
+        self.last_round = sampled
+        self.stats.update(sampled.sessions)
+        for reader in self.rounds:
+            reader.put(sampled)
 
     # --- sessions
 
@@ -223,6 +264,9 @@ class FakeService:
             occupied_slots=slots,
             environ=dict(request.environ),
             resource_opts=dict(request.resource_opts),
+            depends_on=[self._find(caller, ref).id for ref in request.dependencies],
+            not_before=request.starts_at,
+            batch_timeout_s=request.batch_timeout_s,
         )
         if "cuda.shares" in slots:
             session.allocation = {"cuda.shares": {"gpu0": str(slots["cuda.shares"])}}
@@ -396,7 +440,55 @@ class FakeService:
         return journal.records[after : after + limit]
 
     def idle_remaining_s(self, session: Session) -> float | None:
-        return 1750.25 if session.status is SessionStatus.RUNNING else None
+        if session.kept_until is not None:
+            return 3600.0
+        return min((check.remaining_s for check in self.idle_checks(session) if check.remaining_s), default=None)
+
+    def idle_checks(self, session: Session) -> Sequence[IdleCheck]:
+        return self.checks if session.status is SessionStatus.RUNNING else ()
+
+    async def extend(self, caller: Keypair, ref: str, by_s: float) -> Session:
+        session = self._find(caller, ref)
+        if session.status is not SessionStatus.RUNNING:
+            raise IllegalState(f"the session {session.name!r} does not run")
+        session.kept_until = datetime.now(UTC) + timedelta(seconds=by_s) if by_s else None
+        return session
+
+    async def modify(self, caller: Keypair, ref: str, *, priority: int) -> Session:
+        session = self._find(caller, ref)
+        if not 0 <= priority <= 100:
+            raise BadRequest(f"the priority {priority} is outside 0 to 100")
+        session.priority = priority
+        return session
+
+    def stat(self, session: Session) -> Metrics:
+        return self.stats.get(session.id, {})
+
+    def sampled(self) -> Sampled | None:
+        return self.last_round
+
+    async def samples(self, caller: Keypair) -> AsyncIterator[Sampled]:
+        reader: Newest[Sampled] = Newest()
+        self.rounds.append(reader)
+        try:
+            while (sampled := await reader.get()) is not None:
+                mine = {s.id for s in self._visible(caller)}
+                yield replace(sampled, sessions={i: m for i, m in sampled.sessions.items() if i in mine})
+        finally:
+            self.rounds.remove(reader)
+
+    def layers(self, session: Session) -> Sequence[Layer]:
+        return self.enforced
+
+    def waiting(self, session: Session) -> Mapping[str, Any] | None:
+        if session.status is not SessionStatus.PENDING:
+            return None
+        text = "waits for 1 cpu; 0 free; next in the queue"
+        failed = [{"name": "resources", "msg": text}]
+        return {"msg": text, "failed_predicates": failed, "passed_predicates": [], "retries": 2, "position": 1}
+
+    def limits(self, keypair: Keypair) -> ResourceSlots | None:
+        return self.own_limits
 
     def busy(self, session: Session) -> bool:
         return session.id in self.running
@@ -439,7 +531,7 @@ class FakeService:
         )
         return [
             DeviceUse(Device(id="cpu0", slot="cpu", capacity=Decimal(2)), {}),
-            DeviceUse(gpu, promised),
+            DeviceUse(gpu, promised, lost=gpu.id in self.lost),
         ]
 
     def slots(self) -> tuple[ResourceSlots, ResourceSlots]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from bai_tui.app.model.sessions import SessionStatus
+from bai_tui.app.model.slots import ResourceSlots
 
 
 async def test_create_as_the_client_of_2023_asks(api: Any, service: Any) -> None:
@@ -90,7 +93,13 @@ async def test_create_says_only_what_run_understands(api: Any, service: Any) -> 
             "invalid-api-params",
             "both",
         ),
-        ({"image": "python", "starts_at": "2030-01-01"}, 501, "not-implemented", "starts_at"),
+        ({"image": "python", "starts_at": "soon"}, 400, "invalid-api-params", "write a time such as"),
+        ({"image": "python", "starts_at": "2030-01-01T10:00"}, 400, "invalid-api-params", "add an offset"),
+        ({"image": "python", "batch_timeout": "long"}, 400, "invalid-api-params", "no duration"),
+        ({"image": "python", "batch_timeout": True}, 400, "invalid-api-params", "'batch_timeout'"),
+        ({"image": "python", "dependencies": "a"}, 400, "invalid-api-params", "list of strings"),
+        ({"image": "python", "dependencies": [5]}, 400, "invalid-api-params", "list of strings"),
+        ({"image": "python", "priority": "high"}, 400, "invalid-api-params", "'priority' must be an integer"),
     ],
 )
 async def test_create_refuses(api: Any, service: Any, body: Any, status: int, problem: str, says: str) -> None:
@@ -217,6 +226,12 @@ async def test_machine(api: Any) -> None:
             "capacity": "1",
             "mem_bytes": 2**34,
             "promised": {ref: "0.5"},
+            "lost": False,
+            "mem_used_bytes": None,
+            "util_pct": None,
+            "temperature_c": None,
+            "power_w": None,
+            "session_mem_bytes": {},
         }
     ]
     presets = (await api.send("POST", "/resource/check-presets", {})).json
@@ -229,3 +244,92 @@ async def test_machine(api: Any) -> None:
         "cuda.shares": "count",
     }
     assert (await api.send("GET", "/manager/announcement")).json == {"enabled": False, "message": ""}
+
+
+async def test_limits_of_a_keypair(api: Any, service: Any) -> None:
+    service.own_limits = ResourceSlots({"cpu": 2, "cuda.shares": Decimal("0.25")})
+    await api.create("over-01", config={"resources": {"gpu": "0.5"}})
+    presets = (await api.send("POST", "/resource/check-presets", {})).json
+    assert presets["keypair_limits"] == {"cpu": "2", "mem": "Infinity", "cuda.shares": "0.25"}
+    # lowered while a session held more: nothing is left, and never less than nothing
+    assert presets["keypair_remaining"] == {"cpu": "1", "mem": "Infinity", "cuda.shares": "0"}
+    assert presets["group_limits"] == {"cpu": "Infinity", "mem": "Infinity", "cuda.shares": "Infinity"}
+
+
+async def test_batch_sessions_in_order(api: Any, service: Any) -> None:
+    first = await api.create("first-1")
+    more = {
+        "type": "batch",
+        "startupCommand": "true",
+        "dependencies": [first, "first-1"],
+        "starts_at": "2030-01-31T10:00:00+09:00",
+        "batch_timeout": "10m",
+        "priority": 70,
+        "config": {"resource_opts": {"allow_fractional_resource_fragmentation": True, "idle_timeout": 60}},
+    }
+    await api.create("second-1", **more)
+    asked = service.created[-1]
+    assert asked.dependencies == [first, "first-1"]
+    assert asked.starts_at == datetime(2030, 1, 31, 1, tzinfo=UTC)
+    assert (asked.batch_timeout_s, asked.priority) == (600.0, 70)
+    assert asked.resource_opts == {"allow_fractional_resource_fragmentation": "true", "idle_timeout": "60"}
+    await api.create("third-1", dependencies=None, starts_at="", batch_timeout=90)
+    asked = service.created[-1]
+    assert (asked.dependencies, asked.starts_at, asked.batch_timeout_s) == ([], None, 90.0)
+
+
+async def _diamond(api: Any) -> dict[str, str]:
+    refs = {"top-1": await api.create("top-1")}
+    for name, above in (("left-1", ["top-1"]), ("right-1", ["top-1"]), ("last-1", ["left-1", "right-1"])):
+        refs[name] = await api.create(name, dependencies=above, enqueueOnly=True)
+    return refs
+
+
+async def test_dependency_graph(api: Any, service: Any) -> None:
+    refs = await _diamond(api)
+    service.sessions[refs["last-1"]].depends_on.append("f0000000-0000-4000-8000-000000000000")
+    graph = (await api.send("GET", "/session/last-1/dependency-graph")).json
+    assert (graph["session_id"], graph["status"]) == (refs["last-1"], "PENDING")
+    left, right = graph["depends_on"]
+    assert [left["session_name"], right["session_name"]] == ["left-1", "right-1"]
+    (top,) = left["depends_on"]
+    assert (top["session_name"], top["status"], top["depends_on"]) == ("top-1", "RUNNING", [])
+    assert top.keys() == graph.keys()
+
+
+async def test_dependency_graph_of_a_crossing_road_stays_small(api: Any, service: Any) -> None:
+    """Twenty crossings are a million ways: each session is told in full once."""
+    before: list[str] = [await api.create("way-00")]
+    for number in range(1, 21):
+        before = [await api.create(f"way-{number:02}-{side}", dependencies=before) for side in "ab"]
+    answer = await api.send("GET", f"/session/{before[0]}/dependency-graph")
+    assert answer.status == 200 and len(answer.raw) < 50_000
+    chain = [await api.create("chain-000")]
+    for number in range(1, 150):
+        chain.append(await api.create(f"chain-{number:03}", dependencies=chain[-1:]))
+    assert (await api.send("GET", f"/session/{chain[-1]}/dependency-graph")).status == 200
+
+
+async def test_recursive_end_takes_those_that_wait_for_it(api: Any, service: Any) -> None:
+    refs = await _diamond(api)
+    await api.create("other-1")
+    assert (await api.send("DELETE", "/session/top-1?recursive=true")).json["stats"]["status"] == "terminated"
+    statuses = {name: service.sessions[ref].status.value for name, ref in refs.items()}
+    assert statuses == {"top-1": "TERMINATED", "left-1": "CANCELLED", "right-1": "CANCELLED", "last-1": "CANCELLED"}
+    assert (await api.send("GET", "/session/other-1")).json["status"] == "RUNNING"
+
+
+async def test_extend(api: Any, service: Any) -> None:
+    ref = await api.create("kept-01")
+    answer = await api.send("POST", "/session/kept-01/extend", {"seconds": 3600})
+    assert answer.status == 200
+    assert answer.json == {"kept_until": service.sessions[ref].kept_until.isoformat(), "remaining": 3600.0}
+    assert (await api.send("GET", f"/session/{ref}")).json["statusData"]["kept_until"] == answer.json["kept_until"]
+    back = await api.send("POST", f"/session/{ref}/extend", {"seconds": 0})
+    assert back.json == {"kept_until": None, "remaining": 1750.25}
+    assert (await api.send("POST", f"/session/{ref}/extend", {"seconds": "2h"})).status == 200
+    for wrong in ({}, {"seconds": None}, {"seconds": True}, {"seconds": -5}, {"seconds": [1]}, {"seconds": "x"}):
+        assert (await api.send("POST", f"/session/{ref}/extend", wrong)).problem == "invalid-api-params"
+    await api.create("waits-01", enqueueOnly=True)
+    assert (await api.send("POST", "/session/waits-01/extend", {"seconds": 60})).problem == "invalid-kernel-status"
+    assert (await api.send("POST", "/session/nobody/extend", {"seconds": 60})).status == 404

@@ -4,5 +4,6 @@ Rooms behind it (engines, store, scheduler) are never imported here; `daemon.py`
 """
 
 from .app import create_app, create_runner
+from .token import metrics_token
 
-__all__ = ["create_app", "create_runner"]
+__all__ = ["create_app", "create_runner", "metrics_token"]

@@ -8,14 +8,26 @@ from collections.abc import Callable, Sequence
 from aiohttp import WSCloseCode, web
 
 from ..ports import Service
-from . import events, execute_rest, execute_stream, files, gql, journal, resources, sessions
-from .auth import advertised_version, gate
+from . import (
+    events,
+    execute_rest,
+    execute_stream,
+    files,
+    gql,
+    journal,
+    machine,
+    prometheus,
+    resources,
+    sessions,
+    stats,
+)
+from .auth import METRICS_PATH, advertised_version, gate
 from .body import MAX_JSON_BYTES
 from .context import CONTEXT, ApiContext, context_of
 from .runner import ProblemRunner
 
 GIB = 1024**3
-CAPABILITIES = ("journal", "devices", "end-of-input")
+CAPABILITIES = ("journal", "devices", "end-of-input", "stats", "extend")
 """What this backend offers beyond the public API."""
 _NOT_HERE = ("commit", "imagify", "start-service", "shutdown-service")
 
@@ -26,6 +38,7 @@ def create_app(
     version: str,
     hosts: Sequence[str] = (),
     upload_limit_bytes: int = GIB,
+    metrics_token: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> web.Application:
     """Returns the application that speaks Backend.AI's API on behalf of `service`.
@@ -39,6 +52,7 @@ def create_app(
         hosts: names under which the endpoint may be addressed besides `localhost` and IP literals; any other Host
             header is refused (a browser page that has rebound its name to this machine).
         upload_limit_bytes: most bytes of one upload request.
+        metrics_token: what opens `GET /metrics` besides a signature (see `metrics_token`); None = nothing does.
         clock: Unix time, for tests.
     """
     app = web.Application(middlewares=[gate], client_max_size=MAX_JSON_BYTES)
@@ -48,8 +62,10 @@ def create_app(
         hosts=frozenset(host.lower() for host in hosts),
         upload_limit_bytes=upload_limit_bytes,
         clock=clock,
+        metrics_token=metrics_token,
     )
     app[gql.ENGINE] = gql.GraphQLEngine()
+    app[stats.ENCODER] = stats.StatsEncoder()
     app[execute_rest.CURSORS] = execute_rest.Cursors()
     app.on_shutdown.append(_begin_shutdown)
     app.add_routes(_routes())
@@ -96,7 +112,8 @@ def _routes() -> list[web.RouteDef]:
         web.get("/resource/presets", resources.presets),
         web.post("/resource/check-presets", resources.check_presets),
         web.get("/scaling-groups", resources.scaling_groups),
-        web.get("/machine", resources.machine),
+        web.get("/machine", machine.machine),
+        web.get(METRICS_PATH, prometheus.metrics),
         web.post("/admin/gql", gql.admin_gql),
         web.post("/admin/graphql", gql.admin_graphql),
         web.get("/events/session", events.session_events),
@@ -117,6 +134,7 @@ def _routes() -> list[web.RouteDef]:
         web.post(f"{session}/interrupt", sessions.interrupt),
         web.post(f"{session}/complete", sessions.complete),
         web.post(f"{session}/rename", sessions.rename),
+        web.post(f"{session}/extend", sessions.extend),
         web.get(f"{session}/logs", sessions.logs),
         web.get(f"{session}/status-history", sessions.history),
         web.get(f"{session}/abusing-report", sessions.abusing_report),

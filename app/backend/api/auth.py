@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
+import sys
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -14,6 +15,7 @@ from ...model.signing import ABSENT_CONTENT_TYPE, MAX_CLOCK_SKEW_S, parse_date, 
 from ..ports import Keypair, Service
 from .context import CALLER, context_of
 from .problems import Handler, shield
+from .token import check_token, is_bearer
 
 API_VERSIONS: Final = (
     "v4.20181215",
@@ -33,6 +35,9 @@ API_VERSIONS: Final = (
 )
 """What `X-BackendAI-Version` may say."""
 LATEST: Final = API_VERSIONS[-1]
+METRICS_PATH: Final = "/metrics"
+SCRAPER: Final = Keypair(access_key="metrics", secret_key="", user_id="metrics", user_uuid="", is_admin=True)
+"""On whose behalf a request with the token of the metrics acts: it reads all there, and nothing else is open to it."""
 _ABSENT_VERSION = "v5.20191215"
 _SCHEMES = frozenset({"BackendAI", "Sorna"})
 _CLIENT = re.compile(r"Backend\.AI Client for Python (\d+)\.(\d+)")
@@ -45,15 +50,18 @@ class UnsupportedVersion(BadRequest):
     error_code = "api_parsing_bad-request"
 
 
+def client_release(user_agent: str) -> tuple[int, int]:
+    """Returns the release of an official client such as (23, 9); of any other program, the highest."""
+    match = _CLIENT.search(user_agent)
+    return (int(match[1]), int(match[2])) if match else (sys.maxsize, 0)
+
+
 def advertised_version(user_agent: str) -> str:
     """Returns the API version that the handshake offers to a client.
 
     The official clients print a warning when the server is newer than they are, so each is offered its own.
     """
-    match = _CLIENT.search(user_agent)
-    if match is None:
-        return LATEST
-    release = (int(match[1]), int(match[2]))
+    release = client_release(user_agent)
     if release < (24, 0):
         return "v7.20230615"
     if release < (24, 9):
@@ -189,6 +197,9 @@ async def _pass(request: web.Request, handler: Handler) -> web.StreamResponse:
     check_browser(request, context.hosts)
     if request.path == "/" and request.method in _SAFE_METHODS:
         check_version(request)
+    elif request.path == METRICS_PATH and is_bearer(header := request.headers.get(hdrs.AUTHORIZATION, "")):
+        check_token(header, context.metrics_token)
+        request[CALLER] = SCRAPER
     else:
         request[CALLER] = authenticate(request, context.service, now_s=context.clock())
     return await handler(request)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
-from ...model.errors import BadRequest, NotImplementedHere
+from ...model.durations import parse_duration
+from ...model.errors import BadRequest
 from ..ports import CreateRequest
 from .problems import MalformedBody
 
@@ -35,6 +37,9 @@ class Fields:
             return value
         return None
 
+    def has(self, name: str) -> bool:
+        return self._values.get(name) is not None
+
     def text(self, *names: str, default: str = "") -> str:
         value = self._get(names, str, "a string")
         return default if value is None else value
@@ -54,6 +59,29 @@ class Fields:
     def number(self, *names: str, default: float = 0.0) -> float:
         value = self._get(names, (int, float), "a number")
         return default if value is None else float(value)
+
+    def duration(self, *names: str) -> float:
+        """Returns seconds, of a number or of text such as `10m`; 0 when absent."""
+        value = self._get(names, (int, float, str), "seconds, or text such as '10m'")
+        return 0.0 if value is None else parse_duration(value)
+
+    def moment(self, *names: str) -> datetime | None:
+        """Returns the aware datetime of a text in ISO 8601, None when absent or empty."""
+        text = self._get(names, str, "a time in ISO 8601")
+        if not text:
+            return None
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            raise BadRequest(
+                f"the field '{self._where}{names[0]}' is {text[:64]!r}: write a time such as 2026-01-31T18:00:00+00:00"
+            ) from None
+        if when.tzinfo is None:
+            raise BadRequest(
+                f"the field '{self._where}{names[0]}' is {text!r}, which means another moment in each time zone: "
+                f"add an offset, such as {text}+00:00"
+            )
+        return when
 
     def object(self, *names: str) -> dict[str, Any]:
         value = self._get(names, dict, "an object")
@@ -102,9 +130,10 @@ async def read_fields(request: web.Request) -> Fields:
 def _words(values: Mapping[str, Any], where: str) -> dict[str, str]:
     words: dict[str, str] = {}
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        if not isinstance(value, str | int | float):
             raise BadRequest(f"the field '{where}.{name}' must be a string")
-        words[name] = str(value)
+        # as it is written in JSON, which is how our clients and the official one spell it in text, too
+        words[name] = str(value).lower() if isinstance(value, bool) else str(value)
     return words
 
 
@@ -113,12 +142,8 @@ def create_request(body: Mapping[str, Any]) -> CreateRequest:
 
     Raises:
         BadRequest: no image, or a field of the wrong type.
-        NotImplementedHere: a delayed start, a time limit, or dependencies: better refused than forgotten.
     """
     fields = Fields(body)
-    for name in ("starts_at", "startsAt", "batch_timeout", "dependencies", "dependency"):
-        if body.get(name):
-            raise NotImplementedHere(f"this backend cannot honour the field {name!r}: leave it out")
     config = fields.within("config")
     image = fields.text("image", "lang")
     if not image:
@@ -147,4 +172,7 @@ def create_request(body: Mapping[str, Any]) -> CreateRequest:
         resource_opts=_words(config.object("resource_opts"), "config.resource_opts"),
         environ=_words(config.object("environ"), "config.environ"),
         mounts=mounts,
+        dependencies=fields.texts("dependencies", "dependency"),
+        starts_at=fields.moment("starts_at", "startsAt"),
+        batch_timeout_s=fields.duration("batch_timeout", "batchTimeout"),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from ...model.errors import Forbidden, NotFound
+from ...model.errors import BadRequest, Forbidden, NotFound
 from ..ports import Keypair, Service
 
 
@@ -24,6 +24,8 @@ class ApiContext:
     upload_limit_bytes: int
     clock: Callable[[], float]
     """Unix time."""
+    metrics_token: str | None = None
+    """What opens `GET /metrics` besides a signature; None = nothing does."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server begins to shut down: endless answers come to their end."""
     sockets: set[web.WebSocketResponse] = field(default_factory=set)
@@ -64,3 +66,17 @@ def acting_for(caller: Keypair, owner: str | None, service: Service) -> Keypair:
     if found is None:
         raise NotFound(f"there is no access key {owner!r} on this backend")
     return found
+
+
+def truth(request: web.Request, name: str) -> bool:
+    """Returns a yes or no of the query, False when it is absent.
+
+    Raises:
+        BadRequest: neither.
+    """
+    value = request.query.get(name, "false").lower()
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("0", "false", "no", "off", ""):
+        return False
+    raise BadRequest(f"the parameter {name!r} is {value!r}: write true or false")

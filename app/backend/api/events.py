@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 from aiohttp import web
 
 from ...model.errors import BadRequest, NotFound
 from ...model.sessions import TERMINAL
-from ..ports import SessionEvent
-from .context import CALLER, acting_for, context_of
+from ..ports import Sampled, SessionEvent
+from .context import CALLER, acting_for, context_of, truth
+from .stats import ENCODER
 
+T = TypeVar("T")
 KEEP_ALIVE_S: Final = 15.0
 _ENDINGS: Final = frozenset({"session_terminated", "session_cancelled"})
 """Events after which nothing more happens to a session."""
@@ -55,6 +58,7 @@ async def session_events(request: web.Request) -> web.StreamResponse:
         caller = acting_for(caller, owner, context.service)
     wanted = request.query.get("sessionId") or request.query.get("sessionName")
     prefixes = _prefixes(request.query.get("scope", "*"))
+    with_stats = truth(request, "stats")
     watched: str | None = None
     over = False
     if wanted and wanted != "*":
@@ -65,63 +69,107 @@ async def session_events(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         await response.write(_SERVER_CLOSE)
         return response
-    events = context.service.events(caller, session_ref=watched)
-    owner_only = caller.access_key if owner and owner != "*" else None
-    first = asyncio.create_task(_next(events), name="next session event")
+    selection = _Selection(watched, caller.access_key if owner and owner != "*" else None, prefixes)
+    events = _Source(context.service.events(caller, session_ref=watched), "next session event")
+    sources: list[_Source[Any]] = [events]
+    if with_stats:
+        sources.append(_Source(context.service.samples(caller), "next round of the sampler"))
     try:
         # the subscription stands before the client hears that it does, so nothing falls between
         await asyncio.sleep(0)
         await response.prepare(request)
-        await _pump(response, events, first, context.closing, watched, owner_only, prefixes)
+        await _pump(request, response, sources, selection)
         await response.write(_SERVER_CLOSE)
     except ConnectionError:
         pass  # the reader has gone, which is how most of them end
     finally:
-        first.cancel()
-        if (close := getattr(events, "aclose", None)) is not None:
-            await asyncio.gather(first, return_exceptions=True)
-            await close()
+        for source in sources:
+            await source.close()
     return response
 
 
-async def _next(events: AsyncIterator[SessionEvent]) -> SessionEvent | None:
-    return await anext(events, None)
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Which events a reader is told."""
+
+    watched: str | None
+    """Id of the one session whose end ends the stream; None = all."""
+    owner: str | None
+    prefixes: tuple[str, ...] | None
+
+    def __contains__(self, event: SessionEvent) -> bool:
+        if self.owner is not None and event.access_key != self.owner and event.session_id:
+            return False
+        return self.prefixes is None or event.name.startswith(self.prefixes)
+
+    def ends_with(self, event: SessionEvent) -> bool:
+        return self.watched is not None and event.session_id == self.watched and event.name in _ENDINGS
+
+
+class _Source(Generic[T]):
+    """An endless iteration, one step of which is always under way: so several can be waited for at once."""
+
+    def __init__(self, items: AsyncIterator[T], name: str) -> None:
+        self._items = items
+        self._name = name
+        self.next: asyncio.Task[T | None] = self._step()
+
+    def _step(self) -> asyncio.Task[T | None]:
+        return asyncio.create_task(_next(self._items), name=self._name)
+
+    def take(self) -> T | None:
+        """Returns what has come, None at the end, and begins to wait for what comes then."""
+        found = self.next.result()
+        if found is not None:
+            self.next = self._step()
+        return found
+
+    async def close(self) -> None:
+        self.next.cancel()
+        await asyncio.gather(self.next, return_exceptions=True)
+        if (close := getattr(self._items, "aclose", None)) is not None:
+            await close()
+
+
+async def _next(items: AsyncIterator[T]) -> T | None:
+    return await anext(items, None)
 
 
 async def _pump(
-    response: web.StreamResponse,
-    events: AsyncIterator[SessionEvent],
-    first: asyncio.Task[SessionEvent | None],
-    closing: asyncio.Event,
-    watched: str | None,
-    owner: str | None,
-    prefixes: tuple[str, ...] | None,
+    request: web.Request, response: web.StreamResponse, sources: list[_Source[Any]], selection: _Selection
 ) -> None:
-    """Writes events until the backend stops or the watched session has ended."""
-    stop = asyncio.create_task(closing.wait(), name="stop of an event stream")
-    pending = first
+    """Writes what comes until the backend stops or the watched session has ended.
+
+    A reader that is slow holds up nobody but itself: `write` waits for it, and meanwhile its sources keep what their
+    own rules say: of measures the newest, of events a bounded number.
+    """
+    context, encoder = context_of(request), request.app[ENCODER]
+    stop = asyncio.create_task(context.closing.wait(), name="stop of an event stream")
     try:
         while True:
-            done, _ = await asyncio.wait({pending, stop}, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+            waiting = {stop, *(source.next for source in sources)}
+            done, _ = await asyncio.wait(waiting, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+            if stop in done:
+                return
             if not done:
                 await response.write(b": ping\n\n")
                 continue
-            if pending not in done:
-                return
-            event = pending.result()
-            if event is None:
-                return
-            pending = asyncio.create_task(_next(events), name="next session event")
-            if owner is not None and event.access_key != owner and event.session_id:
-                continue
-            if prefixes is None or event.name.startswith(prefixes):
-                await response.write(encode(event))
-            if watched is not None and event.session_id == watched and event.name in _ENDINGS:
-                return
+            for source in sources:
+                if not source.next.done():
+                    continue
+                found = source.take()
+                if found is None:
+                    return
+                if isinstance(found, Sampled):
+                    await response.write(encoder.encode(context.service, found, only=selection.watched))
+                    continue
+                if found in selection:
+                    await response.write(encode(found))
+                if selection.ends_with(found):
+                    return
     finally:
         stop.cancel()
-        pending.cancel()
-        await asyncio.gather(stop, pending, return_exceptions=True)
+        await asyncio.gather(stop, return_exceptions=True)
 
 
 async def background_task(request: web.Request) -> web.Response:

@@ -11,11 +11,11 @@ from aiohttp import web
 from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, execute, parse, validate
 
 from ...model.errors import BadRequest, BaiTuiError
+from .auth import client_release
 from .body import read_object
 from .context import caller_of, context_of
 from .gql_root import Root
 from .gql_schema import make_schema
-from .hostload import CpuMeter
 from .problems import unexpected
 
 _CACHED_QUERIES: Final = 128
@@ -34,7 +34,6 @@ class GraphQLEngine:
         self._schema: GraphQLSchema = make_schema()
         self._documents: OrderedDict[str, DocumentNode | list[GraphQLError]] = OrderedDict()
         self._since = datetime.now(UTC)
-        self.cpu = CpuMeter()
 
     @property
     def since(self) -> datetime:
@@ -104,7 +103,14 @@ async def _answer(request: web.Request) -> dict[str, Any]:
     if operation is not None and not isinstance(operation, str):
         raise BadRequest("the field 'operationName' must be a string")
     engine, context = request.app[ENGINE], context_of(request)
-    root = Root(context.service, caller_of(request), version=context.version, since=engine.since, cpu=engine.cpu)
+    root = Root(
+        context.service,
+        caller_of(request),
+        version=context.version,
+        since=engine.since,
+        # clients of 2023 fail at every unit of a device but bytes
+        agent_stat=client_release(request.headers.get("User-Agent", "")) >= (24, 0),
+    )
     return await engine.run(root, query, variables or {}, operation)
 
 

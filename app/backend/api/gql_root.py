@@ -11,6 +11,7 @@ from typing import Any, Final
 from ...model.errors import BadRequest, Forbidden, ImageNotFound, NotFound, NotImplementedHere, SessionNotFound
 from ...model.sessions import HOLDING, Session, SessionStatus
 from ..ports import Keypair, Service
+from .agent import agent_row
 from .context import acting_for
 from .gql_rows import (
     SCALING_GROUP_ROW,
@@ -21,11 +22,9 @@ from .gql_rows import (
     SessionNodeRow,
     SessionRow,
     UserRow,
-    agent_row,
     group_row,
 )
 from .gql_schema import global_id, row_id
-from .hostload import CpuMeter
 from .minilang import parse_filter, parse_order
 from .resources import EVERYTHING
 from .sessionview import AGENT_ID, SCALING_GROUP, group_id
@@ -65,12 +64,21 @@ def _page(limit: int, offset: int) -> tuple[int, int]:
 class Root:
     """Root value of one request: its methods are the fields of Query and Mutation."""
 
-    def __init__(self, service: Service, caller: Keypair, *, version: str, since: datetime, cpu: CpuMeter) -> None:
+    def __init__(
+        self, service: Service, caller: Keypair, *, version: str, since: datetime, agent_stat: bool = True
+    ) -> None:
+        """Answers on behalf of `caller`.
+
+        Args:
+            version: of this program.
+            since: when this backend began to answer.
+            agent_stat: False for a client that fails at the `live_stat` of an agent.
+        """
         self._service = service
         self._caller = caller
         self._version = version
         self._since = since
-        self._cpu = cpu
+        self._agent_stat = agent_stat
 
     # --- people --------------------------------------------------------------------------------------------
 
@@ -114,7 +122,7 @@ class Root:
             version=self._version,
             architecture=platform.machine() or "x86_64",
             since=self._since,
-            cpu=self._cpu,
+            with_stat=self._agent_stat,
         )
         return row | {"compute_containers": self._compute_containers}
 
@@ -268,7 +276,7 @@ class Root:
             raise SessionNotFound(f"there is no session {input['id']!r}")
         priority, name = input.get("priority"), input.get("name")
         if priority is not None and priority != row.session.priority:
-            raise NotImplementedHere("this backend fixes the priority of a session when it is made")
+            await self._service.modify(self._caller, row.session.id, priority=priority)
         if name is not None and name != row.session.name:
             await self._service.rename(self._caller, row.session.id, name)
         session = await self._service.get(self._caller, row.session.id)

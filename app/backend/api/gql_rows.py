@@ -10,15 +10,15 @@ from ...model.sessions import HOLDING, Session, SessionStatus
 from ...model.slots import format_amount
 from ..ports import Keypair, Service
 from .gql_schema import global_id
-from .hostload import CpuMeter, memory_in_use_bytes
 from .sessionview import (
     AGENT_ID,
-    REGION,
     SCALING_GROUP,
     group_id,
     idle_checks,
+    known,
     occupying,
     registry_of,
+    stat,
     status_data,
 )
 
@@ -67,6 +67,21 @@ def _constant(value: Any) -> Callable[[Any], Any]:
     return lambda _: value
 
 
+def _stat(row: SessionRow) -> dict[str, dict[str, str]] | None:
+    return stat(row.service, row.session)
+
+
+def _dependencies(row: SessionRow) -> Any:
+    return _rows_of(row) if row.session.depends_on else []
+
+
+async def _rows_of(row: SessionRow) -> list[SessionRow]:
+    if row.owner is None:
+        return []
+    found = [await known(row.service, row.owner, session_id) for session_id in row.session.depends_on]
+    return [SessionRow(row.service, session) for session in found if session is not None]
+
+
 def _status_data(row: Any) -> dict[str, Any] | None:
     return status_data(row.service, row.session) or None
 
@@ -85,8 +100,8 @@ _SHARED: Final[dict[str, Callable[[Any], Any]]] = {
     "scheduled_at": _when(SessionStatus.SCHEDULED),
     "resource_opts": lambda row: row.session.resource_opts,
     "occupied_slots": lambda row: occupying(row.session).wire(),
-    "live_stat": _constant(None),
-    "last_stat": _constant(None),
+    "live_stat": _stat,
+    "last_stat": _stat,
     "preopen_ports": _constant([]),
     "scaling_group": _constant(SCALING_GROUP),
     "local_rank": _constant(0),
@@ -132,7 +147,7 @@ _SESSION: Final[dict[str, Callable[[Any], Any]]] = {
     "requested_slots": lambda row: row.session.requested_slots.wire(),
     "num_queries": lambda row: row.session.num_queries,
     "containers": lambda row: [KernelRow(row.service, row.session)],
-    "dependencies": _constant([]),
+    "dependencies": _dependencies,
     "abusing_reports": _constant([]),
     "idle_checks": lambda row: idle_checks(row.service, row.session),
     "inference_metrics": _constant(None),
@@ -141,7 +156,16 @@ SessionRow.fields = _SESSION
 SESSION_FILTERS: Final[Mapping[str, Callable[[SessionRow], Any]]] = {
     name: get
     for name, get in _SESSION.items()
-    if name not in ("containers", "dependencies", "abusing_reports", "inference_metrics", "status_data")
+    if name
+    not in (
+        "containers",
+        "dependencies",
+        "live_stat",
+        "last_stat",
+        "abusing_reports",
+        "inference_metrics",
+        "status_data",
+    )
 }
 """What `filter` and `order` of session lists may name."""
 
@@ -320,44 +344,3 @@ SCALING_GROUP_ROW: Final[Mapping[str, Any]] = {
     "driver": "static",
     "scheduler": "fifo",
 }
-
-
-def agent_row(service: Service, *, version: str, architecture: str, since: Any, cpu: CpuMeter) -> dict[str, Any]:
-    """Returns this machine as an agent. The load is that of the whole machine, not of the sessions alone."""
-    available, occupied = service.slots()
-    taken = {name: format_amount(occupied.amount(name)) for name in available}
-    hardware = {
-        use.device.id: {
-            "status": "healthy",
-            "status_info": None,
-            "metadata": {
-                "model": use.device.model,
-                "kind": use.device.kind,
-                "uuid": use.device.uuid,
-                "mem_bytes": str(use.device.mem_bytes),
-            },
-        }
-        for use in service.devices()
-    }
-    return {
-        "id": AGENT_ID,
-        "status": "ALIVE",
-        "status_changed": since,
-        "region": REGION,
-        "architecture": architecture,
-        "scaling_group": SCALING_GROUP,
-        "schedulable": True,
-        "available_slots": available.wire(),
-        "occupied_slots": taken,
-        "addr": "local",
-        "first_contact": since,
-        "lost_at": None,
-        "live_stat": None,
-        "version": version,
-        "compute_plugins": {},
-        "hardware_metadata": hardware,
-        "local_config": {},
-        "auto_terminate_abusing_kernel": False,
-        "cpu_cur_pct": lambda _: cpu.percent(),
-        "mem_cur_bytes": lambda _: memory_in_use_bytes(),
-    }

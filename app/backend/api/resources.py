@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from aiohttp import web
 
 from ...model.sessions import HOLDING
-from ...model.slots import CUDA_SHARES, KNOWN_SLOTS, ResourceSlots, format_amount
-from ..ports import DeviceUse, Keypair, Service
+from ...model.slots import KNOWN_SLOTS, ResourceSlots
+from ..ports import Keypair, Service
 from .body import read_fields, read_object
 from .context import caller_of, service_of
 from .sessionview import SCALING_GROUP, occupying
@@ -40,19 +39,21 @@ async def presets(request: web.Request) -> web.Response:
 
 
 async def check_presets(request: web.Request) -> web.Response:
-    """POST /resource/check-presets: true numbers; keypairs and groups are limited by the machine alone."""
+    """POST /resource/check-presets: true numbers; groups are limited by the machine alone."""
     await read_object(request)
-    service = service_of(request)
+    service, caller = service_of(request), caller_of(request)
     available, occupied = service.slots()
-    using = (await used_by(service, caller_of(request))).wire()
-    unlimited = dict.fromkeys(available, "Infinity")
+    used = await used_by(service, caller)
+    using, unlimited = used.wire(), dict.fromkeys(available, "Infinity")
+    limits = service.limits(caller) or ResourceSlots()
+    left = {name: max(Decimal(0), limit - used.amount(name)) for name, limit in limits.items()}
     remaining = minus(available, occupied).wire()
     return web.json_response(
         {
             "presets": [],
-            "keypair_limits": unlimited,
+            "keypair_limits": unlimited | limits.wire(),
             "keypair_using": using,
-            "keypair_remaining": unlimited,
+            "keypair_remaining": unlimited | ResourceSlots(left).wire(),
             "group_limits": unlimited,
             "group_using": using,
             "group_remaining": unlimited,
@@ -87,28 +88,3 @@ async def auth_get(request: web.Request) -> web.Response:
 async def auth_post(request: web.Request) -> web.Response:
     echo = (await read_fields(request)).text("echo")
     return web.json_response({"authorized": "yes", "echo": echo})
-
-
-def _gpu(use: DeviceUse) -> dict[str, Any]:
-    promised: dict[str, Decimal] = {}
-    for amounts in use.promised.values():
-        for session_id, amount in amounts.items():
-            promised[session_id] = promised.get(session_id, Decimal(0)) + amount
-    device = use.device
-    return {
-        "id": device.id,
-        "uuid": device.uuid,
-        "model": device.model,
-        "kind": device.kind,
-        "capacity": format_amount(device.capacity),
-        "mem_bytes": device.mem_bytes,
-        "promised": {session_id: format_amount(amount) for session_id, amount in promised.items()},
-    }
-
-
-async def machine(request: web.Request) -> web.Response:
-    """GET /machine (capability `devices`): slots of the machine and each GPU with what is promised of it."""
-    service = service_of(request)
-    available, occupied = service.slots()
-    gpus = [_gpu(use) for use in service.devices() if use.device.slot == CUDA_SHARES or use.device.kind != "host"]
-    return web.json_response({"available": available.wire(), "occupied": occupied.wire(), "gpus": gpus})

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from aiohttp import web
 
-from ...model.errors import BadRequest, NotFound, NotImplementedHere
-from ...model.sessions import Session, SessionStatus
+from ...model.errors import BadRequest, NotFound, NotImplementedHere, SessionNotFound
+from ...model.sessions import LIVE, Session, SessionStatus
+from ..ports import Keypair, Service
 from .body import create_request, read_fields, read_object
-from .context import acting_for, caller_of, context_of, service_of
-from .sessionview import create_status, info, status_history, utc_now
+from .context import acting_for, caller_of, context_of, service_of, truth
+from .resources import EVERYTHING
+from .sessionview import create_status, info, iso, known, stat, status_history, utc_now
 
 NO_CONTENT = 204
+_MAX_DEPTH = 100
+"""Of a dependency graph as told."""
 
 
 def _ref(request: web.Request) -> str:
@@ -55,11 +60,37 @@ async def get_info(request: web.Request) -> web.Response:
 
 
 async def terminate(request: web.Request) -> web.Response:
-    """DELETE /session/{ref}: answers when its processes are gone. No session has dependents for `recursive` to take."""
-    forced = _truth(request, "forced")
-    session = await service_of(request).terminate(caller_of(request), _ref(request), forced=forced)
+    """DELETE /session/{ref}: answers when its processes are gone, with what it has used.
+
+    `recursive` takes along the sessions that wait for it, and those that wait for them.
+    """
+    forced, recursive = truth(request, "forced"), truth(request, "recursive")
+    service, caller = service_of(request), caller_of(request)
+    if recursive:
+        root = await service.get(caller, _ref(request))
+        for session_id in await _dependents(service, caller, root):
+            with contextlib.suppress(SessionNotFound):  # it has ended meanwhile
+                await service.terminate(caller, session_id, forced=forced)
+    session = await service.terminate(caller, _ref(request), forced=forced)
     status = "cancelled" if session.status is SessionStatus.CANCELLED else "terminated"
-    return web.json_response({"stats": {"version": 2, "status": status}})
+    return web.json_response({"stats": {"version": 2, "status": status, **(stat(service, session) or {})}})
+
+
+async def _dependents(service: Service, caller: Keypair, root: Session) -> list[str]:
+    """Returns the ids of live sessions that depend on `root`, those that depend on others of them first."""
+    live, _ = await service.search(caller, statuses=sorted(LIVE), access_key=None, limit=EVERYTHING, offset=0)
+    above: dict[str, list[str]] = {}
+    for session in live:
+        for session_id in session.depends_on:
+            above.setdefault(session_id, []).append(session.id)
+    found: dict[str, None] = {}
+    queue = [root.id]
+    while queue:
+        for session_id in above.get(queue.pop(), ()):
+            if session_id not in found:
+                found[session_id] = None
+                queue.append(session_id)
+    return list(reversed(found))
 
 
 async def restart(request: web.Request) -> web.Response:
@@ -114,17 +145,49 @@ async def abusing_report(request: web.Request) -> web.Response:
     return web.json_response({"kernel": session.kernel_id, "abuse_report": None})
 
 
-async def dependency_graph(request: web.Request) -> web.Response:
-    session = await _session(request)
+async def extend(request: web.Request) -> web.Response:
+    """POST /session/{ref}/extend (capability `extend`): no idle check ends it for so many seconds; 0 takes it back."""
+    fields = await read_fields(request)
+    if not fields.has("seconds"):
+        raise BadRequest("the field 'seconds' is missing: say for how long the session is to be kept (0 takes it back)")
+    service = service_of(request)
+    session = await service.extend(caller_of(request), _ref(request), fields.duration("seconds"))
+    remaining_s = service.idle_remaining_s(session)
     return web.json_response(
         {
+            "kept_until": iso(session.kept_until),
+            "remaining": None if remaining_s is None else round(remaining_s, 3),
+        }
+    )
+
+
+async def dependency_graph(request: web.Request) -> web.Response:
+    """GET /session/{ref}/dependency-graph: what a session waits for, what that waits for, and so on."""
+    service, caller = service_of(request), caller_of(request)
+    root = await service.get(caller, _ref(request))
+    found: dict[str, Session] = {root.id: root}
+    queue = [root]
+    while queue:
+        for session_id in queue.pop().depends_on:
+            if session_id not in found and (one := await known(service, caller, session_id)) is not None:
+                found[session_id] = one
+                queue.append(one)
+
+    told: set[str] = set()
+
+    def node(session: Session, depth: int) -> dict[str, Any]:
+        # each is told in full once: with several ways to the same session the answer would double at each crossing
+        further = [] if session.id in told or depth >= _MAX_DEPTH else [i for i in session.depends_on if i in found]
+        told.add(session.id)
+        return {
             "session_id": session.id,
             "session_name": session.name,
             "status": session.status.value,
             "status_changed": session.status_changed.isoformat(),
-            "depends_on": [],
+            "depends_on": [node(found[session_id], depth + 1) for session_id in further],
         }
-    )
+
+    return web.json_response(node(root, 0))
 
 
 async def match(request: web.Request) -> web.Response:
@@ -149,12 +212,3 @@ async def not_here(request: web.Request) -> web.Response:
     await _session(request)
     what = request.path.rpartition("/")[2]
     raise NotImplementedHere(f"{what!r} is not available on this backend; a Backend.AI cluster offers it")
-
-
-def _truth(request: web.Request, name: str) -> bool:
-    value = request.query.get(name, "false").lower()
-    if value in ("1", "true", "yes", "on"):
-        return True
-    if value in ("0", "false", "no", "off", ""):
-        return False
-    raise BadRequest(f"the parameter {name!r} is {value!r}: write true or false")

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ...model.errors import SessionNotFound
 from ...model.images import ImageReference
+from ...model.metrics import wire_metrics
 from ...model.sessions import HOLDING, LIVE, Session, SessionStatus
 from ...model.slots import ResourceSlots
 from ..ports import Keypair, Service
@@ -36,20 +38,33 @@ def slots_json(slots: ResourceSlots) -> str:
     return json.dumps(slots.wire())
 
 
-def _remaining_s(service: Service, session: Session) -> float | None:
-    remaining_s = service.idle_remaining_s(session)
-    return None if remaining_s is None else round(remaining_s, 3)
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def idle_checks(service: Service, session: Session) -> dict[str, dict[str, Any]]:
     """Returns the idle checks in Backend.AI's form; `remaining` is in seconds, null when the check never ends it."""
     return {
-        "network_timeout": {
-            "remaining": _remaining_s(service, session),
-            "remaining_time_type": "grace_period" if service.busy(session) else "expire_after",
-            "extra": None,
+        check.name: {
+            "remaining": _seconds(check.remaining_s),
+            "remaining_time_type": "grace_period" if check.in_grace else "expire_after",
+            "extra": check.extra,
         }
+        for check in service.idle_checks(session)
     }
+
+
+async def known(service: Service, caller: Keypair, session_id: str) -> Session | None:
+    """Returns a session that another one names, None when it was of somebody else or is no longer known."""
+    try:
+        return await service.get(caller, session_id)
+    except SessionNotFound:
+        return None
+
+
+def stat(service: Service, session: Session) -> dict[str, dict[str, str]] | None:
+    """Returns what a session uses, or used last, in Backend.AI's form; None when it was never measured."""
+    return wire_metrics(service.stat(session)) or session.last_stat or None
 
 
 def status_data(service: Service, session: Session) -> dict[str, Any]:
@@ -59,9 +74,23 @@ def status_data(service: Service, session: Session) -> dict[str, Any]:
         data["image_notice"] = session.image_notice
     if session.allocation:
         data["allocation"] = session.allocation
+    if session.status is SessionStatus.PENDING and (scheduler := service.waiting(session)) is not None:
+        data["scheduler"] = scheduler
+    if session.status in HOLDING and (layers := service.layers(session)):
+        data["enforcement"] = [
+            {
+                "name": layer.name,
+                "applies_to": layer.applies_to,
+                "guarantee": layer.guarantee.value,
+                "detail": layer.detail,
+            }
+            for layer in layers
+        ]
     if session.status in LIVE:
         data["busy"] = service.busy(session)
-        data["idle_remaining"] = _remaining_s(service, session)
+        data["idle_remaining"] = _seconds(service.idle_remaining_s(session))
+        if session.kept_until is not None:
+            data["kept_until"] = iso(session.kept_until)
     return data
 
 
@@ -109,7 +138,7 @@ def info(service: Service, session: Session, owner: Keypair | None, now: datetim
         "creationTime": iso(session.created_at),
         "terminationTime": iso(session.terminated_at),
         "numQueriesExecuted": session.num_queries,
-        "lastStat": None,
+        "lastStat": stat(service, session),
         "idleChecks": idle_checks(service, session),
     }
 

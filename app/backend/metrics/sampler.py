@@ -130,12 +130,14 @@ class ProcSampler:
                 gpu_mem[task.session_id] = held
             reading = Reading.of(group, up_s=up_s, gpu_mem_bytes=sum(held.values()), gpu_util_pct=util_pct)
             metrics[task.session_id] = task.history.take(reading, now_s)
+        cpu_pct, core_pct = self._host.cpu_pct()
         return Sampled(
             time_s=time.time(),
             sessions=metrics,
             gpus=gpus,
             session_gpu_mem_bytes=gpu_mem,
-            cpu_pct=self._host.cpu_pct(),
+            cpu_pct=cpu_pct,
+            core_pct=core_pct,
             mem_used_bytes=self._host.mem_used_bytes(),
         )
 
