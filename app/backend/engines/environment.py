@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from ..runner.caps.finder import FRACTIONS, VISIBLE
+
 _PASSED: Final = frozenset(
     {
         "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
@@ -67,6 +69,32 @@ def make_bin_dir(folder: Path, interpreter: str) -> Path:
             fresh.chmod(0o700)
             fresh.replace(path)
     return folder
+
+
+def make_caps_dir(folder: Path) -> Path:
+    """Makes `folder` with the import hook that caps frameworks; returns the folder for PYTHONPATH.
+
+    It is a copy, because an interpreter that cannot keep the compiled form beside the source would take ten
+    milliseconds more at each start.
+    """
+    startup = folder / "startup"
+    startup.mkdir(mode=0o700, parents=True, exist_ok=True)
+    source = Path(__file__).parent.parent / "runner" / "caps"
+    for name, target in (("finder", folder), ("frameworks", folder), ("sitecustomize", startup)):
+        path, text = target / f"{name}.py", (source / f"{name}.py").read_bytes()
+        if not path.exists() or path.read_bytes() != text:
+            fresh = target / f".{name}.{os.getpid()}"
+            fresh.write_bytes(text)
+            fresh.replace(path)
+    return startup
+
+
+def add_caps(environ: dict[str, str], folder: Path) -> None:
+    """Has every Python of a session that holds a part of a GPU cap its frameworks (see `runner.caps`)."""
+    if FRACTIONS in environ:
+        environ[VISIBLE] = environ.get("CUDA_VISIBLE_DEVICES", "")
+        own = environ.get("PYTHONPATH")
+        environ["PYTHONPATH"] = f"{make_caps_dir(folder)}{os.pathsep + own if own else ''}"
 
 
 @cache

@@ -17,6 +17,7 @@ from ..runner import procs
 from ..runner.files import EXIT, JOURNAL
 from .journal import JournalFollower
 from .leftovers import end_leftovers, read_json
+from .limits import Limits
 from .link import RunnerError, RunnerGone, RunnerLink
 
 _HEAL_S: Final = 5.0
@@ -28,10 +29,13 @@ _STUBBORN_S: Final = 5.0
 class ProcessKernel:
     """Implements `ports.Kernel` over a runner."""
 
-    def __init__(self, session_id: str, session_dir: Path, interpreter: str, grace_s: float = 2.0) -> None:
+    def __init__(
+        self, session_id: str, session_dir: Path, interpreter: str, limits: Limits, grace_s: float = 2.0
+    ) -> None:
         self.session_id = session_id
         self.session_dir = session_dir
         self.interpreter = interpreter
+        self.limits = limits
         self.start_time = 0
         """Start time of the runner in clock ticks since boot."""
         self.shell = ""
@@ -76,12 +80,7 @@ class ProcessKernel:
     async def _watch(self) -> None:
         """Waits for the end of the runner, however it comes, and cleans up after it."""
         await wait_for_end(self._pid, self.start_time)
-        end = await asyncio.to_thread(read_json, self.session_dir / EXIT)
-        if end is None:
-            await asyncio.to_thread(end_leftovers, self.session_id, self.session_dir)
-            ended = Exit(None, "the session's runner was killed")
-        else:
-            ended = Exit(end["code"], end["reason"])
+        ended = await asyncio.to_thread(self._clear_up)
         if self._link is not None:
             await self._link.close()
         self._leave_journal()
@@ -89,6 +88,16 @@ class ProcessKernel:
         if not self._exit.done():
             self._exit.set_result(ended)
         self._pulse.set()
+
+    def _clear_up(self) -> Exit:
+        end, group = read_json(self.session_dir / EXIT), self.limits.group
+        if end is None:
+            end_leftovers(self.session_id, self.session_dir, group)
+        if group is not None:
+            group.remove()
+        if end is None:
+            return Exit(None, "the session's runner was killed")
+        return Exit(end["code"], end["reason"])
 
     def _take_record(self, record: JournalRecord) -> None:
         if record.seq > self._last_seq:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..runner import procs
 from ..runner.files import RUNNER
+from .groups import MemoryGroup
 
 _LIMIT_S = 5.0
 
@@ -32,11 +33,14 @@ def _is_marked(pid: int, session_id: str) -> bool:
     return f"{procs.MARKER}={session_id}".encode() in variables
 
 
-def _find(session_id: str, session_dir: Path) -> list[int]:
-    """Returns the processes of the session: marked ones, those of its kernel's tree, those of its runner's session."""
+def _find(session_id: str, session_dir: Path, group: MemoryGroup | None) -> list[int]:
+    """Returns the processes of the session: marked ones, those of its kernel's tree, of its runner's session, of its
+    control group."""
     known = read_json(session_dir / RUNNER) or {}
     table = procs.table()
     roots: set[int] = {pid for pid in table if _is_marked(pid, session_id)}
+    if group is not None:
+        roots.update(pid for pid in group.pids() if pid in table)
     kernel = known.get("kernel_pid")
     if kernel in table and table[kernel].start_time == known.get("kernel_start_time"):
         roots.add(kernel)
@@ -49,11 +53,11 @@ def _find(session_id: str, session_dir: Path) -> list[int]:
     return sorted(roots - {os.getpid()})
 
 
-def end_leftovers(session_id: str, session_dir: Path) -> int:
+def end_leftovers(session_id: str, session_dir: Path, group: MemoryGroup | None = None) -> int:
     """Kills every process of the session; returns how many there were. Blocks for up to some seconds."""
     count = 0
     deadline = time.monotonic() + _LIMIT_S
-    while (found := _find(session_id, session_dir)) and time.monotonic() < deadline:
+    while (found := _find(session_id, session_dir, group)) and time.monotonic() < deadline:
         count = max(count, len(found))
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in found:

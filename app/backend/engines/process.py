@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ...model.errors import LaunchFailed
 from ...model.images import Image
-from ..ports import Kernel, LaunchSpec
+from ..ports import Kernel, LaunchSpec, Layer
 from ..runner import procs
-from .environment import base_environment, early_variables
+from .environment import add_caps, base_environment, early_variables
+from .groups import MemoryGroup, MemoryGroups
 from .kernel import ProcessKernel, wait_for_end
 from .leftovers import end_leftovers
+from .limits import Limits, size_text
 from .link import RunnerError, RunnerGone, RunnerLink
 from .zygotes import NewRunner, ZygoteKey, ZygotePool
 
@@ -32,9 +34,21 @@ class ProcessEngine:
     Everything runs in the event loop of the daemon; `close` lets the sessions live on.
     """
 
-    def __init__(self, state_dir: Path, *, spares: int = 2) -> None:
-        """Keeps logs and small files in `state_dir`, which is made when needed, and `spares` runners ready an image."""
-        self._pool = ZygotePool(state_dir, spares=spares)
+    def __init__(
+        self, state_dir: Path, *, spares: int = 2, watches_memory: bool = True, groups: MemoryGroups | None = None
+    ) -> None:
+        """Finds out how memory can be limited here.
+
+        Args:
+            state_dir: for logs and small files; made when needed.
+            spares: so many runners an image are kept ready.
+            watches_memory: sessions that overuse memory are ended by the service; only for what `layers` says.
+            groups: where sessions get control groups; None = look for it.
+        """
+        self._groups = groups if groups is not None else MemoryGroups.find(state_dir)
+        self._watches_memory = watches_memory
+        self._caps_dir = state_dir / "caps"
+        self._pool = ZygotePool(state_dir, self._groups, spares=spares)
         self._kernels: set[ProcessKernel] = set()
 
     def _key(self, image: Image, environ: Mapping[str, str]) -> ZygoteKey:
@@ -63,7 +77,8 @@ class ProcessEngine:
         return kernel
 
     async def _launch(self, spec: LaunchSpec, key: ZygoteKey, fresh: NewRunner) -> ProcessKernel:
-        kernel = ProcessKernel(spec.session_id, spec.session_dir, spec.image.interpreter, spec.grace_s)
+        limits = self._limits(spec, fresh.group)
+        kernel = ProcessKernel(spec.session_id, spec.session_dir, spec.image.interpreter, limits, spec.grace_s)
         environ = base_environment(
             os.environ,
             interpreter=spec.image.interpreter,
@@ -72,6 +87,10 @@ class ProcessEngine:
             session_id=spec.session_id,
         )
         environ.update(spec.environ)
+        add_caps(environ, self._caps_dir)
+        memory = None
+        if limits.in_group and limits.group is not None:
+            memory = {"events": str(limits.group.events), "text": size_text(limits.mem_bytes)}
         pid, started = fresh.identity["pid"], fresh.identity["start_time"]
         try:
             async with asyncio.timeout(_BOOTSTRAP_S if spec.bootstrap_script else _READY_S):
@@ -83,11 +102,13 @@ class ProcessEngine:
                     environ=environ,
                     bootstrap=spec.bootstrap_script,
                     grace_s=spec.grace_s,
+                    cores=sorted(spec.cores) if spec.cores is not None else None,
+                    memory=memory,
                 )
         except BaseException as exc:
             # The runner ends itself when this connection closes before it has answered.
-            await fresh.discard()
-            await self._make_sure(spec, pid, started)
+            await fresh.link.close()
+            await self._make_sure(spec, pid, started, fresh.group)
             if isinstance(exc, RunnerError):
                 raise LaunchFailed(f"the session could not be started: {exc}") from None
             if isinstance(exc, RunnerGone):
@@ -101,15 +122,30 @@ class ProcessEngine:
         kernel.attach(fresh.link, fresh.identity, state)
         return kernel
 
+    def _limits(self, spec: LaunchSpec, group: MemoryGroup | None) -> Limits:
+        """Limits a session that has not begun, as well as this machine can."""
+        limits = Limits(spec.cores, spec.mem_limit_bytes, group, problem=self._groups.problem)
+        if group is None:
+            limits.problem = limits.problem or "the system refused it"
+        elif spec.mem_limit_bytes:
+            try:
+                group.limit(spec.mem_limit_bytes)
+                limits.in_group = True
+            except OSError as exc:
+                limits.problem = f"it does not take the limit: {exc.strerror}"
+        return limits
+
     @staticmethod
-    async def _make_sure(spec: LaunchSpec, pid: int, started: int) -> None:
+    async def _make_sure(spec: LaunchSpec, pid: int, started: int, group: MemoryGroup | None) -> None:
         """Waits until nothing of a failed launch is left."""
         try:
             async with asyncio.timeout(2.0):
                 await wait_for_end(pid, started)
         except TimeoutError:
             procs.send_signal(pid, 9)
-            await asyncio.to_thread(end_leftovers, spec.session_id, spec.session_dir)
+            await asyncio.to_thread(end_leftovers, spec.session_id, spec.session_dir, group)
+        if group is not None:
+            await asyncio.to_thread(group.remove)
 
     async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> Kernel | None:
         """Takes over a session of an earlier daemon; None when its runner is gone (its leftovers are ended then).
@@ -118,7 +154,8 @@ class ProcessEngine:
             runner: what `runner_info` returned.
         """
         pid, started = int(runner.get("pid", 0)), int(runner.get("start_time", 0))
-        kernel = ProcessKernel(session_id, session_dir, str(runner.get("interpreter", "")))
+        limits = Limits.restored(runner.get("limits") or {})
+        kernel = ProcessKernel(session_id, session_dir, str(runner.get("interpreter", "")), limits)
         if pid and procs.is_alive(pid, started):
             try:
                 link = await RunnerLink.connect(session_dir, kernel.take_state)
@@ -139,13 +176,25 @@ class ProcessEngine:
             if procs.is_alive(pid, started):
                 procs.send_signal(pid, 9)
         await kernel.close()
-        await asyncio.to_thread(end_leftovers, session_id, session_dir)
+        await asyncio.to_thread(end_leftovers, session_id, session_dir, limits.group)
+        if limits.group is not None:
+            await asyncio.to_thread(limits.group.remove)
         return None
 
     def runner_info(self, kernel: Kernel) -> dict[str, Any]:
-        """Returns what `adopt` needs, to be stored: pid, start time, interpreter."""
+        """Returns what `adopt` needs, to be stored: pid, start time, interpreter, limits."""
         assert isinstance(kernel, ProcessKernel)
-        return {"pid": kernel.pid, "start_time": kernel.start_time, "interpreter": kernel.interpreter}
+        return {
+            "pid": kernel.pid,
+            "start_time": kernel.start_time,
+            "interpreter": kernel.interpreter,
+            "limits": kernel.limits.stored(),
+        }
+
+    def layers(self, kernel: Kernel) -> Sequence[Layer]:
+        """Returns how the session's cores and memory are held at this moment; the devices tell of the rest."""
+        assert isinstance(kernel, ProcessKernel)
+        return kernel.limits.layers(kernel.pid, watches_memory=self._watches_memory)
 
     async def close(self) -> None:
         """Lets go of everything without ending sessions. Idempotent."""

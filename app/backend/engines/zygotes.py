@@ -20,6 +20,7 @@ from typing import Any, Final
 from ...model.errors import LaunchFailed
 from ..runner import procs
 from .environment import base_environment, lent_modules, lent_python, make_bin_dir
+from .groups import MemoryGroup, MemoryGroups
 from .link import RunnerGone, RunnerLink
 
 _log: Final = logging.getLogger(__name__)
@@ -52,10 +53,14 @@ class NewRunner:
     identity: dict[str, Any]
     listeners: list[Callable[[dict[str, Any]], None]]
     """Who hears its state; the session's kernel adds itself."""
+    group: MemoryGroup | None = None
+    """Holds the runner and its kernel."""
 
     async def discard(self) -> None:
-        """Closes the connection, upon which the runner ends."""
+        """Closes the connection, upon which the runner ends; returns when its group is removed."""
         await self.link.close()
+        if self.group is not None:
+            await asyncio.to_thread(self.group.remove)
 
 
 class Zygote:
@@ -202,9 +207,10 @@ async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Non
 class ZygotePool:
     """The zygotes in use, and runners that were forked ahead of the need."""
 
-    def __init__(self, state_dir: Path, *, spares: int = 2) -> None:
+    def __init__(self, state_dir: Path, groups: MemoryGroups, *, spares: int = 2) -> None:
         """Takes the folder for logs and small files, made when needed, and the number of spare runners an image."""
         self._state_dir = state_dir
+        self._groups = groups
         self._spares_wanted = spares
         self._zygotes: dict[ZygoteKey, Zygote] = {}
         self._spares: dict[ZygoteKey, list[NewRunner]] = {}
@@ -243,6 +249,22 @@ class ZygotePool:
         return await self._fork(key)
 
     async def _fork(self, key: ZygoteKey) -> NewRunner:
+        """Returns a new runner, in a control group of its own where there are any."""
+        runner = await self._fork_somehow(key)
+        if not self._groups.problem:
+            pid, kernel_pid = runner.identity["pid"], runner.identity["kernel_pid"]
+            moving = asyncio.create_task(
+                asyncio.to_thread(self._groups.make, pid, (pid, kernel_pid)), name=f"group-{pid}"
+            )
+            try:
+                runner.group = await asyncio.shield(moving)
+            except BaseException:
+                runner.group = await moving
+                await runner.discard()
+                raise
+        return runner
+
+    async def _fork_somehow(self, key: ZygoteKey) -> NewRunner:
         zygote = self._zygote(key)
         try:
             return await zygote.fork()
@@ -293,8 +315,7 @@ class ZygotePool:
             task.cancel()
         if refills:
             await asyncio.wait(refills)
-        for spare in [spare for spares in self._spares.values() for spare in spares]:
-            await spare.discard()
+        await asyncio.gather(*(spare.discard() for spares in self._spares.values() for spare in spares))
         self._spares.clear()
         await asyncio.gather(*(zygote.close() for zygote in self._zygotes.values()))
         self._zygotes.clear()

@@ -5,7 +5,7 @@ import signal
 import time
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from . import procs
+from . import limits, procs
 from .output import waiting_bytes
 
 NOT_RUN = 127
@@ -100,6 +100,7 @@ class StepProcess:
             os.dup2(out_fd, 1)
             os.dup2(err_fd, 2)
             os.chdir(work_dir)
+            limits.yield_memory()
             os.execve("/bin/sh", ["/bin/sh", "-c", command], environ)
         except OSError as exc:
             os.write(2, ("the command could not be started: %s\n" % exc).encode())

@@ -17,7 +17,8 @@ import time
 import warnings
 from typing import Any, Dict, List, Set, Tuple
 
-from . import procs
+from . import limits, procs
+from .caps import finder
 from .link import Link
 from .streams import Streams
 
@@ -54,6 +55,7 @@ def _become_kernel(keep: Set[int], out_fd: int, err_fd: int) -> None:
             except OSError:  # the descriptor of the listing itself
                 pass
     procs.set_name("bai-kernel")
+    limits.yield_memory()
     procs.line_buffer_c_streams()
 
 
@@ -109,6 +111,8 @@ class Kernel:
         if "TZ" in environ:
             time.tzset()
         os.chdir(message["cwd"])
+        if finder.FRACTIONS in environ:
+            finder.install()
         self.shell.attach(self.emit, environ)
         sys.argv = [""]
         sys.path[:] = [""] + sys.path

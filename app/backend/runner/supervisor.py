@@ -14,7 +14,7 @@ import time
 import traceback
 from typing import Any, Callable, Dict, List, Optional
 
-from . import procs
+from . import limits, procs
 from .backends import Backends
 from .batch import shell_exit_code, signal_of
 from .files import SessionFiles
@@ -58,6 +58,7 @@ class Runner(Host):
         self._backends = Backends(self._selector, self._state, self._serve_message, self._backend_gone)
         self._files: Optional[SessionFiles] = None
         self._launch: Message = {}
+        self._memory = limits.MemoryLimit(None)
         self._run: Optional[Run] = None
         self._ending: Optional[TreeEnd] = None
         self._when_ended: Optional[Callable[[], None]] = None
@@ -105,6 +106,9 @@ class Runner(Host):
 
     def finish_run(self, exit_code: int, signal_name: Optional[str] = None, rest: bytes = b"") -> None:
         self.output.end_run(rest)
+        killed = self._memory.hit()
+        if killed is not None:
+            self.record(["stderr", "a process was killed: %s\n" % killed])
         data: Dict[str, Any] = {"exitCode": exit_code}
         if signal_name:
             data["signal"] = signal_name
@@ -226,7 +230,12 @@ class Runner(Host):
 
     def _identity(self) -> Message:
         pid = os.getpid()
-        return {"pid": pid, "start_time": procs.start_time(pid), "shell": self._shell.name}
+        return {
+            "pid": pid,
+            "start_time": procs.start_time(pid),
+            "shell": self._shell.name,
+            "kernel_pid": self._kernel.pid if self._kernel is not None else 0,
+        }
 
     # --- backends
 
@@ -261,6 +270,7 @@ class Runner(Host):
             answer("launch-failed", "the session's folder cannot be used: %s" % exc)
             return
         procs.stamp(message["session_id"])
+        self._limit(message)
         self._backends.listen(self._files.listener)
 
         def ready(error: Optional[str]) -> None:
@@ -278,6 +288,14 @@ class Runner(Host):
             self._run.begin()
         else:
             self._set_up_kernel()
+
+    def _limit(self, message: Message) -> None:
+        """Puts the limits in force before anything of the user's runs; children inherit them."""
+        self._memory = limits.MemoryLimit(message.get("memory"))
+        if message.get("cores") is not None:
+            for pid in (os.getpid(), self._kernel.pid if self._kernel is not None else 0):
+                if pid:
+                    limits.pin(pid, set(message["cores"]))
 
     def _bootstrapped(self) -> None:
         self._leave_run()
@@ -463,6 +481,9 @@ class Runner(Host):
             "exitCode": shell_exit_code(status),
             "reason": "the kernel was " + reason if name else "the kernel " + reason,
         }
+        killed = self._memory.hit()
+        if killed is not None and name == "SIGKILL":
+            data["reason"] = reason = killed
         if name:
             data["signal"] = name
         self.output.end_run()
