@@ -96,6 +96,8 @@ def _facts(view: SessionView) -> Iterator[tuple[str, str]]:
         if value:
             yield name, value
     yield "Created", f"{moment(view.created_at)} ({age(view.created_at)} ago)" if view.created_at else "-"
+    if view.kept_until:
+        yield "Extended", f"no idle check ends it before {moment(view.kept_until)}"
     if view.terminated_at:
         yield "Ended", moment(view.terminated_at)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..model.errors import BaiTuiError
+from ..model.errors import BaiTuiError, NotFound
+from ..model.sessions import TERMINAL
 from . import exit_codes
 from .lazy import CONTEXT
 
@@ -36,16 +38,32 @@ async def _remove(client: ApiClient, refs: dict[str, None], forced: bool, recurs
     from .talk import emit, say
 
     failed = 0
+    alive = await _alive(client, refs) if recursive else {}
     for ref in refs:
+        used: Mapping[str, Any] = {}
         try:
-            used = await client.terminate(await client.resolve(ref), forced=forced, recursive=recursive)
+            used = await client.terminate(
+                alive.get(ref) or await client.resolve(ref), forced=forced, recursive=recursive
+            )
         except Unreachable:
             raise  # the others would fail alike, each after its time
         except BaiTuiError as exc:
-            say(f"{ref}: {exc.message}")
-            failed += 1
-        else:
-            emit(f"{ref}\n")
-            if stats:
-                emit(stats_text(used))
+            if ref not in alive or not isinstance(exc, NotFound):
+                say(f"{ref}: {exc.message}")
+                failed += 1
+                continue
+        emit(f"{ref}\n")
+        if stats:
+            emit(stats_text(used))
     return exit_codes.FAILED if failed else exit_codes.OK
+
+
+async def _alive(client: ApiClient, refs: Iterable[str]) -> Mapping[str, str]:
+    """Returns the ids of those that live now: the first of them may take the others along."""
+    found = {}
+    for ref in refs:
+        with suppress(NotFound):
+            view = await client.session(ref)
+            if view.status not in TERMINAL:
+                found[ref] = view.id
+    return found

@@ -118,6 +118,7 @@ def session_json(view: SessionView, stat: Metrics | None = None) -> Mapping[str,
             }
             for name, check in view.idle_checks.items()
         },
+        "kept_until": _iso(view.kept_until),
         "waiting": None
         if view.waiting is None
         else {

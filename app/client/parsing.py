@@ -190,6 +190,7 @@ def session_view(row: Mapping[str, Any]) -> SessionView:
         busy=data.get("busy") is True,
         stat=stat_of(row.get("containers")),
         idle_checks=checks,
+        kept_until=moment(data.get("kept_until")),
         waiting=waiting(data.get("scheduler")) if text == SessionStatus.PENDING else None,
         layers=_layers(data.get("enforcement")),
         startup_command=row.get("startup_command") or None,

@@ -93,6 +93,8 @@ class SessionView:
     """What it uses, or used last: `live_stat`, else `last_stat` of its kernel; empty when not asked for or not told."""
     idle_checks: Mapping[str, IdleCheckView] = field(default_factory=dict)
     """By name: `network_timeout`, `session_lifetime`, `utilization`."""
+    kept_until: datetime | None = None
+    """No idle check ends it before: its owner has extended it (our backend only)."""
     waiting: WaitingView | None = None
     """Why a PENDING session waits, where the server tells (`status_data.scheduler`)."""
     layers: tuple[LayerView, ...] = ()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from aiohttp import web
 from bai_tui import __version__
 from bai_tui.app.cli import exit_codes, tables
 from bai_tui.app.model.slots import ResourceSlots
@@ -210,6 +211,19 @@ def test_rm_of_one(manager: Manager, bai: Bai) -> None:
     done = bai("rm", "-s", SID)
     assert done == Outcome(0, f"{SID}\nMETRIC    VALUE\ncpu_used  12 msec\n", "")
     assert bai("rm").status == exit_codes.USAGE
+
+
+def test_rm_of_one_that_went_with_another(manager: Manager, bai: Bai) -> None:
+    async def with_the_other(request: web.Request) -> web.StreamResponse:
+        del manager.rows[1]
+        return await manager._delete(request)
+
+    manager.answers[f"DELETE /session/{SID}"] = with_the_other
+    assert bai("rm", "-r", "first", OTHER) == Outcome(0, f"first\n{OTHER}\n", "")
+    assert manager.deleted[0] == f"/session/{SID}?recursive=true"
+    # without -r nobody took it along: it was never there
+    assert bai("rm", OTHER).status == exit_codes.FAILED
+    assert bai("rm", "-r", OTHER).status == exit_codes.FAILED
 
 
 def test_rm_of_an_ambiguous_prefix(manager: Manager, bai: Bai) -> None:
