@@ -6,14 +6,15 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from ..client.api import ApiClient, Endpoint, ExecuteStream
+from ..client.api import ApiClient, Endpoint
 from ..client.views import CreatedSession, SessionView
 from ..model.console import END_OF_INPUT, Frame, RunStatus
 from ..model.errors import BaiTuiError, NotFound, Unreachable
-from ..model.sessions import TERMINAL
+from ..model.sessions import TERMINAL, SessionResult
 from . import exit_codes
+from .frame_source import Frames
 from .plan import RunPlan
 from .printing import Printer
 from .prompts import StdinLines
@@ -142,11 +143,12 @@ class Execution:
             reason = await self._reason(session)
             say(f"the session {session.name} is still in the queue{reason}")
             return exit_codes.STILL_QUEUED
-        if session.status in _ENDED:
+        if session.status in _ENDED and not await self._was_quick(session):
             reason = await self._reason(session)
             say(f"the session {session.name} could not be started: {session.status}{reason}")
             return exit_codes.REFUSED
-        await self._introduce(session)
+        if session.status not in _ENDED:
+            await self._introduce(session)
         if plan.files:
             await self._client.upload(session.id, plan.files)
         if plan.request is None:
@@ -197,6 +199,19 @@ class Execution:
             return  # it has no such session yet
         if view.status_text == "PENDING":
             self._talk(f"the session {view.name} is in the queue{_why(view)}")
+
+    async def _was_quick(self, session: CreatedSession) -> bool:
+        """Whether it is a batch session whose command has ended already; tells how."""
+        if self._plan.startup_command is None:
+            return False
+        try:
+            result = (await self._client.session(session.id)).result
+        except BaiTuiError:
+            return False
+        if result not in (SessionResult.SUCCESS, SessionResult.FAILURE):
+            return False
+        self._talk(f"the command of the session {session.name} has ended already: {result}")
+        return True
 
     async def _enqueued(self, session: CreatedSession) -> int:
         if self._plan.request is not None:
@@ -307,7 +322,7 @@ class Execution:
             self._spawn(self._warn(session), "warnings")
         built = 0
         finished: Frame | None = None
-        async with self._as_running(), self._client.execute(session.id, request) as stream, _Frames(stream) as frames:
+        async with self._as_running(), self._client.execute(session.id, request) as stream, Frames(stream) as frames:
             try:
                 async for frame in frames:
                     await self._printer.records(frame.console)
@@ -328,7 +343,7 @@ class Execution:
             return exit_codes.FAILED
         return self._exit_status(finished, built)
 
-    async def _answer(self, frame: Frame, frames: _Frames, session: CreatedSession) -> bool:
+    async def _answer(self, frame: Frame, frames: Frames, session: CreatedSession) -> bool:
         """Answers a prompt from stdin, unless the run goes on without an answer; returns False to give up."""
         password = bool((frame.options or {}).get("is_password"))
         answered, line = await frames.unless_one_comes(self._stdin.line(password=password))
@@ -386,48 +401,6 @@ class Execution:
             )
         elif not self._plan.remove:
             loss.message += f"; the session goes on, `bai-tui logs {session.name}` shows its output"
-
-
-class _Frames:
-    """The frames of a run, one of which may be waited for beside something else."""
-
-    def __init__(self, stream: ExecuteStream) -> None:
-        self.stream = stream
-        self._iterator = aiter(stream)
-        self._next: asyncio.Task[Frame | None] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.gather(self._next, return_exceptions=True)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Frame:
-        begun, self._next = self._next, None
-        frame = await (anext(self._iterator, None) if begun is None else begun)
-        if frame is None:
-            raise StopAsyncIteration
-        return frame
-
-    async def _begin(self) -> Frame | None:
-        return await anext(self._iterator, None)
-
-    async def unless_one_comes(self, other: Coroutine[Any, Any, T]) -> tuple[bool, T | None]:
-        """Returns (True, result of `other`), or (False, None) when a frame, or the end, comes first."""
-        if self._next is None:
-            self._next = asyncio.create_task(self._begin(), name="next frame")
-        task = asyncio.create_task(other, name="answer")
-        try:
-            await asyncio.wait({task, self._next}, return_when=asyncio.FIRST_COMPLETED)
-            return (True, task.result()) if task.done() else (False, None)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
 
 def _why(view: SessionView) -> str:

@@ -145,6 +145,15 @@ def test_create_waits_until_it_runs(manager: Manager, bai: Bai) -> None:
     assert "is still in the queue: waits for 1 cuda.shares" in done.err
 
 
+@pytest.mark.parametrize(("result", "status"), [("SUCCESS", 0), ("FAILURE", 0), ("UNDEFINED", exit_codes.REFUSED)])
+def test_a_batch_session_that_is_over_at_once(manager: Manager, bai: Bai, result: str, status: int) -> None:
+    manager.create_answer = {"sessionId": SID, "status": "TERMINATED"}
+    manager.rows[0].update(status="TERMINATED", result=result, status_info="self-terminated")
+    done = bai("create", "--type", "batch", "-c", "true", "-t", "quick", "python")
+    assert (done.status, done.out) == (status, f"{SID}\n" if status == 0 else "")
+    assert ("has ended already" in done.err) == (status == 0)
+
+
 def test_a_time_from_now(manager: Manager, bai: Bai) -> None:
     bai("run", "--type", "batch", "--exec", "x", "--enqueue-only", "--starts-at", "2h", "python")
     left = datetime.fromisoformat(manager.created["starts_at"]) - datetime.now(UTC)
