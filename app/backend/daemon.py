@@ -32,8 +32,9 @@ from .devices import LocalDevices, discover
 from .engines.process import ProcessEngine
 from .images import PythonCatalogue
 from .instance import InstanceLock, ServeFile, local_keypair
-from .scheduler import DeviceSpec, Scheduler
-from .service import LocalService
+from .metrics import ProcSampler
+from .scheduler import DeviceSpec, Distribution, Scheduler, Strategy
+from .service import Defaults, LocalService, Policies, rules_of
 from .store import SqliteStore
 
 log = logging.getLogger(__name__)
@@ -199,14 +200,22 @@ async def _run(
 
 async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitStack) -> Parts:
     """Makes the parts in the order of their needs; `stack` lets go of them in the opposite one."""
-    devices = discover(cpu=settings.cpu, mem=settings.mem, mock_gpus=settings.mock_gpus)
+    state = private_folder(paths.state)
+    devices = discover(cpu=settings.cpu, mem=settings.mem, mock_gpus=settings.mock_gpus, gpu=settings.gpu, state=state)
+    stack.push_async_callback(_bounded, "the devices", devices.close)
     store = SqliteStore(private_folder(paths.data) / "bai-tui.db")
     stack.push_async_callback(_bounded, "the store", store.close)
     keypair = local_keypair(paths.data / "keypair.json", await store.keypairs())
     await store.add_keypair(keypair)
-    engine = ProcessEngine(private_folder(paths.state / "engine"))
+    engine = ProcessEngine(private_folder(state / "engine"))
     stack.push_async_callback(_bounded, "the engine", engine.close)
-    scheduler = Scheduler([DeviceSpec(item.id, item.slot, item.capacity) for item in devices.list()])
+    scheduler = Scheduler(
+        [DeviceSpec(item.id, item.slot, item.capacity) for item in devices.list()],
+        quantum=settings.scheduler.quantum,
+        strategy=Strategy(settings.scheduler.gpu_strategy),
+        distribution=Distribution(settings.scheduler.distribution),
+        rules=rules_of(settings.scheduler, settings.limits),
+    )
     catalogue = PythonCatalogue(
         _cache_folder(paths) / "images", paths.config / "aliases.toml", offered=scheduler.available()
     )
@@ -215,10 +224,19 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
         engine=engine,
         catalogue=catalogue,
         devices=devices,
+        sampler=ProcSampler(devices),
         store=store,
         keypairs=await store.keypairs(),
-        sessions_dir=private_folder(paths.state / "sessions"),
-        idle_timeout_s=settings.idle_timeout_s,
+        sessions_dir=private_folder(state / "sessions"),
+        policies=Policies(
+            defaults=Defaults(
+                idle_timeout_s=settings.idle_timeout_s, pending_timeout_s=settings.scheduler.pending_timeout_s
+            ),
+            limits=settings.limits,
+            idle=settings.idle,
+            gpu=settings.gpu,
+            memory=settings.memory,
+        ),
     )
     stack.push_async_callback(_bounded, "the service", service.stop)
     await service.start()

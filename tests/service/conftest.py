@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bai_tui.app.backend.ports import CreateOutcome, CreateRequest, Keypair
 from bai_tui.app.backend.scheduler import DeviceSpec, Scheduler
-from bai_tui.app.backend.service import LocalService
+from bai_tui.app.backend.service import LocalService, Policies, rules_of
+from bai_tui.app.policies import SchedulerSettings
 
 if TYPE_CHECKING:
     from bai_tui.tests.service import fakes
@@ -34,6 +35,9 @@ class World:
     catalogue: Any = field(default_factory=fakes.FakeCatalogue)
     devices: Any = field(default_factory=fakes.FakeDevices)
     store: Any = field(default_factory=fakes.MemoryStore)
+    sampler: Any = field(default_factory=fakes.FakeSampler)
+    policies: Policies = field(default_factory=Policies)
+    scheduling: SchedulerSettings = field(default_factory=SchedulerSettings)
     now: float | None = None
     service: LocalService = field(init=False)
     scheduler: Scheduler = field(init=False)
@@ -47,19 +51,48 @@ class World:
         return time.time() if self.now is None else self.now
 
     async def start(self) -> LocalService:
-        self.scheduler = Scheduler([DeviceSpec(d.id, d.slot, d.capacity) for d in self.devices.list()])
+        self.scheduler = Scheduler(
+            [DeviceSpec(d.id, d.slot, d.capacity) for d in self.devices.list()],
+            quantum=self.scheduling.quantum,
+            rules=rules_of(self.scheduling, self.policies.limits),
+        )
         self.service = LocalService(
             scheduler=self.scheduler,
             engine=self.engine,
             catalogue=self.catalogue,
             devices=self.devices,
+            sampler=self.sampler,
             store=self.store,
+            policies=self.policies,
             keypairs=[USER, OTHER, ADMIN],
             sessions_dir=self.root / "sessions",
             clock=self.clock,
         )
+        self.sampler.running.clear()
         await self.service.start()
+        await self.sampler.running.wait()
         return self.service
+
+    async def restart(self, **changes: Any) -> LocalService:
+        """The daemon is killed, and the next one starts, with other settings maybe."""
+        await self.service._tasks.close()
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return await self.start()
+
+    def at(self, seconds: float) -> None:
+        """Lets the clock of the service stand so many seconds after now, and looks who is due."""
+        import time
+
+        self.now = time.time() + seconds
+        self.service._alarm.check()
+
+    async def ended(self, outcome: CreateOutcome) -> Any:
+        """Returns the session once it has ended."""
+        entry = self.service._register.get(outcome.session.id)
+        if entry is not None:
+            await entry.ended.wait()
+        return await self.service.get(USER, outcome.session.id)
 
     async def create(self, name: str | None = "sess-1", image: str = "python", **fields: Any) -> CreateOutcome:
         caller = fields.pop("caller", USER)

@@ -5,17 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bai_tui.app.backend.ports import Device, Exit, JournalRecord, Keypair, LaunchSpec, Resolution
+from bai_tui.app.backend.ports import (
+    Device,
+    Exit,
+    GpuReading,
+    Guarantee,
+    JournalRecord,
+    Keypair,
+    LaunchSpec,
+    Layer,
+    Resolution,
+    Sampled,
+    Watched,
+)
 from bai_tui.app.backend.runner.journal import Journal
 from bai_tui.app.backend.service import journal as journals
 from bai_tui.app.model.console import ExecuteRequest
 from bai_tui.app.model.errors import IllegalState, ImageNotFound, KernelNotReady, LaunchFailed
 from bai_tui.app.model.images import Image, ImageReference
+from bai_tui.app.model.metrics import Metric, Metrics
 from bai_tui.app.model.sessions import Session
 from bai_tui.app.model.slots import ResourceSlots
 
@@ -164,6 +177,9 @@ class FakeEngine:
     def runner_info(self, kernel: FakeKernel) -> dict[str, Any]:
         return {"pid": kernel.pid, "start_time": 12}
 
+    def layers(self, kernel: FakeKernel) -> Sequence[Layer]:
+        return [Layer("affinity", "cpu", Guarantee.COOPERATIVE, f"of {kernel.pid}")]
+
     async def close(self) -> None:
         for kernel in self.kernels.values():
             kernel.journal.close()
@@ -202,18 +218,83 @@ class FakeCatalogue:
 
 
 class FakeDevices:
+    """Counts who was made ready; `order` says in which order it was asked for what."""
+
     def __init__(self, cpu: int = 4, mem: int = 8 * GIB, gpus: int = 1) -> None:
         self._devices = [
             Device(id="cpu0", slot="cpu", capacity=Decimal(cpu)),
             Device(id="mem", slot="mem", capacity=Decimal(mem)),
-            *(Device(id=f"gpu{n}", slot="cuda.shares", capacity=Decimal(1), kind="mock") for n in range(gpus)),
+            *(
+                Device(id=f"gpu{n}", slot="cuda.shares", capacity=Decimal(1), kind="mock", mem_bytes=16 * GIB)
+                for n in range(gpus)
+            ),
         ]
+        self.order: list[str] = []
+        self.ready: set[str] = set()
+        self.refuse: Exception | None = None
 
     def list(self) -> Sequence[Device]:
         return self._devices
 
+    async def prepare(self, session: Session) -> None:
+        self.order.append("prepare")
+        if self.refuse is not None:
+            raise self.refuse
+        self.ready.add(session.id)
+
     def environment(self, session: Session) -> Mapping[str, str]:
+        self.order.append("environment")
         return {"GPU_COUNT": str(len(session.allocation.get("cuda.shares", {})))}
+
+    def cores(self, session: Session) -> frozenset[int] | None:
+        return frozenset({0})
+
+    def layers(self, session: Session) -> Sequence[Layer]:
+        return [Layer("environment", "gpu", Guarantee.COOPERATIVE, "CUDA_VISIBLE_DEVICES")]
+
+    async def read_gpus(self) -> Sequence[GpuReading]:
+        raise AssertionError("the service reads no GPUs: the sampler does")
+
+    async def forget(self, session_id: str) -> None:
+        self.ready.discard(session_id)
+
+    async def close(self) -> None:
+        raise AssertionError("the devices are the daemon's")
+
+
+class FakeSampler:
+    """Measures what a test says: `metrics` by session id; `round` makes one."""
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, dict[str, Metric]] = {}
+        self.gpu_mem: dict[str, dict[str, int]] = {}
+        self.gpus: dict[str, GpuReading] = {}
+        self.last: Sampled | None = None
+        self.watched: Callable[[], Sequence[Watched]] = tuple
+        self._on_sample: Callable[[Sampled], None] = lambda _: None
+        self.running = asyncio.Event()
+
+    def stat(self, session_id: str) -> Metrics:
+        return self.metrics.get(session_id, {})
+
+    def forget(self, session_id: str) -> Metrics:
+        return self.metrics.pop(session_id, {})
+
+    async def run(self, watched: Callable[[], Sequence[Watched]], on_sample: Callable[[Sampled], None]) -> None:
+        self.watched, self._on_sample = watched, on_sample
+        self.running.set()
+        await asyncio.get_running_loop().create_future()
+
+    def round(self) -> Sampled:
+        ids = [item.session.id for item in self.watched()]
+        self.last = Sampled(
+            time_s=time.time(),
+            sessions={key: self.metrics[key] for key in ids if key in self.metrics},
+            gpus=list(self.gpus.values()),
+            session_gpu_mem_bytes=self.gpu_mem,
+        )
+        self._on_sample(self.last)
+        return self.last
 
 
 class MemoryStore:

@@ -115,10 +115,7 @@ async def test_a_batch_that_went_on_meanwhile_is_followed_not_run_twice(world: A
     await crash(world)
     await kernel.finish(5)
     service = await world.start()
-    entry = service._register.get(outcome.session.id)
-    assert entry is not None
-    await entry.ended.wait()
-    session = await service.get(world.user, outcome.session.id)
+    session = await world.ended(outcome)
     assert (session.result, session.exit_code, session.status_info) == (SessionResult.FAILURE, 5, "task-failed")
     records = await service.journal(world.user, session.id, after=0, limit=99, wait_s=0)
     assert [record.kind for record in records].count("run-started") == 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -28,9 +30,22 @@ from ..ports import CreateRequest, Keypair, Resolution
 from ..scheduler.pools import human_bytes
 
 IDLE_TIMEOUT: Final = "idle_timeout"
+PENDING_TIMEOUT: Final = "pending_timeout"
+SPLIT: Final = "allow_fractional_resource_fragmentation"
+"""A fraction of a GPU may come from several: Backend.AI's name."""
+_YES: Final = frozenset({"true", "yes", "on", "1"})
+_NO: Final = frozenset({"false", "no", "off", "0", ""})
 _FALLBACK: Final = ResourceSlots({CPU: 1, MEM: 1 << 30})
 """For images that name no defaults."""
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What holds for sessions that do not say otherwise. 0 = never."""
+
+    idle_timeout_s: float = 1800.0
+    pending_timeout_s: float = 0.0
 
 
 def check_kind(request: CreateRequest) -> SessionType:
@@ -55,9 +70,22 @@ def check_kind(request: CreateRequest) -> SessionType:
         raise NotImplementedHere(
             f"the folder {request.mounts[0]!r} cannot be mounted: this backend has no storage folders; upload files"
         )
-    if not 0 <= request.priority <= 100:
-        raise BadRequest(f"the priority {request.priority} is outside 0 to 100")
+    check_priority(request.priority)
+    if kind is not SessionType.BATCH:
+        for name, value in (("starts_at", request.starts_at), ("batch_timeout", request.batch_timeout_s)):
+            if value:
+                raise BadRequest(f"{name} is for batch sessions: leave it out, or make the session type 'batch'")
+    if request.starts_at is not None and request.starts_at.utcoffset() is None:
+        raise BadRequest("starts_at needs its offset from UTC, such as 2026-01-31T18:00:00+09:00")
+    if not 0 <= request.batch_timeout_s < math.inf:
+        raise BadRequest(f"the batch_timeout {request.batch_timeout_s} is no duration: write seconds, 0 for never")
     return kind
+
+
+def check_priority(priority: int) -> None:
+    """Raises BadRequest for a priority outside 0 to 100."""
+    if not 0 <= priority <= 100:
+        raise BadRequest(f"the priority {priority} is outside 0 to 100")
 
 
 def check_environ(environ: Mapping[str, str]) -> dict[str, str]:
@@ -74,19 +102,31 @@ def check_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return dict(environ)
 
 
-def idle_timeout_s(request: CreateRequest, default_s: float) -> float:
-    """Returns the idle timeout of the session; 0 = never.
+def duration_opt_s(request: CreateRequest, name: str, default_s: float) -> float:
+    """Returns the duration that `resource_opts` gives by that name; 0 = never.
 
     Raises:
-        BadRequest: `resource_opts.idle_timeout` is no duration.
+        BadRequest: it is no duration.
     """
-    asked = request.resource_opts.get(IDLE_TIMEOUT)
+    asked = request.resource_opts.get(name)
     if asked is None or asked == "":
         return default_s
     try:
         return parse_duration(asked)
     except BadRequest as exc:
-        raise BadRequest(f"resource_opts.{IDLE_TIMEOUT}: {exc.message}") from None
+        raise BadRequest(f"resource_opts.{name}: {exc.message}") from None
+
+
+def flag_opt(request: CreateRequest, name: str) -> bool:
+    """Returns the truth that `resource_opts` gives by that name, False when it is not there.
+
+    Raises:
+        BadRequest: neither true nor false.
+    """
+    said = str(request.resource_opts.get(name, "")).strip().lower()
+    if said not in _YES and said not in _NO:
+        raise BadRequest(f"resource_opts.{name} is {said!r}: write true or false")
+    return said in _YES
 
 
 def asked_slots(request: CreateRequest, image: Image, offered: ResourceSlots) -> ResourceSlots:
@@ -129,10 +169,13 @@ def build_session(
     resolution: Resolution,
     *,
     offered: ResourceSlots,
-    default_idle_timeout_s: float,
-    check: Callable[[ResourceSlots], None],
+    defaults: Defaults,
+    depends_on: Sequence[str],
+    now: datetime,
 ) -> Session:
     """Returns the record of a session that may be admitted; its `enqueue_order` is still to be given.
+
+    Whether the machine and the owner's limits have room for its slots is for others to say.
 
     Raises:
         BadRequest and its children: the request cannot be fulfilled, and why.
@@ -141,9 +184,11 @@ def build_session(
     name = check_session_name(request.name) if request.name is not None else new_session_name()
     environ = check_environ(request.environ)
     slots = asked_slots(request, resolution.image, offered)
-    check(slots)
     if "shmem" in request.resource_opts:
         parse_amount(MEM, request.resource_opts["shmem"])
+    # batch sessions end with their command, never for idling
+    batch = kind is SessionType.BATCH
+    idle_timeout_s = 0.0 if batch else duration_opt_s(request, IDLE_TIMEOUT, defaults.idle_timeout_s)
     return Session(
         id=str(uuid.uuid4()),
         kernel_id=str(uuid.uuid4()),
@@ -158,7 +203,7 @@ def build_session(
         tag=request.tag,
         domain=request.domain,
         group=request.group,
-        created_at=datetime.now(UTC),
+        created_at=now,
         requested_slots=slots,
         resource_opts={key: str(value) for key, value in request.resource_opts.items()},
         environ=environ,
@@ -166,8 +211,12 @@ def build_session(
         startup_command=request.startup_command,
         bootstrap_script=request.bootstrap_script,
         callback_url=request.callback_url,
-        # batch sessions end with their command, never for idling
-        idle_timeout_s=0.0 if kind is SessionType.BATCH else idle_timeout_s(request, default_idle_timeout_s),
+        idle_timeout_s=idle_timeout_s,
+        depends_on=list(depends_on),
+        not_before=request.starts_at.astimezone(UTC) if request.starts_at is not None else None,
+        batch_timeout_s=float(request.batch_timeout_s),
+        pending_timeout_s=duration_opt_s(request, PENDING_TIMEOUT, defaults.pending_timeout_s),
+        split_shares=flag_opt(request, SPLIT),
     )
 
 

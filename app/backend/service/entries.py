@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from ...model.images import Image
@@ -13,6 +14,8 @@ from ...model.sessions import Session
 from ..ports import Kernel, Keypair
 
 _RUNS_KEPT: Final = 256
+_NAMES_KEPT: Final = 4096
+"""Names of ended sessions: those who waited for them are told by name."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,10 +38,25 @@ class Entry:
     """Why the kernel process died; None while it lives."""
     revived: asyncio.Event = field(default_factory=asyncio.Event)
     reviving: asyncio.Lock = field(default_factory=asyncio.Lock)
-    promised: bool = True
-    """Whether the scheduler holds its resources."""
+    shortfall: str | None = None
+    """What of its resources this machine does not have any more; None = it is promised all that it holds."""
     run_starts: OrderedDict[str, int] = field(default_factory=OrderedDict)
     """Run id -> journal number before its first record, of the newest runs."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a run is going on or watched."""
+        return self.open_streams > 0 or (self.kernel is not None and self.kernel.busy_run is not None)
+
+    @property
+    def last_activity_s(self) -> float:
+        """Unix time at which the last activity ended."""
+        used = self.session.last_used_at or self.session.created_at
+        return max(used.timestamp(), self.kernel.last_activity if self.kernel else 0.0)
+
+    def touch(self, now: float) -> None:
+        """Notes that something of the session was used just now."""
+        self.session.last_used_at = datetime.fromtimestamp(now, UTC)
 
     def remember_run(self, run_id: str, after: int) -> None:
         self.run_starts[run_id] = after
@@ -52,6 +70,7 @@ class Register:
     def __init__(self) -> None:
         self._by_id: dict[str, Entry] = {}
         self._by_name: dict[tuple[str, str], Entry] = {}
+        self._ended_names: OrderedDict[str, str] = OrderedDict()
 
     def add(self, entry: Entry) -> None:
         self._by_id[entry.session.id] = entry
@@ -59,6 +78,9 @@ class Register:
 
     def remove(self, entry: Entry) -> None:
         self._by_id.pop(entry.session.id, None)
+        self._ended_names[entry.session.id] = entry.session.name
+        if len(self._ended_names) > _NAMES_KEPT:
+            self._ended_names.popitem(last=False)
         key = (entry.session.access_key, entry.session.name)
         if self._by_name.get(key) is entry:
             del self._by_name[key]
@@ -72,6 +94,11 @@ class Register:
     def get(self, session_id: str) -> Entry | None:
         return self._by_id.get(session_id)
 
+    def name_of(self, session_id: str) -> str | None:
+        """Returns the name of a session that lives or has ended not long ago."""
+        entry = self._by_id.get(session_id)
+        return entry.session.name if entry is not None else self._ended_names.get(session_id)
+
     def named(self, access_key: str, name: str) -> Entry | None:
         return self._by_name.get((access_key, name))
 
@@ -80,6 +107,10 @@ class Register:
         for entry in self._by_id.values():
             if caller.is_admin or entry.session.access_key == caller.access_key:
                 yield entry
+
+    def started(self) -> list[Entry]:
+        """Returns the sessions that have processes."""
+        return [entry for entry in self._by_id.values() if entry.kernel is not None]
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._by_id.values()))

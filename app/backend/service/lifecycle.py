@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final, assert_never
 
-from ...model.console import ExecuteRequest, RunMode
 from ...model.errors import BaiTuiError, IllegalState
-from ...model.sessions import ANSWERING, TERMINAL, SessionResult, SessionStatus, SessionType
-from ...model.slots import ResourceSlots
-from ..ports import Devices, Engine, Exit, ImageCatalogue, Kernel, Keypair, LaunchSpec
-from ..scheduler import Instruction, PendingRequest, Scheduler, Start
+from ...model.metrics import wire_metrics
+from ...model.sessions import ANSWERING, Session, SessionResult, SessionStatus, SessionType
+from ...model.slots import MEM, ResourceSlots
+from ..ports import Devices, Engine, Exit, ImageCatalogue, Kernel, Keypair, LaunchSpec, Sampler
+from ..scheduler import GiveUp, Instruction, Scheduler, Start
 from ..store.rows import dump_session
 from .admission import process_environment
+from .alarm import Alarm
+from .batch import BatchRuns
 from .entries import Entry, Register
 from .folders import Folders
-from .idle import IdleTimer
-from .runs import WatchedRun, reading
+from .idlechecks import IdleChecks
+from .idling import Idling
+from .queue import Queue
 from .states import States
 from .tasks import Tasks
 
@@ -42,24 +43,31 @@ class Lifecycle:
         engine: Engine,
         catalogue: ImageCatalogue,
         devices: Devices,
+        sampler: Sampler,
         folders: Folders,
         states: States,
         register: Register,
         tasks: Tasks,
+        alarm: Alarm,
+        checks: IdleChecks,
         keypairs: Mapping[str, Keypair],
-        clock: Callable[[], float] = time.time,
+        lifetime_s: Callable[[str], float],
+        clock: Callable[[], float],
     ) -> None:
-        self._scheduler = scheduler
+        """`lifetime_s` is access key -> longest life of its sessions; 0 = no limit."""
         self._engine = engine
         self._catalogue = catalogue
         self._devices = devices
+        self._sampler = sampler
         self._folders = folders
         self._states = states
         self._register = register
         self._tasks = tasks
         self._keypairs = keypairs
         self._clock = clock
-        self.idle = IdleTimer(clock, self._idle_due)
+        self.queue = Queue(scheduler, alarm, clock, register.name_of, lifetime_s, self.carry_out)
+        self.idling = Idling(alarm, checks, states, clock, self.end)
+        self._batch = BatchRuns(alarm, clock, self.end)
 
     # --- in -----------------------------------------------------------------------------------------------
 
@@ -67,45 +75,39 @@ class Lifecycle:
         """Queues a session that was checked; it may start at once.
 
         Raises:
-            ImpossibleRequest, InvalidAmount: it can never be granted; nothing has changed then.
+            ImpossibleRequest, InvalidAmount, QuotaExceeded: it can never be granted, or as many of its owner's
+                sessions wait as may; nothing has changed then.
         """
-        instructions = self._enqueue(entry)
+        instructions = self.queue.enqueue(entry.session)
         self._register.add(entry)
         self._states.admit(entry.session)
         self.carry_out(instructions)
 
     def requeue(self, entry: Entry) -> None:
-        """Queues a session of an earlier daemon again. Raises like `admit`."""
-        instructions = self._enqueue(entry)
+        """Queues a session of an earlier daemon again; limits that have changed meanwhile make it wait.
+
+        Raises:
+            ImpossibleRequest, InvalidAmount: it can never be granted on this machine any more.
+        """
+        instructions = self.queue.enqueue(entry.session, again=True)
         self._register.add(entry)
         self.carry_out(instructions)
-
-    def _enqueue(self, entry: Entry) -> Sequence[Instruction]:
-        session = entry.session
-        return self._scheduler.enqueue(
-            PendingRequest(
-                session_id=session.id,
-                slots=session.requested_slots,
-                order=session.enqueue_order,
-                priority=session.priority,
-                access_key=session.access_key,
-            ),
-            self._clock(),
-        )
 
     def carry_out(self, instructions: Sequence[Instruction]) -> None:
         """Does what the scheduler says."""
         for instruction in instructions:
+            entry = self._register.get(instruction.session_id)
+            if entry is None:  # pragma: no cover - it speaks only of what was enqueued and has not ended
+                raise AssertionError(f"the scheduler speaks of the unknown session {instruction.session_id}")
             match instruction:
                 case Start():
-                    self._start(instruction)
+                    self._start(entry, instruction)
+                case GiveUp():
+                    self._finish(entry, S.CANCELLED, self.queue.with_names(entry.session, instruction.reason))
                 case _:
                     assert_never(instruction)
 
-    def _start(self, instruction: Start) -> None:
-        entry = self._register.get(instruction.session_id)
-        if entry is None:  # pragma: no cover - the scheduler starts only what was enqueued and not cancelled
-            raise AssertionError(f"the scheduler starts the unknown session {instruction.session_id}")
+    def _start(self, entry: Entry, instruction: Start) -> None:
         session = entry.session
         session.allocation = instruction.allocation.wire()
         session.occupied_slots = instruction.allocation.slots()
@@ -118,11 +120,14 @@ class Lifecycle:
             self._states.move(session, S.PREPARING)
             if entry.image is None:  # it was queued by an earlier daemon
                 entry.image = (await self._catalogue.resolve(session.image)).image
-                if session.status is S.TERMINATING:
+                if _is_ending(session):
                     return
             folder, work = self._folders.make(session.id)
             self._states.move(session, S.CREATING)
             owner = self._keypairs.get(session.access_key)
+            await self._devices.prepare(session)
+            if _is_ending(session):
+                return
             kernel = await self._engine.start(
                 LaunchSpec(
                     session_id=session.id,
@@ -132,6 +137,8 @@ class Lifecycle:
                     environ=process_environment(session, owner, self._devices.environment(session)),
                     bootstrap_script=session.bootstrap_script,
                     grace_s=GRACE_S,
+                    cores=self._devices.cores(session),
+                    mem_limit_bytes=int(session.occupied_slots.amount(MEM)),
                 )
             )
         except Exception as exc:
@@ -144,11 +151,12 @@ class Lifecycle:
             return
         entry.kernel = kernel
         session.runner = self._engine.runner_info(kernel)
-        if session.status is S.TERMINATING:
+        if _is_ending(session):
             return  # it was ended meanwhile: `_end` waits for us and takes the kernel from here
-        session.starts_at = session.last_used_at = datetime.now(UTC)
+        session.starts_at = session.last_used_at = self._states.now()
         self._states.move(session, S.RUNNING)
         self.watch(entry)
+        self.queue.set_end(session)
         entry.settled.set()
         # later: it must not stand in the way of the first run, and most short sessions never need it
         asyncio.get_running_loop().call_later(_RECORD_DELAY_S, self.keep_record, entry)
@@ -178,9 +186,9 @@ class Lifecycle:
             self._tasks.spawn(self._watch_kernel(entry, kernel), name=f"kernel {session.id}"),
         ]
         if session.type is SessionType.BATCH:
-            entry.watchers.append(self._tasks.spawn(self._run_batch(entry, kernel), name=f"batch {session.id}"))
-        if session.idle_timeout_s > 0:
-            self.idle.set(session.id, self.last_activity(entry) + session.idle_timeout_s)
+            entry.watchers.append(self._tasks.spawn(self._batch.run(entry, kernel), name=f"batch {session.id}"))
+            self._batch.watch_time(entry)
+        self.idling.watch(entry)
 
     # --- while it runs --------------------------------------------------------------------------------------
 
@@ -245,7 +253,7 @@ class Lifecycle:
                 raise
             if session.status is S.RESTARTING:
                 self._revived(entry)
-                self.touch(entry)
+                entry.touch(self._clock())
                 self._states.move(session, S.RUNNING)
 
     def _revived(self, entry: Entry) -> None:
@@ -254,75 +262,11 @@ class Lifecycle:
         entry.session.exit_code = None
         entry.revived.set()
 
-    async def _run_batch(self, entry: Entry, kernel: Kernel) -> None:
-        """Runs the start-up command, or follows the one that an earlier daemon started, and ends the session."""
-        session = entry.session
-        run_id = f"batch-{session.id}"
-        run = WatchedRun(kernel, run_id, 0)
-        exit_code: int | None = None
-        try:
-            if not await self._has_begun(kernel, run_id):
-                options = {"exec": session.startup_command}
-                await kernel.execute(run_id, ExecuteRequest(RunMode.BATCH, "", options))
-                session.num_queries += 1
-            async for record in run.records():
-                if record.kind in ("run-finished", "kernel-died"):
-                    code = record.data.get("exitCode")
-                    exit_code = code if record.kind == "run-finished" or code else None
-        except BaiTuiError as exc:
-            self.end(entry, f"task-failed: {exc.message}", final=S.ERROR)
-            return
-        if session.status not in ANSWERING:
-            return
-        session.exit_code = exit_code if exit_code is not None else -1
-        success = session.exit_code == 0
-        session.result = SessionResult.SUCCESS if success else SessionResult.FAILURE
-        self.end(entry, "task-finished" if success else "task-failed")
-
-    async def _has_begun(self, kernel: Kernel, run_id: str) -> bool:
-        last = kernel.last_seq
-        if not last:
-            return False
-        async with reading(kernel, 0) as records:
-            async for record in records:
-                if record.run_id == run_id:
-                    return True
-                if record.seq >= last:
-                    break
-        return False
-
-    # --- idling ---------------------------------------------------------------------------------------------
-
-    def touch(self, entry: Entry) -> None:
-        """Notes that something of the session was used just now."""
-        entry.session.last_used_at = datetime.fromtimestamp(self._clock(), UTC)
-
-    def last_activity(self, entry: Entry) -> float:
-        """Returns the Unix time at which the last activity ended."""
-        used = entry.session.last_used_at or entry.session.created_at
-        return max(used.timestamp(), entry.kernel.last_activity if entry.kernel else 0.0)
-
-    def is_active(self, entry: Entry) -> bool:
-        """Whether a run is going on or watched."""
-        return entry.open_streams > 0 or (entry.kernel is not None and entry.kernel.busy_run is not None)
-
-    def _idle_due(self, session_id: str) -> None:
-        entry = self._register.get(session_id)
-        if entry is None or entry.session.status in TERMINAL or entry.session.status is S.TERMINATING:
-            return
-        timeout_s, now = entry.session.idle_timeout_s, self._clock()
-        ends_at = now + timeout_s if self.is_active(entry) else self.last_activity(entry) + timeout_s
-        if ends_at > now or entry.session.status not in ANSWERING:
-            self.idle.set(session_id, max(ends_at, now + 1.0))
-            return
-        self.end(entry, "idle-timeout")
-
     # --- out ------------------------------------------------------------------------------------------------
 
     def cancel(self, entry: Entry, info: str) -> None:
-        """Takes a PENDING session out of the queue."""
-        instructions = self._scheduler.cancel(entry.session.id, self._clock())
-        entry.promised = False
+        """Takes a PENDING session out of the queue; those that depend on it are given up."""
+        instructions = self.queue.cancel(entry.session.id)
         self._finish(entry, S.CANCELLED, info)
         self.carry_out(instructions)
 
@@ -333,7 +277,6 @@ class Lifecycle:
         if entry.ending is None:
             if entry.session.status is not S.TERMINATING:
                 self._states.move(entry.session, S.TERMINATING, info)
-            self.idle.drop(entry.session.id)
             entry.ending = self._tasks.spawn(self._end(entry, info, final, grace_s), name=f"end {entry.session.id}")
         return entry.ending
 
@@ -364,8 +307,9 @@ class Lifecycle:
         for watcher in entry.watchers:
             if watcher is not asyncio.current_task():
                 watcher.cancel()
-        self.idle.drop(session.id)
-        held, entry.promised = entry.promised and self._scheduler.allocation(session.id) is not None, False
+        self.idling.forget(session.id)
+        self._batch.forget(session.id)
+        session.last_stat = wire_metrics(self._sampler.forget(session.id)) or session.last_stat
         session.allocation = {}
         session.occupied_slots = ResourceSlots()
         session.runner = {}
@@ -373,13 +317,18 @@ class Lifecycle:
         self._register.remove(entry)
         entry.settled.set()
         entry.ended.set()
-        if held:
-            self.carry_out(self._scheduler.release(session.id, self._clock()))
+        self.carry_out(self.queue.release(session.id, succeeded=session.result is SessionResult.SUCCESS))
 
     async def _clean(self, entry: Entry) -> None:
-        """Removes the work folder, in the background when it is large."""
+        """Undoes what was made ready for a session; removes its work folder, in the background when it is large."""
         session_id = entry.session.id
+        await self._devices.forget(session_id)
         removal = self._tasks.spawn(
             asyncio.to_thread(self._folders.remove_work, session_id), name=f"remove the folder of {session_id}"
         )
         await asyncio.wait([removal], timeout=_REMOVAL_WAIT_S)
+
+
+def _is_ending(session: Session) -> bool:
+    """Whether somebody ends a session that is on its way up: asked again after each step."""
+    return session.status is S.TERMINATING

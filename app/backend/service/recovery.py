@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ...model.errors import BadRequest, BaiTuiError, IllegalState
+from ...model.errors import BaiTuiError
 from ...model.sessions import ANSWERING, Session, SessionStatus
-from ..ports import Engine, Kernel, SessionStore
-from ..scheduler import Allocation, Scheduler
+from ..ports import Devices, Engine, Kernel, SessionStore
 from ..store.rows import load_session
+from .dependencies import failure_of
 from .entries import Entry, Register
 from .folders import Folders
 from .lifecycle import Lifecycle
@@ -29,21 +30,23 @@ class Recovery:
     def __init__(
         self,
         *,
-        scheduler: Scheduler,
         engine: Engine,
+        devices: Devices,
+        store: SessionStore,
         folders: Folders,
         states: States,
         register: Register,
         lifecycle: Lifecycle,
     ) -> None:
-        self._scheduler = scheduler
         self._engine = engine
+        self._devices = frozenset(device.id for device in devices.list())
+        self._store = store
         self._folders = folders
         self._states = states
         self._register = register
         self._lifecycle = lifecycle
 
-    async def left_behind(self, folders: list[Path], store: SessionStore) -> list[Session]:
+    async def left_behind(self, folders: list[Path]) -> list[Session]:
         """Returns the sessions of `folders` that live but that the database has lost.
 
         What else was left running in one of the folders is ended.
@@ -53,7 +56,7 @@ class Recovery:
             if not self._folders.work(folder.name).exists():
                 continue  # it ended in order
             record = self._folders.noted(folder.name)
-            if record is not None and await store.get(folder.name) is None:
+            if record is not None and await self._store.get(folder.name) is None:
                 try:
                     found.append(load_session(record))
                     log.warning("session %s was lost by the database and is found again", folder.name)
@@ -89,13 +92,10 @@ class Recovery:
         return [session for session in sessions if session.status is S.PENDING]
 
     def _promise(self, entry: Entry) -> None:
-        session = entry.session
-        try:
-            self._scheduler.adopt(session.id, Allocation.parse(session.allocation))
-        except (BadRequest, IllegalState) as exc:
+        entry.shortfall = self._lifecycle.queue.adopt(entry.session, self._devices)
+        if entry.shortfall is not None:
             # The machine offers less than before. The user's work is worth more than the sum of the slots.
-            entry.promised = False
-            log.warning("session %s goes on without a promise of resources: %s", session.id, exc.message)
+            log.warning("session %s goes on without a promise of %s", entry.session.id, entry.shortfall)
 
     def _settle(self, entry: Entry) -> None:
         session = entry.session
@@ -111,6 +111,9 @@ class Recovery:
         if session.status is S.RESTARTING:
             self._states.move(session, S.RUNNING)
         if session.status in ANSWERING:
+            session.status_info = None  # what it was under an earlier daemon is looked at anew
+            if entry.shortfall is not None:
+                session.status_info = f"goes on without a promise of {entry.shortfall}: the machine has less now"
             self._lifecycle.watch(entry)
             self._states.tell(session)  # the database may have lost it
             entry.settled.set()
@@ -119,13 +122,38 @@ class Recovery:
         else:
             self._lifecycle.end(entry, "failed-to-start: the backend ended meanwhile", final=S.ERROR)
 
-    def requeue(self, waiting: list[Session]) -> None:
-        """Queues again, in order, what waited. What cannot be granted on this machine any more ends as ERROR."""
+    async def requeue(self, waiting: list[Session]) -> None:
+        """Queues again, in order, what waited; those that cannot start any more end with the reason.
+
+        What a session depends on was admitted before it, so it is decided before it here, too.
+        """
+        failed: dict[str, str] = {}
         for session in waiting:
-            entry = Entry(session)
+            failure = await self._failure(session, failed)
+            if failure is not None:
+                failed[session.id] = self._end(session, S.CANCELLED, f"dependency-failed: {failure}")
+                continue
             try:
-                self._lifecycle.requeue(entry)
+                self._lifecycle.requeue(Entry(session))
             except BaiTuiError as exc:
-                self._states.move(session, S.ERROR, f"failed-to-start: {exc.message}")
-                entry.settled.set()
-                entry.ended.set()
+                failed[session.id] = self._end(session, S.ERROR, f"failed-to-start: {exc.message}")
+
+    async def _failure(self, session: Session, failed: Mapping[str, str]) -> str | None:
+        """Returns why a session can never start because of those that it depends on; None when it may."""
+        for session_id in session.depends_on:
+            if self._register.get(session_id) is not None:
+                continue
+            if session_id in failed:
+                return failed[session_id]
+            dependency = await self._store.get(session_id)
+            if dependency is None:
+                return f"the session {session_id} is not known any more"
+            if (failure := failure_of(dependency)) is not None:
+                return failure
+        return None
+
+    def _end(self, session: Session, final: SessionStatus, info: str) -> str:
+        """Ends a session that was not queued again; returns how, for those that depend on it."""
+        log.warning("session %s does not wait any more: %s", session.id, info)
+        self._states.move(session, final, info)
+        return failure_of(session) or info

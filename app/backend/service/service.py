@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ...model.console import ExecuteRequest
-from ...model.errors import BadRequest, IllegalState, KernelNotReady, NotFound, ServiceUnavailable, SessionExists
+from ...model.errors import IllegalState, NotFound, ServiceUnavailable, SessionExists
 from ...model.images import Image
-from ...model.sessions import ANSWERING, LIVE, Session, SessionStatus, check_session_name
+from ...model.metrics import Metrics
+from ...model.sessions import LIVE, Session, SessionStatus, check_session_name
 from ...model.slots import ResourceSlots
 from ..ports import (
     CreateOutcome,
@@ -26,30 +26,40 @@ from ..ports import (
     Devices,
     DeviceUse,
     Engine,
+    IdleCheck,
     ImageCatalogue,
     JournalRecord,
-    Kernel,
     Keypair,
+    Layer,
+    Sampled,
+    Sampler,
     SessionEvent,
     SessionStore,
 )
 from ..scheduler import Scheduler
-from . import journal
-from .admission import build_session
+from .admission import build_session, check_priority
+from .alarm import Alarm
+from .dependencies import check_dependencies, dependencies_of
+from .devicewatch import DeviceWatch
 from .entries import Entry, Register
 from .events import EventBus
 from .folders import Folders
+from .idlechecks import IdleChecks
+from .inside import Inside
+from .layers import layers_of
 from .lifecycle import Lifecycle
+from .limits import Policies, slot_limit
 from .lookup import begins, find, is_session_id, missing
+from .overuse import OveruseWatch
 from .recorder import Recorder
 from .recovery import Recovery
-from .runs import WatchedRun, reading
+from .runs import WatchedRun
+from .sampling import Sampling
 from .states import States
 from .tasks import Tasks
 
 log = logging.getLogger(__name__)
 S = SessionStatus
-_RUN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _LAUNCH_WAIT_S: Final = 5.0
 """How long `stop` waits for launches that are under way."""
 
@@ -65,46 +75,75 @@ class LocalService:
         catalogue: ImageCatalogue,
         devices: Devices,
         store: SessionStore,
+        sampler: Sampler,
         keypairs: Iterable[Keypair],
         sessions_dir: Path,
-        idle_timeout_s: float = 1800.0,
+        policies: Policies | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Begins with nothing; `start` reads what there is.
 
         Args:
             sessions_dir: where each session gets its folder; made when needed.
-            idle_timeout_s: of sessions that name none; 0 = never.
+            policies: None = all defaults.
             clock: Unix time.
         """
-        self._scheduler = scheduler
+        self._policies = policies or Policies()
         self._engine = engine
         self._catalogue = catalogue
         self._devices = devices
         self._store = store
         self._keypairs = {pair.access_key: pair for pair in keypairs}
-        self._idle_timeout_s = idle_timeout_s
         self._clock = clock
         self._folders = Folders(sessions_dir)
         self._register = Register()
         self._bus = EventBus()
         self._recorder = Recorder(store, self._bus)
-        self._states = States(self._recorder)
+        self._states = States(self._recorder, clock)
         self._tasks = Tasks()
+        self._alarm = Alarm(clock)
         self._order = 0
         self._stopping = False
+        checks = IdleChecks(self._policies.idle, self._lifetime_s)
         self._lifecycle = Lifecycle(
             scheduler=scheduler,
             engine=engine,
             catalogue=catalogue,
             devices=devices,
+            sampler=sampler,
             folders=self._folders,
             states=self._states,
             register=self._register,
             tasks=self._tasks,
+            alarm=self._alarm,
+            checks=checks,
             keypairs=self._keypairs,
+            lifetime_s=self._lifetime_s,
             clock=clock,
         )
+        device_watch = DeviceWatch(
+            self._lifecycle.queue,
+            self._register,
+            self._states,
+            [device.id for device in devices.list()],
+            self._lifecycle.carry_out,
+        )
+        self._sampling = Sampling(
+            sampler=sampler,
+            register=self._register,
+            recorder=self._recorder,
+            states=self._states,
+            devices=devices,
+            checks=checks,
+            overuse=OveruseWatch(self._policies.gpu, self._policies.memory),
+            device_watch=device_watch,
+            end=self._lifecycle.end,
+            clock=clock,
+        )
+        self._inside = Inside(self._lifecycle, self._recorder, self._folders, clock)
+
+    def _lifetime_s(self, access_key: str) -> float:
+        return self._policies.limits.of(access_key).max_session_lifetime_s
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -112,8 +151,9 @@ class LocalService:
         """Takes over the sessions of the daemon before; returns when the service can be asked."""
         sessions = list(await self._store.load_live())
         recovery = Recovery(
-            scheduler=self._scheduler,
             engine=self._engine,
+            devices=self._devices,
+            store=self._store,
             folders=self._folders,
             states=self._states,
             register=self._register,
@@ -121,12 +161,13 @@ class LocalService:
         )
         # listed before any session can begin, removed later: a new one is not among them
         ended = self._folders.ended({session.id for session in sessions})
-        sessions += await recovery.left_behind(ended, self._store)
+        sessions += await recovery.left_behind(ended)
         self._order = max([await self._store.last_enqueue_order(), *(session.enqueue_order for session in sessions)])
         waiting = await recovery.adopt(sessions)
-        recovery.requeue(waiting)
+        await recovery.requeue(waiting)
         self._tasks.spawn(self._recorder.run(), name="recorder", vital=True)
-        self._tasks.spawn(self._lifecycle.idle.run(), name="idle timer", vital=True)
+        self._tasks.spawn(self._alarm.run(), name="alarm", vital=True)
+        self._tasks.spawn(self._sampling.run(), name="sampler", vital=True)
         live = {session.id for session in sessions}
         ended = [folder for folder in ended if folder.name not in live]
         removal = asyncio.to_thread(self._folders.remove_old, ended, self._clock())
@@ -156,11 +197,12 @@ class LocalService:
         await self._tasks.close()
         await self._recorder.flush()
         await asyncio.to_thread(self._lifecycle.keep_records)
-        self._bus.close()
+        self.close_events()
 
     def close_events(self) -> None:
-        """Ends the iterations of `events`, so that their readers can say goodbye."""
+        """Ends the iterations of `events` and `samples`, so that their readers can say goodbye."""
         self._bus.close()
+        self._sampling.close()
 
     # --- who ------------------------------------------------------------------------------------------------
 
@@ -189,15 +231,21 @@ class LocalService:
             existing = self._register.named(caller.access_key, request.name or "")
         if existing is not None:
             return await self._reuse(existing, request, resolution.image)
+        dependencies = await dependencies_of(caller, request.dependencies, self._register, self._store)
+        # from here to the admission nothing else happens: what was checked stays true
         self._refuse_when_stopping()
+        check_dependencies(dependencies)
+        queue = self._lifecycle.queue
         session = build_session(
             caller,
             request,
             resolution,
-            offered=self._scheduler.available(),
-            default_idle_timeout_s=self._idle_timeout_s,
-            check=self._scheduler.check,
+            offered=queue.available(),
+            defaults=self._policies.defaults,
+            depends_on=[dependency.id for dependency in dependencies],
+            now=self._states.now(),
         )
+        queue.check(session)
         self._order += 1
         session.enqueue_order = self._order
         entry = Entry(session, image=resolution.image)
@@ -234,8 +282,8 @@ class LocalService:
     def _current(self, entry: Entry) -> Session:
         """Returns the record, with what a waiting session waits for now."""
         session = entry.session
-        if session.status is S.PENDING and self._scheduler.is_waiting(session.id):
-            session.status_info = self._scheduler.waiting_reason(session.id)
+        if session.status is S.PENDING and (waiting := self._lifecycle.queue.waiting(session)) is not None:
+            session.status_info = waiting.text
         return session
 
     async def get(self, caller: Keypair, ref: str) -> Session:
@@ -331,6 +379,34 @@ class LocalService:
         self._lifecycle.keep_record(entry)
         await self._recorder.settled()
 
+    async def extend(self, caller: Keypair, ref: str, by_s: float) -> Session:
+        """Keeps every idle check from ending a session for `by_s` seconds from now; 0 takes that back.
+
+        Raises:
+            IllegalState: it does not run.
+            BadRequest: negative, not finite, or beyond the owner's session lifetime (which an admin may pass).
+        """
+        entry = find(self._register, caller, ref)
+        self._lifecycle.idling.extend(caller, entry, by_s, self._lifetime_s(entry.session.access_key))
+        self._lifecycle.queue.set_end(entry.session)
+        self._lifecycle.keep_record(entry)
+        await self._recorder.settled()
+        return entry.session
+
+    async def modify(self, caller: Keypair, ref: str, *, priority: int) -> Session:
+        """Gives a session another priority; a waiting one changes its place in the queue at once.
+
+        Raises:
+            BadRequest: outside 0 to 100.
+        """
+        entry = find(self._register, caller, ref)
+        check_priority(priority)
+        entry.session.priority = priority
+        self._states.tell(entry.session, "bai_session_modified")
+        self._lifecycle.carry_out(self._lifecycle.queue.set_priority(entry.session.id, priority))
+        await self._recorder.settled()
+        return self._current(entry)
+
     async def restart(self, caller: Keypair, ref: str) -> None:
         """Replaces the kernel process of a running session. Cancelling does not stop it."""
         entry = find(self._register, caller, ref)
@@ -338,15 +414,12 @@ class LocalService:
         await asyncio.shield(work)
         await self._recorder.settled()
 
-    # --- runs -----------------------------------------------------------------------------------------------
+    # --- inside -----------------------------------------------------------------------------------------------
 
-    def _running(self, caller: Keypair, ref: str) -> tuple[Entry, Kernel]:
+    def _live(self, caller: Keypair, ref: str) -> Entry:
         entry = find(self._register, caller, ref)
-        session = self._current(entry)
-        if entry.kernel is None or session.status not in ANSWERING:
-            why = f" ({session.status_info})" if session.status_info else ""
-            raise KernelNotReady(f"the session {session.name} is {session.status}{why}: it takes code once it runs")
-        return entry, entry.kernel
+        self._current(entry)
+        return entry
 
     def run(
         self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None
@@ -356,55 +429,17 @@ class LocalService:
         A kernel that has died is replaced first, which the run's first record says (stderr). Leaving the context
         does not end the run.
 
-        Raises (on entering):
+        Raises:
             BadRequest: a run id of other characters than letters, digits, `_`, `.`, `:`, `-`.
             KernelNotReady: the session does not run.
             IllegalState: another run is going on, or there was one of this id.
         """
-        return self._run(caller, ref, request, run_id or uuid.uuid4().hex)
+        return self._inside.run(self._live(caller, ref), request, run_id or uuid.uuid4().hex)
 
-    @asynccontextmanager
-    async def _run(self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str) -> AsyncIterator[WatchedRun]:
-        if not _RUN_ID.fullmatch(run_id):
-            raise BadRequest(f"{run_id[:64]!r} cannot be the id of a run: take at most 128 letters, digits, '_.:-'")
-        entry, kernel = self._running(caller, ref)
-        if run_id in entry.run_starts:
-            raise IllegalState(f"there was a run {run_id} in the session {entry.session.name} already")
-        entry.open_streams += 1
-        try:
-            death = await self._lifecycle.revive(entry, kernel)
-            after = kernel.last_seq
-            try:
-                await kernel.execute(run_id, request)
-            except KernelNotReady:
-                if death is not None or entry.session.status not in ANSWERING:
-                    raise
-                # the runner knows of the kernel's death before we do
-                death = await self._lifecycle.revive(entry, kernel, dead=True)
-                await kernel.execute(run_id, request)
-            entry.remember_run(run_id, after)
-            entry.session.num_queries += 1
-            notice = f"The kernel had died ({death}) and was started anew: earlier variables are gone.\n"
-            yield WatchedRun(kernel, run_id, after, notice if death else None)
-        finally:
-            entry.open_streams -= 1
-            self._lifecycle.touch(entry)
-            if entry.session.status in LIVE:
-                self._recorder.note_soon(entry.session)
-
-    @contextmanager
-    def attached(self, session_id: str) -> Iterator[None]:
+    def attached(self, session_id: str) -> AbstractContextManager[None]:
         """Keeps a session from idling while the context is open; one that has ended is not minded."""
         entry = self._register.get(session_id)
-        if entry is None:
-            yield
-            return
-        entry.open_streams += 1
-        try:
-            yield
-        finally:
-            entry.open_streams -= 1
-            self._lifecycle.touch(entry)
+        return nullcontext() if entry is None else self._inside.attached(entry)
 
     async def find_run(self, caller: Keypair, ref: str, run_id: str) -> WatchedRun:
         """Returns a run that was begun before, also under an earlier daemon.
@@ -412,71 +447,85 @@ class LocalService:
         Raises:
             NotFound: the journal has no such run.
         """
-        entry, kernel = self._running(caller, ref)
-        after = entry.run_starts.get(run_id)
-        if after is None:
-            after = await asyncio.to_thread(journal.find_start, self._folders.journal(entry.session.id), run_id)
-            if after is None:
-                raise NotFound(f"there is no run {run_id!r} in the session {entry.session.name}")
-            entry.remember_run(run_id, after)
-        return WatchedRun(kernel, run_id, after)
+        return await self._inside.find_run(self._live(caller, ref), run_id)
 
     async def interrupt(self, caller: Keypair, ref: str) -> None:
         """Interrupts the run that is going on."""
-        _, kernel = self._running(caller, ref)
-        await kernel.interrupt()
+        await self._inside.interrupt(self._live(caller, ref))
 
     async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Sequence[str]:
         """Returns completions for `code` at character `cursor`; empty while a run is going on."""
-        entry, kernel = self._running(caller, ref)
-        self._lifecycle.touch(entry)
-        return await kernel.complete(code, cursor)
+        return await self._inside.complete(self._live(caller, ref), code, cursor)
 
     async def work_dir(self, caller: Keypair, ref: str) -> Path:
         """Returns the folder that uploads go to and `files` lists."""
-        entry, _ = self._running(caller, ref)
-        self._lifecycle.touch(entry)
-        return self._folders.work(entry.session.id)
-
-    # --- output ---------------------------------------------------------------------------------------------
+        return self._inside.work_dir(self._live(caller, ref))
 
     async def logs(self, caller: Keypair, ref: str) -> str:
         """Returns the text of stdout and stderr of all runs, newest last; of very much, the newest."""
-        session = await self.get(caller, ref)
-        return await asyncio.to_thread(journal.log_text, self._folders.journal(session.id))
+        return await self._inside.logs((await self.get(caller, ref)).id)
 
     async def journal(
         self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float
     ) -> Sequence[JournalRecord]:
         """Returns records after a number; waits up to `wait_s` when there is none yet. Works for ended sessions too."""
-        session = await self.get(caller, ref)
-        entry = self._register.get(session.id)
-        try:
-            async with asyncio.timeout(wait_s):
-                if entry is not None and entry.kernel is None:
-                    await entry.settled.wait()
-                if entry is not None and entry.kernel is not None and entry.kernel.last_seq <= after:
-                    async with reading(entry.kernel, after) as records:
-                        await anext(records, None)
-        except TimeoutError:
-            pass
-        return await asyncio.to_thread(journal.page, self._folders.journal(session.id), after, limit)
+        session_id = (await self.get(caller, ref)).id
+        entry = self._register.get(session_id)
+        return await self._inside.journal(entry, session_id, after=after, limit=limit, wait_s=wait_s)
 
     # --- state ----------------------------------------------------------------------------------------------
 
     def idle_remaining_s(self, session: Session) -> float | None:
-        """Seconds until the idle check ends the session; None = never or not running."""
+        """Seconds until the first of the idle checks ends the session; None = never or not running."""
+        return min(
+            (check.remaining_s for check in self.idle_checks(session) if check.remaining_s is not None), default=None
+        )
+
+    def idle_checks(self, session: Session) -> Sequence[IdleCheck]:
+        """Returns the checks that are on for a session; empty unless it runs."""
         entry = self._register.get(session.id)
-        if entry is None or session.status not in ANSWERING or session.idle_timeout_s <= 0:
-            return None
-        if self._lifecycle.is_active(entry):
-            return session.idle_timeout_s
-        return max(0.0, self._lifecycle.last_activity(entry) + session.idle_timeout_s - self._clock())
+        return self._lifecycle.idling.checks(entry) if entry is not None else ()
 
     def busy(self, session: Session) -> bool:
         """Whether a run is going on."""
         entry = self._register.get(session.id)
         return entry is not None and entry.kernel is not None and entry.kernel.busy_run is not None
+
+    def stat(self, session: Session) -> Metrics:
+        """Returns what a session uses, or what an ended one used last; empty when it was never measured."""
+        return self._sampling.stat(session)
+
+    def sampled(self) -> Sampled | None:
+        """Returns the newest round of the sampler, of all sessions."""
+        return self._sampling.last
+
+    def samples(self, caller: Keypair) -> AsyncIterator[Sampled]:
+        """Yields each new round, cut down to the sessions that `caller` may see; a slow reader gets the newest."""
+        return self._sampling.samples(caller)
+
+    def layers(self, session: Session) -> Sequence[Layer]:
+        """Returns the layers of enforcement in force; empty unless the session holds resources."""
+        entry = self._register.get(session.id)
+        if entry is None:
+            return ()
+        return layers_of(
+            session,
+            entry.kernel,
+            devices=self._devices,
+            engine=self._engine,
+            gpu=self._policies.gpu,
+            memory=self._policies.memory,
+        )
+
+    def waiting(self, session: Session) -> Mapping[str, Any] | None:
+        """Returns why a PENDING session waits, in the form of Backend.AI's `status_data.scheduler` (`msg`,
+        `failed_predicates`, `passed_predicates`, `retries`, `last_try`) with `position` and `expected_start` (ISO) of
+        ours; None when it does not wait."""
+        return self._lifecycle.queue.wire(session)
+
+    def limits(self, keypair: Keypair) -> ResourceSlots | None:
+        """Returns what a keypair may hold in all; None = no limit. Slots that are not named are not limited."""
+        return slot_limit(self._policies.limits.of(keypair.access_key))
 
     def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
         """Yields what happens from this call on, until the backend stops. A reader that lags loses the oldest events
@@ -503,9 +552,11 @@ class LocalService:
 
     def devices(self) -> Sequence[DeviceUse]:
         """Returns the devices with what is promised of them."""
-        promised = self._scheduler.promised()
-        return [DeviceUse(device, promised.get(device.id, {})) for device in self._devices.list()]
+        promised, lost = self._lifecycle.queue.promised(), self._lifecycle.queue.lost()
+        return [
+            DeviceUse(device, promised.get(device.id, {}), lost=device.id in lost) for device in self._devices.list()
+        ]
 
     def slots(self) -> tuple[ResourceSlots, ResourceSlots]:
         """Returns (available, occupied) of the machine."""
-        return self._scheduler.available(), self._scheduler.occupied()
+        return self._lifecycle.queue.available(), self._lifecycle.queue.occupied()

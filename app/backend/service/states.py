@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ...model.sessions import TERMINAL, Session, SessionStatus, SessionType, check_move
+from ...model.sessions import TERMINAL, Session, SessionResult, SessionStatus, check_move
 from ..ports import SessionEvent
 from .recorder import Recorder
 
@@ -31,8 +31,9 @@ _FAILURE: Final = 1
 class States:
     """Moves sessions from state to state."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, clock: Callable[[], float]) -> None:
         self._recorder = recorder
+        self._clock = clock
 
     def admit(self, session: Session) -> None:
         """Records a new PENDING session."""
@@ -40,31 +41,38 @@ class States:
         self._describe(session)
         self._recorder.note(session, *self._events(session, "session enqueued"))
 
-    def move(self, session: Session, status: SessionStatus, info: str | None = None) -> None:
+    def now(self) -> datetime:
+        """Returns the time of what happens now."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def move(self, session: Session, status: SessionStatus, info: str | None = None, *, told: bool = True) -> None:
         """Gives `session` another status; `info` replaces its `status_info`.
+
+        Args:
+            told: with the events of that status; else the caller tells of it.
 
         Raises:
             IllegalState: the state machine has no such move.
         """
         check_move(session.status, status)
-        now = datetime.now(UTC)
+        now = self.now()
         session.status = status
         session.status_info = info
         session.status_history[status.value] = now
         if status in TERMINAL:
             session.terminated_at = now
         self._describe(session)
-        self._recorder.note(session, *self._events(session, info or ""))
+        self._recorder.note(session, *(self._events(session, info or "") if told else ()))
 
-    def tell(self, session: Session, *names: str, reason: str = "") -> None:
+    def tell(self, session: Session, *names: str, reason: str = "", extra: Mapping[str, Any] | None = None) -> None:
         """Records `session` and publishes events that are no change of status."""
         self._describe(session)
-        self._recorder.note(session, *(event(session, name, reason) for name in names))
+        self._recorder.note(session, *(event(session, name, reason, extra) for name in names))
 
     def _events(self, session: Session, reason: str) -> list[SessionEvent]:
         names = _EVENTS.get(session.status, ())
-        if session.status is S.TERMINATED and session.type is SessionType.BATCH and session.exit_code is not None:
-            result = "session_success" if session.exit_code == 0 else "session_failure"
+        if session.status is S.TERMINATED and session.result is not SessionResult.UNDEFINED:
+            result = "session_success" if session.result is SessionResult.SUCCESS else "session_failure"
             names = ("kernel_terminated", result, "session_terminated")
         return [event(session, name, reason) for name in names]
 
@@ -79,12 +87,11 @@ class States:
         session.status_data = data
 
 
-def event(session: Session, name: str, reason: str = "") -> SessionEvent:
+def event(session: Session, name: str, reason: str = "", extra: Mapping[str, Any] | None = None) -> SessionEvent:
     """Returns an event about `session` as it is now."""
     exit_code = session.exit_code
     if name == "session_failure" and exit_code is None:
         exit_code = _FAILURE
-    extra: dict[str, Any] = {}
     if name.startswith("kernel_"):
         extra = {"kernelId": session.kernel_id, "clusterRole": "main", "clusterIdx": 1}
-    return SessionEvent(name, session.id, session.name, session.access_key, reason, exit_code, extra)
+    return SessionEvent(name, session.id, session.name, session.access_key, reason, exit_code, extra or {})

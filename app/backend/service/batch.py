@@ -1,0 +1,96 @@
+"""Batch sessions: their start-up command, its result, its time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from ...model.console import ExecuteRequest, RunMode
+from ...model.errors import BaiTuiError
+from ...model.sessions import ANSWERING, TERMINAL, SessionResult, SessionStatus
+from ..ports import Kernel
+from .alarm import Alarm
+from .entries import Entry
+from .runs import WatchedRun, reading
+
+S = SessionStatus
+_LOOK_AGAIN_S: Final = 1.0
+_PATIENCE_S: Final = 5.0
+"""How long after its time a command that seems to have ended may take to be read to its end."""
+
+
+class EndSession(Protocol):
+    def __call__(self, entry: Entry, info: str, *, final: SessionStatus = ...) -> asyncio.Task[Any]: ...
+
+
+class BatchRuns:
+    """Runs start-up commands and ends their sessions."""
+
+    def __init__(self, alarm: Alarm, clock: Callable[[], float], end: EndSession) -> None:
+        self._alarm = alarm
+        self._clock = clock
+        self._end = end
+
+    async def run(self, entry: Entry, kernel: Kernel) -> None:
+        """Runs the start-up command, or follows the one that an earlier daemon started, and ends the session."""
+        session = entry.session
+        run_id = f"batch-{session.id}"
+        run = WatchedRun(kernel, run_id, 0)
+        exit_code: int | None = None
+        try:
+            if not await _has_begun(kernel, run_id):
+                options = {"exec": session.startup_command}
+                await kernel.execute(run_id, ExecuteRequest(RunMode.BATCH, "", options))
+                session.num_queries += 1
+            async for record in run.records():
+                if record.kind in ("run-finished", "kernel-died"):
+                    code = record.data.get("exitCode")
+                    exit_code = code if record.kind == "run-finished" or code else None
+        except BaiTuiError as exc:
+            if session.status in ANSWERING:
+                session.result = SessionResult.FAILURE
+            self._end(entry, f"task-failed: {exc.message}", final=S.ERROR)
+            return
+        if session.status not in ANSWERING:
+            return
+        session.exit_code = exit_code if exit_code is not None else -1
+        success = session.exit_code == 0
+        session.result = SessionResult.SUCCESS if success else SessionResult.FAILURE
+        self._end(entry, "task-finished" if success else "task-failed")
+
+    def watch_time(self, entry: Entry) -> None:
+        """Has the command ended when its time is up, counted from the start of the session."""
+        session = entry.session
+        if session.batch_timeout_s > 0 and session.starts_at is not None:
+            deadline = session.starts_at.timestamp() + session.batch_timeout_s
+            self._alarm.set(("batch", session.id), deadline, lambda: self._time_is_up(entry, deadline))
+
+    def forget(self, session_id: str) -> None:
+        """Looks after a session no more: it has ended."""
+        self._alarm.drop(("batch", session_id))
+
+    def _time_is_up(self, entry: Entry, deadline: float) -> None:
+        session, now = entry.session, self._clock()
+        if session.status in TERMINAL or session.status is S.TERMINATING:
+            return
+        runs = entry.kernel is not None and entry.kernel.busy_run is not None
+        if session.status not in ANSWERING or (not runs and now < deadline + _PATIENCE_S):
+            # it has ended in time, maybe under an earlier daemon: `run` is about to read how
+            self._alarm.set(("batch", session.id), now + _LOOK_AGAIN_S, lambda: self._time_is_up(entry, deadline))
+            return
+        session.result = SessionResult.FAILURE
+        self._end(entry, "task-timeout")
+
+
+async def _has_begun(kernel: Kernel, run_id: str) -> bool:
+    last = kernel.last_seq
+    if not last:
+        return False
+    async with reading(kernel, 0) as records:
+        async for record in records:
+            if record.run_id == run_id:
+                return True
+            if record.seq >= last:
+                break
+    return False

@@ -1,0 +1,62 @@
+"""What enforces the slots of a session: the books, the devices, the engine, and who watches the sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from ...model.sessions import HOLDING, Session
+from ...model.shares import gpu_shares, share_mem_bytes
+from ...model.slots import CPU, MEM
+from ...policies import GpuSettings, MemorySettings
+from ..ports import Device, Devices, Engine, Guarantee, Kernel, Layer
+
+_COUNTED: Final = "no more is promised than the machine has; alone, this stops no process"
+
+
+def layers_of(
+    session: Session,
+    kernel: Kernel | None,
+    *,
+    devices: Devices,
+    engine: Engine,
+    gpu: GpuSettings,
+    memory: MemorySettings,
+) -> Sequence[Layer]:
+    """Returns the layers of enforcement in force; empty unless the session holds resources."""
+    if session.status not in HOLDING or not session.allocation:
+        return ()
+    shares = gpu_shares(session.allocation)
+    held = ((CPU, CPU in session.allocation), (MEM, MEM in session.allocation), ("gpu", bool(shares)))
+    found = [Layer("accounting", resource, Guarantee.COUNTED, _COUNTED) for resource, holds in held if holds]
+    if memory.watch and MEM in session.allocation:
+        found.append(Layer("watcher", MEM, Guarantee.DETECTED, _watching(memory)))
+    known = {device.id: device for device in devices.list()}
+    if any(_is_watched(known.get(device), gpu) for device in shares):
+        found.append(Layer("watcher", "gpu", Guarantee.DETECTED, _watching(gpu)))
+    found += devices.layers(session)
+    if kernel is not None:
+        found += engine.layers(kernel)
+    return found
+
+
+def _is_watched(device: Device | None, gpu: GpuSettings) -> bool:
+    return device is not None and device.mem_bytes > 0 and gpu.watch and (device.kind != "mock" or gpu.watch_mock)
+
+
+def _watching(rules: GpuSettings | MemorySettings) -> str:
+    return (
+        f"warns at {rules.warn_pct:g} % of the promised memory, ends the session at {rules.end_pct:g} % in "
+        f"{rules.end_samples} samples in a row, one a second; what is used until then is used"
+    )
+
+
+def mem_limits(session: Session, devices: Mapping[str, Device]) -> Mapping[str, int]:
+    """Returns device id -> bytes that a session may use there: its shares of GPUs, and `mem`."""
+    limits = {
+        device: share_mem_bytes(devices[device].mem_bytes, share)
+        for device, share in gpu_shares(session.allocation).items()
+        if device in devices
+    }
+    limits[MEM] = int(session.occupied_slots.amount(MEM))
+    return limits
