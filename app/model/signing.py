@@ -6,6 +6,7 @@ The body is never signed. The date in the key is that of the Date header as writ
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import hmac
 from datetime import UTC, datetime
@@ -62,9 +63,8 @@ def signature(
     Raises:
         InvalidAuth: an unknown hash or an unreadable date.
     """
-    if hash_name not in hashlib.algorithms_guaranteed or hash_name.startswith("shake"):
-        raise InvalidAuth(f"the signing hash {hash_name[:32]!r} is not known; use HMAC-SHA256")
-    day = parse_date(date).strftime("%Y%m%d")
+    when = parse_date(date)
+    key, empty = _key_of_day(secret_key, f"{when.year:04}{when.month:02}{when.day:02}", host, hash_name)
     text = "\n".join(
         (
             method.upper(),
@@ -73,12 +73,23 @@ def signature(
             f"host:{host}",
             f"content-type:{content_type.split(';')[0].strip().lower()}",
             f"x-backendai-version:{api_version}",
-            hashlib.new(hash_name, b"").hexdigest(),
+            empty,
         )
     )
-    key = hmac.digest(secret_key.encode(), day.encode(), hash_name)
-    key = hmac.digest(key, _raw(host), hash_name)
     return hmac.digest(key, _raw(text), hash_name).hex()
+
+
+@functools.lru_cache(maxsize=256)
+def _key_of_day(secret_key: str, day: str, host: str, hash_name: str) -> tuple[bytes, str]:
+    """Returns the key that requests of one day to one host are signed with, and the hash of nothing.
+
+    Raises:
+        InvalidAuth: an unknown hash.
+    """
+    if hash_name not in hashlib.algorithms_guaranteed or hash_name.startswith("shake"):
+        raise InvalidAuth(f"the signing hash {hash_name[:32]!r} is not known; use HMAC-SHA256")
+    key = hmac.digest(secret_key.encode(), day.encode(), hash_name)
+    return hmac.digest(key, _raw(host), hash_name), hashlib.new(hash_name, b"").hexdigest()
 
 
 def _raw(text: str) -> bytes:

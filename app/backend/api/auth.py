@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import ipaddress
 import re
@@ -176,10 +177,13 @@ def _own_host(host: str, hosts: frozenset[str]) -> bool:
         name = name[1:].partition("]")[0]
     else:
         name = name.rpartition(":")[0] if name.count(":") == 1 else name
-    if name == "localhost" or name in hosts:
-        return True
+    # rebinding needs a name that the page's owner controls; a literal address is none
+    return name == "localhost" or name in hosts or _is_address(name)
+
+
+@functools.lru_cache(maxsize=64)
+def _is_address(name: str) -> bool:
     try:
-        # rebinding needs a name that the page's owner controls; a literal address is none
         ipaddress.ip_address(name)
     except ValueError:
         return False
