@@ -257,7 +257,7 @@ def test_the_watcher_ends_a_session_that_takes_too_much(make: Make, home: Path) 
     (config / "config.toml").write_text("[gpu]\nend_samples = 2\n")
     # PyTorch and the like would stay below their caps, so the driver is asked directly
     beyond = int(share_mem_bytes(gpu.mem_bytes, SHARE) * Decimal("1.25")) // MIB
-    code = f"import runpy, time; runpy.run_path({str(CHILD)!r})['main']([{beyond}], wait=False); time.sleep(100)"
+    code = f"import runpy, time; runpy.run_path({str(CHILD)!r})['main']([{beyond}], wait=False); time.sleep(60)"
 
     def ours(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

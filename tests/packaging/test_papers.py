@@ -66,7 +66,9 @@ def _keys(keys: settings_file.Keys, where: str = "") -> Iterator[str]:
             yield from _keys(inner, f"{where}{key}.")
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/configuration.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/configuration.md", "docs/gpu-shares.md"]
+)
 def test_commands_that_are_told_exist(checkout: Path, name: str) -> None:
     text = (checkout / name).read_text()
     for command in set(re.findall(r"`bai-tui ([a-z]+)|^ +bai-tui ([a-z]+)", text, flags=re.M)):
