@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SORTS: Final = ("cpu", "mem", "gpu-mem", "gpu", "idle", "age", "name")
 _HEADER: Final = ("NAME", "STATUS", "CPU", "MEM", "GPU-MEM", "GPU", "IDLE", "AGE", "SLOTS", "ID", "IMAGE", "INFO")
-_FLEXIBLE: Final = ("NAME", "SLOTS", "IMAGE", "INFO")
+_FLEXIBLE: Final = {"NAME": 16, "SLOTS": 16, "IMAGE": 16, "INFO": 40}
 _OPTIONAL: Final = ("ID", "IMAGE", "SLOTS", "AGE", "INFO", "GPU", "GPU-MEM")
 _BAR: Final = 16
 _NARROW: Final = 100
@@ -192,8 +192,8 @@ def _sessions(moment: Moment, sort: str, width: int | None) -> list[str]:
     found.sort(key=lambda one: one[0].name)
     found.sort(key=lambda one: _rank(sort, *one))
     rows = [_row(view, usage, full_id=width is None) for view, usage in found]
-    columns = [[_HEADER.index(name) for name in names] for names in (_FLEXIBLE, _OPTIONAL)]
-    return lines_of(_HEADER, rows, columns[0], optional=columns[1], room=width)
+    flexible = {_HEADER.index(name): least for name, least in _FLEXIBLE.items()}
+    return lines_of(_HEADER, rows, flexible, optional=[_HEADER.index(name) for name in _OPTIONAL], room=width)
 
 
 def _row(view: SessionView, usage: Usage, *, full_id: bool) -> list[str]:

@@ -68,7 +68,7 @@ def _block(pairs: Sequence[tuple[str, str]], indent: str = "") -> str:
 def _indented(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     from .tables import lines_of
 
-    return "".join(f"  {line}\n" for line in lines_of(header, rows))
+    return "".join(f"  {line}\n" for line in lines_of(header, rows, {}))
 
 
 def _facts(view: SessionView) -> Iterator[tuple[str, str]]:

@@ -60,7 +60,8 @@ async def _rows(client: ApiClient, fields: Sequence[str], query: dict[str, Any])
 
 _BRIEF = ("NAME", "ID", "STATUS", "IMAGE", "SLOTS", "AGE")
 _DETAIL = ("CPU", "MEM", "GPU-MEM", "GPU", "IDLE", "PRIORITY", "TAG", "CREATED", "ENFORCED", "INFO")
-_FLEXIBLE = ("NAME", "IMAGE", "SLOTS", "TAG", "INFO")
+_FLEXIBLE = {"NAME": 16, "IMAGE": 16, "SLOTS": 16, "TAG": 10, "INFO": 40}
+"""Cut on a narrow terminal, but before they are shorter than this the optional ones go."""
 _OPTIONAL = ("ENFORCED", "CREATED", "TAG", "PRIORITY", "GPU", "GPU-MEM", "IDLE")
 """Left out of a narrow terminal, in this order."""
 
@@ -84,8 +85,8 @@ def _brief(views: Sequence[SessionView], detail: bool) -> str:
             age(view.created_at),
         ]
         rows.append([*row, *_details(view)] if detail else row)
-    columns = [[header.index(name) for name in names if name in header] for names in (_FLEXIBLE, _OPTIONAL)]
-    return table(header, rows, columns[0], optional=columns[1])
+    flexible = {header.index(name): width for name, width in _FLEXIBLE.items() if name in header}
+    return table(header, rows, flexible, optional=[header.index(name) for name in _OPTIONAL if name in header])
 
 
 def _details(view: SessionView) -> list[str]:

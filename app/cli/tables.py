@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -14,8 +14,6 @@ from .talk import harmless
 
 _GAP = "  "
 _LEAST_WIDTH = 6
-_COMFORT_WIDTH = 16
-"""Columns that can be done without go before others are cut to less."""
 EMPTY = "-"
 _UNITS = ((86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -47,11 +45,14 @@ def _line(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _shrunk(widths: list[int], room: int, flexible: Collection[int]) -> list[int]:
+def _shrunk(widths: list[int], room: int, flexible: Mapping[int, int]) -> list[int]:
+    def to_spare(index: int) -> tuple[int, int]:
+        return widths[index] - flexible[index] if widths[index] > flexible[index] else 0, widths[index]
+
     excess = _line(widths) - room
     while excess > 0:
-        # The widest of the columns that may shrink gives way first.
-        widest = max(flexible, key=lambda index: widths[index], default=None)
+        # Of the columns that may shrink, that gives way first which is the farthest above its width, then the widest.
+        widest = max(flexible, key=to_spare, default=None)
         if widest is None or widths[widest] <= _LEAST_WIDTH:
             break
         widths[widest] -= 1
@@ -59,10 +60,10 @@ def _shrunk(widths: list[int], room: int, flexible: Collection[int]) -> list[int
     return widths
 
 
-def _kept(lines: Sequence[Sequence[str]], room: int, flexible: Collection[int], optional: Sequence[int]) -> list[int]:
+def _kept(lines: Sequence[Sequence[str]], room: int, flexible: Mapping[int, int], optional: Sequence[int]) -> list[int]:
     """Returns the columns that have room: of the optional ones the empty and then the first named go."""
     natural = _natural(lines)
-    least = [min(width, _COMFORT_WIDTH) if index in flexible else width for index, width in enumerate(natural)]
+    least = [min(width, flexible.get(index, width)) for index, width in enumerate(natural)]
     kept = list(range(len(natural)))
     empty = [index for index in optional if all(line[index] == EMPTY for line in lines[1:])]
     for index in [*empty, *(index for index in optional if index not in empty)]:
@@ -75,7 +76,7 @@ def _kept(lines: Sequence[Sequence[str]], room: int, flexible: Collection[int], 
 def lines_of(
     header: Sequence[str] | None,
     rows: Sequence[Sequence[str]],
-    flexible: Sequence[int] = (),
+    flexible: Mapping[int, int],
     *,
     optional: Sequence[int] = (),
     room: int | None = None,
@@ -85,7 +86,8 @@ def lines_of(
     Empty values show as `-`, so that a line always has as many words as columns unless a value holds spaces.
 
     Args:
-        flexible: columns that are cut until a line fits into `room`.
+        flexible: columns that are cut until a line fits into `room`, each with the width that optional ones make
+            way for.
         optional: columns that are left out when they are empty, or when there is no room, the first named first.
         room: cells of a line; None = as many as it takes, with every column.
     """
@@ -96,7 +98,7 @@ def lines_of(
     if room is not None and optional:
         kept = _kept(lines, room, flexible, optional)
         lines = [[line[index] for index in kept] for line in lines]
-        flexible = [kept.index(index) for index in flexible if index in kept]
+        flexible = {kept.index(index): width for index, width in flexible.items() if index in kept}
     widths = _natural(lines) if room is None else _shrunk(_natural(lines), room, flexible)
     return [
         _GAP.join(
@@ -109,12 +111,14 @@ def lines_of(
 def table(
     header: Sequence[str] | None,
     rows: Sequence[Sequence[str]],
-    flexible: Sequence[int] = (),
+    flexible: Iterable[int] | Mapping[int, int] = (),
     *,
     optional: Sequence[int] = (),
 ) -> str:
     """Returns `lines_of`, each ended by a newline, fitted to a terminal; in a pipe every value is there, and whole."""
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if not isinstance(flexible, Mapping):
+        flexible = dict.fromkeys(flexible, _LEAST_WIDTH)
     return "".join(f"{line}\n" for line in lines_of(header, rows, flexible, optional=optional, room=room))
 
 
