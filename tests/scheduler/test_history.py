@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bai_tui.app.backend.scheduler import Allocation, DeviceSpec, Instruction, PendingRequest, Scheduler, Strategy
+from bai_tui.app.backend.scheduler import (
+    Allocation,
+    DeviceSpec,
+    Instruction,
+    PendingRequest,
+    Rules,
+    Scheduler,
+    Strategy,
+)
 from bai_tui.app.model.errors import ImpossibleRequest
 from bai_tui.app.model.slots import ResourceSlots
 from hypothesis import settings
@@ -45,7 +53,7 @@ class History(RuleBasedStateMachine):
             *(DeviceSpec(f"gpu{number}", "cuda.shares", Decimal(1)) for number in range(gpus)),
         ]
         self.capacity = {spec.id: spec.capacity for spec in self.specs}
-        self.scheduler = Scheduler(self.specs, strategy=strategy)
+        self.scheduler = Scheduler(self.specs, strategy=strategy, rules=Rules(backfill=False))
 
     @rule(gpu=gpu_slots, other=other_slots, priority=st.sampled_from([0, 10, 10, 10, 100]))
     def enqueue(self, gpu: dict[str, Decimal], other: dict[str, int], priority: int) -> None:
@@ -77,14 +85,14 @@ class History(RuleBasedStateMachine):
     @rule(data=st.data())
     def restart(self, data: st.DataObject) -> None:
         before = self.scheduler.promised(), self.scheduler.free(), self.scheduler.occupied()
-        reasons = {name: self.scheduler.waiting_reason(name) for name in self.waiting}
-        self.scheduler = Scheduler(self.specs, strategy=self.strategy)
+        reasons = {name: self.scheduler.waiting_reason(name, self.order) for name in self.waiting}
+        self.scheduler = Scheduler(self.specs, strategy=self.strategy, rules=Rules(backfill=False))
         for name in data.draw(st.permutations(sorted(self.running))):
             self.scheduler.adopt(name, Allocation.parse(self.running[name][1].wire()))
-        for request in sorted(self.waiting.values(), key=lambda request: (-request.priority, request.order)):
-            assert self.scheduler.enqueue(request, self.order) == [], "who waited before waits on"
+        for request in sorted(self.waiting.values(), key=lambda request: request.order):
+            assert self.scheduler.enqueue(request, self.order, again=True) == [], "who waited before waits on"
         assert (self.scheduler.promised(), self.scheduler.free(), self.scheduler.occupied()) == before
-        assert {name: self.scheduler.waiting_reason(name) for name in self.waiting} == reasons
+        assert {name: self.scheduler.waiting_reason(name, self.order) for name in self.waiting} == reasons
 
     def follow(self, instructions: list[Instruction]) -> None:
         for start in instructions:
@@ -157,7 +165,7 @@ class History(RuleBasedStateMachine):
         queue = sorted(self.waiting.values(), key=lambda request: (-request.priority, request.order))
         assert not self.fits(queue[0].slots, self.used())
         for rank, request in enumerate(queue, 1):
-            reason = self.scheduler.waiting_reason(request.session_id)
+            reason = self.scheduler.waiting_reason(request.session_id, self.order)
             assert reason.startswith("waits for ")
             assert f"; {rank}" in reason
             assert "\n" not in reason

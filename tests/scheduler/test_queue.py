@@ -6,15 +6,17 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from bai_tui.app.backend.scheduler import DeviceSpec, Instruction, PendingRequest, Scheduler
-from bai_tui.app.backend.scheduler.line import Key, Line
-from bai_tui.app.backend.scheduler.pools import GpuPool, Plan
+from bai_tui.app.backend.scheduler import DeviceSpec, Instruction, PendingRequest, Policy, Rules, Scheduler
+from bai_tui.app.backend.scheduler.ledger import Grant, Ledger, Shape
+from bai_tui.app.backend.scheduler.line import Line
+from bai_tui.app.backend.scheduler.queue import Key
 from bai_tui.app.model.errors import IllegalState
 from hypothesis import given
 from hypothesis import strategies as st
 
 Machine = Callable[..., Scheduler]
 Ask = Callable[..., PendingRequest]
+STRICT = Rules(backfill=False)
 
 
 def names(instructions: list[Instruction]) -> list[str]:
@@ -55,7 +57,7 @@ def test_order_and_not_arrival_decides(machine: Machine, ask: Ask) -> None:
 
 
 def test_a_smaller_one_does_not_overtake(machine: Machine, ask: Ask) -> None:
-    scheduler = machine(gpus=1)
+    scheduler = machine(gpus=1, rules=STRICT)
     scheduler.enqueue(ask("a", {"gpu": "0.5"}), 0)
     assert scheduler.enqueue(ask("big", {"gpu": "0.8"}), 0) == []
     assert scheduler.enqueue(ask("small", {"gpu": "0.1"}), 0) == []
@@ -73,7 +75,7 @@ def test_a_large_request_does_not_starve(machine: Machine, ask: Ask) -> None:
 
 
 def test_cancelling_the_first_lets_the_others_go(machine: Machine, ask: Ask) -> None:
-    scheduler = machine(gpus=1)
+    scheduler = machine(gpus=1, rules=STRICT)
     scheduler.enqueue(ask("a", {"gpu": "0.5"}), 0)
     scheduler.enqueue(ask("big", {"gpu": "1"}), 0)
     scheduler.enqueue(ask("b", {"gpu": "0.25"}), 0)
@@ -91,7 +93,7 @@ def test_only_who_waits_can_be_cancelled(machine: Machine, ask: Ask) -> None:
         with pytest.raises(IllegalState, match="does not wait"):
             scheduler.cancel(name, 0)
         with pytest.raises(IllegalState, match="does not wait"):
-            scheduler.waiting_reason(name)
+            scheduler.waiting_reason(name, 0)
     scheduler.enqueue(ask("b", {"cpu": 1}), 0)
     with pytest.raises(IllegalState, match="holds no resources"):
         scheduler.release("b", 0)
@@ -105,14 +107,14 @@ def test_the_wait_is_counted_with_the_time_that_is_given(machine: Machine, ask: 
 
 
 def test_reasons(machine: Machine, ask: Ask) -> None:
-    scheduler = machine(cpus=3, mem_gib=8, gpus=2)
+    scheduler = machine(cpus=3, mem_gib=8, gpus=2, rules=STRICT)
     scheduler.enqueue(ask("a", {"cpu": 2, "gpu": "1.75", "mem": "2.5g"}), 0)
     scheduler.enqueue(ask("b", {"gpu": "0.5"}), 0)
     scheduler.enqueue(ask("c", {"cpu": 1}), 0)
     scheduler.enqueue(ask("d", {"cpu": 2, "mem": "6g"}), 0)
     scheduler.enqueue(ask("e", {"cuda.device": 1}), 0)
     scheduler.enqueue(ask("f", {"gpu": "1.5"}), 0)
-    reasons = {name: scheduler.waiting_reason(name) for name in "bcdef"}
+    reasons = {name: scheduler.waiting_reason(name, 0) for name in "bcdef"}
     assert reasons == {
         "b": "waits for 0.5 cuda.shares; 0.25 free on gpu1; 1st in the queue",
         "c": "waits for the one before it; 2nd in the queue",
@@ -127,20 +129,25 @@ def test_places_are_ordinals(machine: Machine, ask: Ask, rank: int, text: str) -
     scheduler = machine(cpus=1)
     for number in range(rank + 1):
         scheduler.enqueue(ask(f"s{number}", {"cpu": 1}), 0)
-    assert scheduler.waiting_reason(f"s{rank}").endswith(f"; {text} in the queue")
+    assert scheduler.waiting_reason(f"s{rank}", 0).endswith(f"; {text} in the queue")
 
 
-def test_a_decision_does_not_look_at_the_whole_queue(monkeypatch: pytest.MonkeyPatch, ask: Ask) -> None:
+@pytest.mark.parametrize("backfill", [False, True])
+@pytest.mark.parametrize("policy", Policy)
+def test_a_decision_does_not_look_at_the_whole_queue(
+    monkeypatch: pytest.MonkeyPatch, ask: Ask, policy: Policy, backfill: bool
+) -> None:
     looked = 0
-    real = GpuPool.plan
+    real = Ledger.plan
 
-    def counting(self: GpuPool, slot: str, asked: int) -> Plan | None:
+    def counting(self: Ledger, shape: Shape) -> Grant | None:
         nonlocal looked
         looked += 1
-        return real(self, slot, asked)
+        return real(self, shape)
 
-    monkeypatch.setattr(GpuPool, "plan", counting)
-    scheduler = Scheduler([DeviceSpec(f"gpu{number}", "cuda.shares", Decimal(1)) for number in range(50)])
+    monkeypatch.setattr(Ledger, "plan", counting)
+    specs = [DeviceSpec(f"gpu{number}", "cuda.shares", Decimal(1)) for number in range(50)]
+    scheduler = Scheduler(specs, rules=Rules(policy=policy, backfill=backfill))
     running = [f"s{number}" for number in range(50)]
     for number in range(5_000):
         scheduler.enqueue(ask(f"s{number}", {"gpu": 1}), 0)
@@ -151,9 +158,9 @@ def test_a_decision_does_not_look_at_the_whole_queue(monkeypatch: pytest.MonkeyP
     assert started == 50
     assert looked <= 2 * 50
     looked = 0
-    scheduler.cancel("s4000", 0)
-    scheduler.waiting_reason("s4999")
-    assert looked == 1
+    scheduler.cancel("s3000", 0)
+    scheduler.waiting_reason("s3999", 0)
+    assert looked <= 1
 
 
 keys = st.tuples(st.integers(-3, 3), st.integers(0, 500), st.sampled_from("abc"))

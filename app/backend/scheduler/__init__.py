@@ -9,6 +9,35 @@ on a laptop and a simulated cluster. What is granted equals what was asked, or t
 """
 
 from .core import Scheduler
-from .types import Allocation, DeviceSpec, Instruction, PendingRequest, Start, Strategy
+from .types import (
+    Allocation,
+    DeviceSpec,
+    Distribution,
+    GiveUp,
+    Hold,
+    Instruction,
+    Limits,
+    PendingRequest,
+    Policy,
+    Rules,
+    Start,
+    Strategy,
+    Waiting,
+)
 
-__all__ = ["Allocation", "DeviceSpec", "Instruction", "PendingRequest", "Scheduler", "Start", "Strategy"]
+__all__ = [
+    "Allocation",
+    "DeviceSpec",
+    "Distribution",
+    "GiveUp",
+    "Hold",
+    "Instruction",
+    "Limits",
+    "PendingRequest",
+    "Policy",
+    "Rules",
+    "Scheduler",
+    "Start",
+    "Strategy",
+    "Waiting",
+]

@@ -1,0 +1,187 @@
+"""What an owner holds, may hold, and has used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from ...model.errors import QuotaExceeded
+from ...model.slots import CUDA_DEVICE, CUDA_SHARES, ResourceSlots, format_amount, is_bytes
+from .ledger import Shape
+from .policies import Use
+from .types import DeviceSpec, Hold, Limits
+from .units import human_bytes
+
+_KNOWN_DEMANDS: Final = 4096
+NeedKind = tuple[int, str, bool]
+"""(number of the map, slot, may be split): of the same kind, whoever has no room for some has none for more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """What a request asks for, counted in the ways that limits and policies count."""
+
+    shape: Shape
+    amounts: Mapping[str, Decimal]
+    """Slot -> amount, zeros left out. Whole GPUs that could be shared count as shares, too: whoever may hold two
+    `cuda.shares` cannot hold three `cuda.device`."""
+    dominant: float
+    """The largest fraction of the machine's capacity of any slot."""
+    needs: tuple[tuple[NeedKind, int], ...]
+    """The same as `shape`: of what kind, how many units."""
+
+
+class Capacity:
+    """What the machine had at first of each slot, lost or not, and what of it is there."""
+
+    def __init__(self, devices: Sequence[DeviceSpec]) -> None:
+        self._devices = {device.id: device for device in devices}
+        self.there: dict[str, Decimal] = {}
+        """Slot -> capacity of the devices that are not lost."""
+        for device in devices:
+            self.there[device.slot] = self.there.get(device.slot, Decimal(0)) + device.capacity
+        self._all = {slot: float(amount) for slot, amount in self.there.items()}
+        shared = [device.capacity for device in devices if device.slot == CUDA_SHARES]
+        self._device_shares = shared[0] if shared else None
+        self._known: dict[Shape, Demand] = {}
+
+    def demand(self, shape: Shape, slots: ResourceSlots) -> Demand:
+        """Returns the demand of a request whose needs are `shape`."""
+        known = self._known.get(shape)
+        if known is None:
+            if len(self._known) >= _KNOWN_DEMANDS:
+                self._known.clear()
+            known = self._known[shape] = self.held(slots, shape)
+        return known
+
+    def held(self, slots: ResourceSlots, shape: Shape = ()) -> Demand:
+        """Returns the demand of a session that holds `slots` already, whatever it could ask for now."""
+        amounts = {slot: amount for slot, amount in slots.items() if amount}
+        if CUDA_DEVICE in amounts and self._device_shares is not None:
+            amounts[CUDA_SHARES] = amounts.get(CUDA_SHARES, 0) + amounts[CUDA_DEVICE] * self._device_shares
+        needs = tuple(((number, slot, split), units) for number, slot, units, split in shape)
+        return Demand(shape, amounts, self.dominant(amounts), needs)
+
+    def dominant(self, amounts: Mapping[str, Decimal]) -> float:
+        """Returns the largest fraction that `amounts` are of any slot of the machine."""
+        capacities = self._all
+        return max((float(amounts[slot]) / capacities[slot] for slot in amounts if slot in capacities), default=0.0)
+
+    def set_there(self, device_id: str, *, there: bool) -> None:
+        """Notes that a device is lost or found; the caller knows that it was not so before."""
+        device = self._devices[device_id]
+        self.there[device.slot] += device.capacity if there else -device.capacity
+
+    def possible(self, demand: Demand) -> bool:
+        """Whether what is left of the machine would do if nothing of it was promised."""
+        there = self.there
+        return all(amount <= there[slot] for slot, amount in demand.amounts.items() if slot in there)
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """One owner."""
+
+    access_key: str
+    limits: Limits
+    weight: float
+    use: Use
+    sessions: int = 0
+    """That hold resources."""
+    waiting: int = 0
+    """That wait, for whatever."""
+    held: dict[str, Decimal] = field(default_factory=dict)
+    """Slot -> amount, as demands count."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything but the number of waiting sessions is limited."""
+        return self.limits.sessions is not None or self.limits.slots is not None
+
+    def take(self, demand: Demand, now: float) -> None:
+        """Notes that one more session holds resources."""
+        held = self.held
+        for slot, amount in demand.amounts.items():
+            held[slot] = held[slot] + amount if slot in held else amount
+        self.sessions += 1
+        self.use.begin(demand.dominant, now)
+
+    def give(self, demand: Demand, now: float) -> None:
+        """Notes that a session gave back what it held."""
+        held = self.held
+        for slot, amount in demand.amounts.items():
+            held[slot] -= amount
+        self.sessions -= 1
+        self.use.end(demand.dominant, now, last=not self.sessions)
+
+    # --- limits ---
+
+    def may_start(self) -> bool:
+        """Whether one more session may hold resources."""
+        return self.limits.sessions is None or self.sessions < self.limits.sessions
+
+    def has_room(self, demand: Demand, beside: Demand | None = None) -> bool:
+        """Whether the limit of slots allows `demand`, and `beside` after it."""
+        return self.limits.slots is None or self._over(demand, beside) is None
+
+    def has_room_for_both(self, demand: Demand, beside: Demand) -> bool:
+        """Whether `beside` could start as well once `demand` has."""
+        most = self.limits.sessions
+        return (most is None or self.sessions + 2 <= most) and self.has_room(demand, beside)
+
+    def _over(self, demand: Demand, beside: Demand | None = None) -> str | None:
+        """Returns the slot that is limited to less than what is held and `demand` together."""
+        for slot, most in (self.limits.slots or {}).items():
+            asked = demand.amounts.get(slot)
+            if asked is not None:
+                held = self.held.get(slot, 0) + (beside.amounts.get(slot, 0) if beside is not None else 0)
+                if held + asked > most:
+                    return slot
+        return None
+
+    def hold(self, demand: Demand) -> tuple[Hold, str] | None:
+        """Returns which limit keeps `demand` from starting, and the reason in one line."""
+        if not self.may_start():
+            return Hold.CONCURRENCY, f"its owner runs {self.sessions} of {self.limits.sessions} sessions"
+        slot = self._over(demand)
+        if slot is None or self.limits.slots is None:
+            return None
+        held, most = (_text(slot, amount) for amount in (self.held.get(slot, Decimal(0)), self.limits.slots[slot]))
+        asked = _text(slot, demand.amounts[slot])
+        return (
+            Hold.KEYPAIR_RESOURCE_LIMIT,
+            f"its owner holds {held} of {most} {slot} that he may have; this one asks for {asked}",
+        )
+
+    def check(self, demand: Demand) -> None:
+        """Refuses what the owner may never hold.
+
+        Raises:
+            QuotaExceeded: with the slot, what is asked for and the limit.
+        """
+        for slot, most in (self.limits.slots or {}).items():
+            asked = demand.amounts.get(slot)
+            if asked is not None and asked > most:
+                raise QuotaExceeded(
+                    f"{_text(slot, asked)} {slot} is more than the {_text(slot, most)} {slot} that all sessions of "
+                    f"the access key {self.access_key} together may hold: ask for less"
+                )
+
+    def check_waiting(self) -> None:
+        """Refuses one more that waits.
+
+        Raises:
+            QuotaExceeded: as many wait as may.
+        """
+        most = self.limits.pending
+        if most is not None and self.waiting >= most:
+            raise QuotaExceeded(
+                f"{self.waiting} sessions of the access key {self.access_key} wait already, and no more than {most} "
+                "may: try again when one of them has started"
+            )
+
+
+def _text(slot: str, amount: Decimal) -> str:
+    return human_bytes(amount) if is_bytes(slot) else format_amount(amount)
