@@ -112,6 +112,9 @@ class Device:
     """`host`, `nvidia` or `mock`: a mock is shown as such wherever it is named."""
     shareable: bool = True
     """False: a GPU that is only given away whole."""
+    tells_processes: bool = True
+    """False: a GPU whose driver may speak of process ids that are not those of this machine's processes, as in a
+    container: what sessions use of it may be missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,60 +55,36 @@ def test_a_session_that_holds_nothing_has_no_layer(devices: MakeDevices, session
 
 def test_a_part_of_a_real_gpu(devices: MakeDevices, session: MakeSession) -> None:
     machine = devices()
-    held = session({"cpu": {"cpu0": "1", "cpu1": "1"}, "mem": {"mem": str(GIB)}, "cuda.shares": {"gpu0": "0.25"}})
+    held = session({"cpu": {"cpu0": "1"}, "mem": {"mem": str(GIB)}, "cuda.shares": {"gpu0": "0.25"}})
     assert told(machine.layers(held)) == [
-        ("accounting", "cpu", "counted"),
-        ("accounting", "mem", "counted"),
-        ("accounting", "gpu", "counted"),
         ("environment", "gpu", "cooperative"),
         ("framework-caps", "gpu", "cooperative"),
-        ("watcher", "gpu", "detected"),
     ]
-    assert detail(machine, held, "accounting", "cpu").startswith("2 cpu promised to nobody else")
-    assert detail(machine, held, "accounting", "mem").startswith("1024 MiB promised to nobody else")
-    assert detail(machine, held, "accounting").startswith("0.25 of gpu0 = 4096 MiB; ")
     assert detail(machine, held, "environment") == (
         "CUDA_VISIBLE_DEVICES=GPU-aa; code that resets it sees all GPUs of the machine"
     )
     assert "may take 0.2187 of the memory, each process" in detail(machine, held, "framework-caps")
-    assert "above 100 % of the share, the end after 5 readings above 110 %" in detail(machine, held, "watcher")
 
 
-def test_whole_gpus_need_neither_caps_nor_a_watcher(devices: MakeDevices, session: MakeSession) -> None:
-    assert told(devices().layers(session({"cuda.device": {"gpu0": "1"}}))) == [
-        ("accounting", "gpu", "counted"),
-        ("environment", "gpu", "cooperative"),
-    ]
+def test_whole_gpus_need_no_caps(devices: MakeDevices, session: MakeSession) -> None:
+    assert told(devices().layers(session({"cuda.device": {"gpu0": "1"}}))) == [("environment", "gpu", "cooperative")]
 
 
 def test_a_session_without_gpu_on_a_machine_with_some(devices: MakeDevices, session: MakeSession) -> None:
     held = session({"cpu": {"cpu0": "1"}})
-    assert told(devices().layers(held)) == [("accounting", "cpu", "counted"), ("environment", "gpu", "cooperative")]
+    assert told(devices().layers(held)) == [("environment", "gpu", "cooperative")]
     assert "is empty: no GPU is seen; code that resets it" in detail(devices(), held, "environment")
-    assert told(discover(mock_gpus="1").layers(held)) == [("accounting", "cpu", "counted")]
+    assert told(discover(mock_gpus="1").layers(held)) == []
 
 
-def test_a_mock_gpu_is_watched_only_when_asked_for(devices: MakeDevices, session: MakeSession) -> None:
-    held = session({"cuda.shares": {"gpu1": "0.5"}})
-    assert told(devices().layers(held)) == [("accounting", "gpu", "counted"), ("environment", "gpu", "cooperative")]
-    assert detail(devices(), held, "accounting").startswith("0.5 of gpu1 (mock) = 4096 MiB")
-    assert told(devices(watch_mock=True).layers(held))[-1] == ("watcher", "gpu", "detected")
-    only_mocks = discover(mock_gpus="2").layers(held)
-    assert only_mocks[-1].detail == "mock GPUs are named in BACKENDAI_MOCK_CUDA_DEVICES; they compute nothing"
+def test_a_mock_gpu_is_named_as_such(session: MakeSession) -> None:
+    (layer,) = discover(mock_gpus="2").layers(session({"cuda.shares": {"gpu1": "0.5"}}))
+    assert layer.detail == "mock GPUs are named in BACKENDAI_MOCK_CUDA_DEVICES; they compute nothing"
 
 
 def test_what_is_switched_off_is_not_told(devices: MakeDevices, session: MakeSession) -> None:
     held = session({"cuda.shares": {"gpu0": "0.5"}})
-    assert told(devices(framework_caps=False, watch=False).layers(held)) == [
-        ("accounting", "gpu", "counted"),
-        ("environment", "gpu", "cooperative"),
-    ]
-
-
-def test_the_watcher_says_its_figures(devices: MakeDevices, session: MakeSession) -> None:
-    machine = devices(warn_pct=90.0, end_pct=120.5, end_samples=3)
-    text = detail(machine, session({"cuda.shares": {"gpu0": "0.5"}}), "watcher")
-    assert "above 90 % of the share, the end after 3 readings above 120.5 %" in text
+    assert told(devices(framework_caps=False).layers(held)) == [("environment", "gpu", "cooperative")]
 
 
 def test_a_client_of_mps(devices: MakeDevices, session: MakeSession, tmp_path: Path) -> None:
@@ -130,10 +106,8 @@ def test_process_ids_of_a_container_are_not_those_of_the_driver(tmp_path: Path, 
     assert sees_all_processes(tmp_path) is sees
 
 
-def test_a_watcher_that_may_be_blind_says_so(
-    devices: MakeDevices, session: MakeSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = session({"cuda.shares": {"gpu0": "0.5"}})
+def test_a_gpu_tells_whether_its_processes_are_ours(devices: MakeDevices, monkeypatch: pytest.MonkeyPatch) -> None:
     for sees in (True, False):
-        monkeypatch.setattr("bai_tui.app.backend.devices.layers.sees_all_processes", lambda sees=sees: sees)
-        assert ("use may be missed" in detail(devices(), held, "watcher")) is not sees
+        monkeypatch.setattr("bai_tui.app.backend.devices.local.sees_all_processes", lambda sees=sees: sees)
+        real, mock = devices().list()[-2:]
+        assert (real.tells_processes, mock.tells_processes) == (sees, True)

@@ -19,7 +19,7 @@ from ...policies import GpuSettings
 from ..ports import Device, GpuReading, Layer
 from .environment import Shares, real_shares, session_environment
 from .host import MIB, usable_cores, usable_mem_bytes
-from .layers import session_layers
+from .layers import sees_all_processes, session_layers
 from .mock import MockReadings
 from .mock import mock_gpus as make_mock_gpus
 from .mps import Mps
@@ -78,11 +78,10 @@ class LocalDevices:
         return frozenset(int(device.removeprefix("cpu")) for device in held)
 
     def layers(self, session: Session) -> Sequence[Layer]:
-        """Returns the layers of enforcement in force for a session; empty unless it holds resources."""
+        """Returns the layers that the devices put in force for a session; empty unless it holds resources."""
         if not session.allocation:
             return []
-        shares = self._shares(session)
-        return session_layers(session, shares, self.environment(session), self._settings, real_gpus=self._real)
+        return session_layers(self._shares(session), self.environment(session), real_gpus=self._real)
 
     async def read_gpus(self) -> Sequence[GpuReading]:
         """Returns one reading per GPU, in the order of `list`; never raises, takes two seconds at the most."""
@@ -171,6 +170,7 @@ def _device(gpu: FoundGpu) -> Device:
         model=gpu.model,
         mem_bytes=gpu.mem_bytes,
         kind="nvidia",
+        tells_processes=sees_all_processes(),
     )
 
 

@@ -227,7 +227,7 @@ class Nvml:
         try:
             samples = nvml.nvmlDeviceGetProcessUtilization(handle, since_us)
         except nvml.NVMLError as exc:
-            # "not found" is how it says that nothing ran since then; the binding takes a success without samples for one
+            # "not found" = nothing ran since then; the binding takes a success without samples for an error, too
             if exc.value in self._untold() | self._codes("NOT_FOUND") | {nvml.NVML_SUCCESS}:
                 return {}
             raise

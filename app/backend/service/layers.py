@@ -12,6 +12,7 @@ from ...policies import GpuSettings, MemorySettings
 from ..ports import Device, Devices, Engine, Guarantee, Kernel, Layer
 
 _COUNTED: Final = "no more is promised than the machine has; alone, this stops no process"
+_BLIND: Final = "; the backend runs in a container, where the driver may tell other process ids: use may be missed"
 
 
 def layers_of(
@@ -32,8 +33,9 @@ def layers_of(
     if memory.watch and MEM in session.allocation:
         found.append(Layer("watcher", MEM, Guarantee.DETECTED, _watching(memory)))
     known = {device.id: device for device in devices.list()}
-    if any(_is_watched(known.get(device), gpu) for device in shares):
-        found.append(Layer("watcher", "gpu", Guarantee.DETECTED, _watching(gpu)))
+    if watched := [known[device] for device in shares if _is_watched(known.get(device), gpu)]:
+        blind = "" if all(device.tells_processes for device in watched) else _BLIND
+        found.append(Layer("watcher", "gpu", Guarantee.DETECTED, _watching(gpu) + blind))
     found += devices.layers(session)
     if kernel is not None:
         found += engine.layers(kernel)

@@ -1,0 +1,50 @@
+"""What a session's details say of the watcher of GPUs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from bai_tui.app.backend.ports import Device
+from bai_tui.app.backend.service.layers import layers_of
+from bai_tui.app.model.sessions import Session, SessionStatus
+from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.app.policies import GpuSettings, MemorySettings
+
+GPU = Device(id="gpu0", slot="cuda.shares", capacity=Decimal(1), mem_bytes=1 << 34, kind="nvidia")
+
+
+class OneGpu:
+    def __init__(self, gpu: Device) -> None:
+        self.gpu = gpu
+
+    def list(self) -> list[Device]:
+        return [self.gpu]
+
+    def layers(self, session: Any) -> list[Any]:
+        return []
+
+
+@pytest.mark.parametrize(("tells", "blind"), [(True, False), (False, True)])
+def test_a_watcher_that_may_miss_processes_says_so(tells: bool, blind: bool) -> None:
+    session = Session(
+        id="i",
+        kernel_id="k",
+        name="name",
+        access_key="a",
+        image="python",
+        image_asked="python",
+        status=SessionStatus.RUNNING,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        requested_slots=ResourceSlots(),
+        allocation={"cuda.shares": {"gpu0": "0.5"}},
+    )
+    devices: Any = OneGpu(replace(GPU, tells_processes=tells))
+    engine: Any = None
+    layers = layers_of(session, None, devices=devices, engine=engine, gpu=GpuSettings(), memory=MemorySettings())
+    (watcher,) = [layer for layer in layers if layer.name == "watcher"]
+    assert watcher.applies_to == "gpu"
+    assert ("use may be missed" in watcher.detail) is blind
