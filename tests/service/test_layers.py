@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.ports import Device
+from bai_tui.app.backend.ports import Device, Layer
 from bai_tui.app.backend.service.layers import layers_of
 from bai_tui.app.model.sessions import Session, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
@@ -21,10 +22,10 @@ class OneGpu:
     def __init__(self, gpu: Device) -> None:
         self.gpu = gpu
 
-    def list(self) -> list[Device]:
+    def list(self) -> Sequence[Device]:
         return [self.gpu]
 
-    def layers(self, session: Any) -> list[Any]:
+    def layers(self, session: Any) -> Sequence[Layer]:
         return []
 
 
