@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, format_amount
-from .tables import age, cut, duration, lines_of, size, slots
+from .tables import age, cut, lines_of, remaining, size, slots
 from .talk import harmless
 from .usage import Usage, bytes_text, percent, session_json, usage_of
 
@@ -204,7 +204,7 @@ def _row(view: SessionView, usage: Usage, *, full_id: bool) -> list[str]:
         usage.mem,
         usage.gpu_mem,
         usage.gpu,
-        "" if view.idle_remaining_s is None else duration(view.idle_remaining_s),
+        "" if view.idle_remaining_s is None else remaining(view.idle_remaining_s),
         age(view.created_at),
         slots(view.occupying_slots or view.requested_slots),
         view.id if full_id else view.id[:8],

@@ -19,6 +19,8 @@ _CHECKS = {
     "utilization": "it uses too little",
 }
 """Idle check -> when it ends a session."""
+_KINDS = {"gpu": 0, "mem": 1, "cpu": 2}
+"""What layers apply to, in the order in which they are shown."""
 
 
 @click.command("info", context_settings=CONTEXT)
@@ -54,7 +56,8 @@ def _sections(view: SessionView) -> Iterator[str]:
         rows = [_check(name, check) for name, check in view.idle_checks.items()]
         yield "Ended when\n" + _indented(["CHECK", "LEFT", "MEANS"], rows)
     if view.layers:
-        layers = [[layer.name, layer.applies_to, layer.guarantee, layer.detail] for layer in view.layers]
+        ordered = sorted(view.layers, key=lambda layer: _KINDS.get(layer.applies_to, len(_KINDS)))
+        layers = [[layer.name, layer.applies_to, layer.guarantee, layer.detail] for layer in ordered]
         yield "Held to its share by\n" + _indented(["LAYER", "FOR", "GUARANTEE", "DETAIL"], layers)
 
 
@@ -129,7 +132,7 @@ def _resources(view: SessionView) -> Iterator[list[str]]:
         amount = asked[slot]
         metric = view.stat.get(metric_of.get(slot, ""))
         peak = "" if metric is None or metric.max is None else (bytes_text if slot == MEM else percent)(metric.max)
-        shares = view.allocation.get(slot, {})
+        shares = view.allocation.get(slot, {}) if slot != MEM else {}  # there is one memory only
         source = ", ".join(device if len(shares) == 1 else f"{share} of {device}" for device, share in shares.items())
         label = GPU_ALIAS if slot == CUDA_SHARES else slot
         yield [label, size(amount) if is_bytes(slot) else format_amount(amount), source, used.get(slot, ""), peak]
@@ -140,9 +143,9 @@ def _resources(view: SessionView) -> Iterator[list[str]]:
 
 
 def _check(name: str, check: IdleCheckView) -> list[str]:
-    from .tables import duration
+    from .tables import remaining
 
-    left = "never" if check.remaining_s is None else duration(check.remaining_s)
+    left = "never" if check.remaining_s is None else remaining(check.remaining_s)
     if check.in_grace:
         left = "not counting" if check.remaining_s is None else f"{left}, not counting"
     means = _CHECKS.get(name, "")

@@ -90,7 +90,7 @@ def _brief(views: Sequence[SessionView], detail: bool) -> str:
 
 
 def _details(view: SessionView) -> list[str]:
-    from .tables import duration, moment
+    from .tables import moment, remaining
     from .usage import usage_of
 
     used = usage_of(view)
@@ -99,11 +99,11 @@ def _details(view: SessionView) -> list[str]:
         used.mem,
         used.gpu_mem,
         used.gpu,
-        "" if view.idle_remaining_s is None else duration(view.idle_remaining_s),
+        "" if view.idle_remaining_s is None else remaining(view.idle_remaining_s),
         "" if view.priority is None else str(view.priority),
         view.tag or "",
         moment(view.created_at),
-        ",".join(layer.name for layer in view.layers),
+        ",".join(dict.fromkeys(layer.name for layer in view.layers)),
         view.waiting.text if view.waiting else view.status_info or "",
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from .tables import duration
+from .tables import remaining
 from .usage import bytes_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def warning_of(event: EventView, name: str) -> str | None:
     """
     data = event.data
     if event.name == "bai_idle_warning":
-        when = _words(data.get("remaining"), lambda seconds: f" in {duration(seconds)}")
+        when = _words(data.get("remaining"), lambda seconds: f" in {remaining(seconds)}")
         check = str(data.get("check") or "")
         why = _LIMITS.get(check, check)
         return f"the session {name} is going to be ended{when}: {why}; `bai-tui extend {name}` keeps it"

@@ -96,12 +96,11 @@ def extend(sessions: Sequence[str], by: str, off: bool) -> int:
 
     Each one's remaining time is said on stderr. The local backend only: a Backend.AI cluster has no such request.
     """
-    from .tables import duration as words
-    from .tables import moment
+    from .tables import moment, remaining
 
     async def work(client: ApiClient, sid: str, ref: str) -> None:
         granted = await client.extend(sid, 0.0 if off else float(by))
-        left = "no idle check ends it" if granted.remaining_s is None else f"{words(granted.remaining_s)} left"
+        left = "no idle check ends it" if granted.remaining_s is None else f"{remaining(granted.remaining_s)} left"
         kept = f"kept until {moment(granted.kept_until)}" if granted.kept_until else "not extended"
         say(f"{ref}: {kept}, {left}")
 

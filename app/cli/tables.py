@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
+from math import ceil
 
 from ..model.slots import CUDA_SHARES, GPU_ALIAS, KNOWN_SLOTS, ResourceSlots, format_amount, is_bytes
 from .talk import harmless
@@ -15,6 +17,7 @@ from .talk import harmless
 _GAP = "  "
 _LEAST_WIDTH = 6
 EMPTY = "-"
+_MINUTE_S = 60
 _UNITS = ((86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -141,6 +144,16 @@ def duration(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size}{unit}"
     return "0s"
+
+
+def remaining(seconds: float) -> str:
+    """Returns a time that is left: `45s`, `29m`, `1h59m`, `2d3h`; a second that has begun counts whole."""
+    whole = max(0, ceil(seconds))
+    for (unit, name), (below, low) in pairwise(_UNITS[1:]):
+        if whole >= unit and unit > _MINUTE_S:
+            rest = whole % unit // below
+            return f"{whole // unit}{name}{f'{rest}{low}' if rest else ''}"
+    return duration(whole)
 
 
 def size(amount: Decimal) -> str:

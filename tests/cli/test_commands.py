@@ -401,6 +401,24 @@ def test_ages(seconds: int, text: str) -> None:
     assert tables.age(now - timedelta(seconds=seconds), now) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0s"),
+        (0, "0s"),
+        (44.2, "45s"),
+        (1799.9, "30m"),
+        (1799, "29m"),
+        (7199.99, "2h"),
+        (7190, "1h59m"),
+        (86400 * 2 + 3600 * 3 + 59, "2d3h"),
+        (86400 * 40, "40d"),
+    ],
+)
+def test_times_that_are_left(seconds: float, text: str) -> None:
+    assert tables.remaining(seconds) == text
+
+
 def test_sizes() -> None:
     assert tables.size(Decimal(536870912)) == "512m"
     assert tables.size(Decimal(1610612736)) == "1.5g"

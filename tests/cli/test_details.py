@@ -58,7 +58,7 @@ def test_info_of_a_session_that_runs(manager: Manager, bai: Bai, words: tuple[st
     ]
     checks = {line[0]: " ".join(line[1:]) for line in found["Ended when"]}
     assert checks["network_timeout"] == "29m, not counting nobody uses it"
-    assert checks["utilization"] == "2h it uses too little; cpu_util 37.2 of 10 %"
+    assert checks["utilization"] == "2h30m it uses too little; cpu_util 37.2 of 10 %"
     assert checks["session_lifetime"].startswith("never")
     assert found["Held to its share by"][1:] == [
         ["accounting", "gpu", "counted", "kept", "in", "the", "books"],
@@ -244,7 +244,7 @@ def test_set_priority(manager: Manager, bai: Bai) -> None:
         (
             "bai_idle_warning",
             {"check": "network_timeout", "remaining": 119.5},
-            "the session s is going to be ended in 1m: nobody uses it; `bai-tui extend s` keeps it",
+            "the session s is going to be ended in 2m: nobody uses it; `bai-tui extend s` keeps it",
         ),
         (
             "bai_overuse_warning",
