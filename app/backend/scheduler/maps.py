@@ -170,7 +170,8 @@ class DiscreteMap(Map):
 
     def __init__(self, devices: Sequence[DeviceSpec], distribution: Distribution) -> None:
         super().__init__(devices, WHOLE)
-        self.index = self._levels = Levels(self.capacities)
+        self._levels = Levels(self.capacities if len(devices) > 1 else ())  # of one alone it would be a ballast
+        self.index = self._levels if len(devices) > 1 else Amounts(self.capacities)
         self._distribution = distribution
 
     def plan(self, slot: str, units: int, split: bool) -> Plan | None:
