@@ -6,7 +6,7 @@ measuring paints the lines that read differently now, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -23,11 +23,12 @@ from .bars import cut, lit
 from .glyphs import UNICODE, Glyphs
 from .marks import COLOURS, Mark, Marks
 from .rows import BarUse, MapBar, MapPart
-from .text import fit, one_line
+from .text import count, fit, one_line, share, size
 
 STACKED_BELOW: Final = 32
 """Cells below which label and figures stand above the bar instead of beside it."""
-_TINT: Final = 0.32
+Measure = Callable[[MapBar, Sequence[MapPart]], BarUse]
+TINT: Final = 0.32
 """How much of its colour a run has on the ground while it is not the selected one."""
 
 
@@ -75,15 +76,31 @@ class GpuMap(ScrollView, can_focus=True):
         def control(self) -> GpuMap:
             return self.gpu_map
 
-    def __init__(self, *, glyphs: Glyphs = UNICODE, id: str | None = None) -> None:
+    def __init__(self, measure: Measure, *, glyphs: Glyphs = UNICODE, id: str | None = None) -> None:
+        """
+        Args:
+            measure: Tells what is really used of a bar, and of those parts of it that are asked for.
+        """
         super().__init__(id=id)
         self._glyphs = glyphs
         self._bars: Sequence[MapBar] = ()
-        self._use: Mapping[str, BarUse] = {}
+        self._measure = measure
+        self._use: dict[str, BarUse] = {}
+        """Of the bars in view."""
+        self._held: dict[str, list[tuple[MapBar, MapPart]]] = {}
+        """Session id -> what it has, in the order of the bars."""
         self._marks = Marks()
         self._selected: str | None = None
         self._cells: dict[str, tuple[list[_Cells], int]] = {}
-        self._cells_width = -1
+        self._fitted = (0, 0, -1)
+        """Width, height and number of bars for which the following holds."""
+        self._stacked = False
+        self._per_bar = 2
+        """Lines that are painted of a bar."""
+        self._bar_height = 2
+        """Lines from a bar to the next: with a gap where all have room."""
+        self._label = self._width = self._figures = 0
+        """Cells of the label, of the bar without its frame, and of the figures."""
         self._styles: dict[tuple[str, bool], Style] = {}
         self._pointed: tuple[MapBar, MapPart | None] | None = None
 
@@ -93,29 +110,29 @@ class GpuMap(ScrollView, can_focus=True):
     def bars(self) -> Sequence[MapBar]:
         return self._bars
 
-    @property
-    def wanted_height(self) -> int:
-        """Lines that all bars take, without gaps between them."""
-        return len(self._bars) * self._per_bar
-
     def set_bars(self, bars: Sequence[MapBar]) -> None:
         """Shows other bars, or other parts of them."""
         if list(bars) == list(self._bars):
             return
         self._bars = bars
-        self._marks.assign((part.session_id, part.name) for bar in bars for part in bar.parts)
-        self._cells.clear()
+        self._held = {}
+        for bar in bars:
+            for part in bar.parts:
+                self._held.setdefault(part.session_id, []).append((bar, part))
+        self._marks.assign((session_id, held[0][1].name) for session_id, held in self._held.items())
+        self._fitted = (0, 0, -1)
         self._resize_virtual()
         self._tell()
         self.refresh()
 
-    def set_use(self, use: Mapping[str, BarUse]) -> None:
-        """Shows what is really used; paints only the bars in view that read differently now."""
-        before, self._use = self._use, use
+    def use_changed(self) -> None:
+        """Shows what is really used now; asks for and paints only the bars in view, where they read differently."""
+        self._refit()
+        before, self._use = self._use, {}
         height = self._bar_height
         top, bottom = self.scroll_offset.y // height, (self.scroll_offset.y + self.size.height) // height
         for place, bar in enumerate(self._bars[top : bottom + 1], top):
-            if before.get(bar.id) != use.get(bar.id):
+            if before.get(bar.id) != self._use_of(bar):
                 self.refresh_lines(place * height, self._per_bar)
         self._tell()
 
@@ -123,62 +140,64 @@ class GpuMap(ScrollView, can_focus=True):
         """Highlights the cells of a session, or of none."""
         if session_id == self._selected:
             return
-        changed = {self._selected, session_id}
+        changed = {bar.id for one in (self._selected, session_id) for bar, _ in self._held.get(one or "", ())}
         self._selected = session_id
         for place, bar in enumerate(self._bars):
-            if any(part.session_id in changed for part in bar.parts):
+            if bar.id in changed:
                 self.refresh_lines(place * self._bar_height, self._per_bar)
         self._tell()
 
     def holders(self) -> list[str]:
         """Returns the ids of the sessions that have cells, in the order in which one reads them."""
-        return list(dict.fromkeys(part.session_id for bar in self._bars for part in bar.parts))
+        return list(self._held)
 
     # -- geometry --------------------------------------------------------------------------------------------------
 
-    @property
-    def _stacked(self) -> bool:
-        return self.scrollable_content_region.width < STACKED_BELOW
-
-    @property
-    def _per_bar(self) -> int:
-        """Lines that are painted of a bar."""
-        return 3 if self._stacked else 2
-
-    @property
-    def _bar_height(self) -> int:
-        """Lines from a bar to the next: with a gap where all have room."""
-        per_bar = self._per_bar
-        return per_bar + 1 if len(self._bars) * (per_bar + 1) - 1 <= self.size.height else per_bar
-
-    def _columns(self) -> tuple[int, int, int]:
-        """Returns the widths of label, bar without its frame, and figures."""
-        width = self.scrollable_content_region.width
+    def _refit(self) -> None:
+        """Takes the size that the widget has now; the rest of the class reads what is worked out here."""
+        width, height = self.scrollable_content_region.width, self.size.height
+        if (width, height, len(self._bars)) == self._fitted:
+            return
+        self._fitted = width, height, len(self._bars)
+        self._cells.clear()
+        self._use.clear()
+        self._stacked = width < STACKED_BELOW
+        self._per_bar = 3 if self._stacked else 2
+        gaps = len(self._bars) * (self._per_bar + 1) - 1 <= height
+        self._bar_height = self._per_bar + 1 if gaps else self._per_bar
         if self._stacked:
-            return 0, max(1, width - 2), 0
+            self._label, self._figures, self._width = 0, 0, max(1, width - 2)
+            return
         longest = max((len(bar.note) for bar in self._bars), default=0)
-        label = max(7, min(longest + 2, width // 5))
-        figures = 11 if width < 50 else 14
-        return label, width - label - figures - 3, figures
+        self._label = max(7, min(longest + 2, width // 5))
+        self._figures = 11 if width < 50 else 14
+        self._width = width - self._label - self._figures - 3
 
     def _laid_out(self, bar: MapBar) -> tuple[list[_Cells], int]:
         """Returns the cells of a bar's parts, and how many are free at its end."""
-        width = self._columns()[1]
-        if width != self._cells_width:
-            self._cells.clear()
-            self._cells_width = width
         found = self._cells.get(bar.id)
         if found is None:
-            counts, free = cut([part.amount for part in bar.parts], bar.capacity, width)
+            widths, free = cut([part.amount for part in bar.parts], bar.capacity, self._width)
             cells, start = [], 0
-            for part, count in zip(bar.parts, counts, strict=True):
-                if count:
-                    cells.append(_Cells(part, start, count))
-                start += count
+            for part, width in zip(bar.parts, widths, strict=True):
+                if width:
+                    cells.append(_Cells(part, start, width))
+                start += width
             found = self._cells[bar.id] = (cells, free)
         return found
 
+    def _use_of(self, bar: MapBar) -> BarUse:
+        """Returns what is used of a bar, asking for the parts that have cells only: others are not to be seen."""
+        use = self._use.get(bar.id)
+        if use is None:
+            use = self._use[bar.id] = self._measure(bar, [cells.part for cells in self._laid_out(bar)[0]])
+        return use
+
     def _resize_virtual(self) -> None:
+        if not self.size.height:
+            # without a place yet: bars that scroll nowhere would leave a scrollbar behind
+            return
+        self._refit()
         height = max(0, len(self._bars) * self._bar_height - (self._bar_height - self._per_bar))
         self.virtual_size = Size(self.scrollable_content_region.width, height)
 
@@ -201,7 +220,7 @@ class GpuMap(ScrollView, can_focus=True):
         if not 0 <= place < len(self._bars) or line >= self._per_bar:
             return None
         bar = self._bars[place]
-        x = offset.x - self._columns()[0] - 1
+        x = offset.x - self._label - 1
         part = next((one.part for one in self._laid_out(bar)[0] if one.start <= x < one.start + one.count), None)
         return bar, part
 
@@ -227,28 +246,26 @@ class GpuMap(ScrollView, can_focus=True):
             self.border_subtitle = Content(text)
 
     def _told_of_selected(self) -> str:
-        parts = [
-            f"{bar.id} {part.told}{self._share_used(bar, part)}"
-            for bar in self._bars
-            for part in bar.parts
-            if part.session_id == self._selected
-        ]
-        names = [part.name for bar in self._bars for part in bar.parts if part.session_id == self._selected]
-        return f" {self._glyphs.dot} ".join([one_line(names[0]), *parts]) if parts else ""
+        held = self._held.get(self._selected or "")
+        if not held:
+            return ""
+        parts = [f"{bar.id} {_told(bar, part)}{self._share_used(bar, part)}" for bar, part in held]
+        return f" {self._glyphs.dot} ".join([one_line(held[0][1].name), *parts])
 
     def _told(self, bar: MapBar, part: MapPart | None) -> str:
         dot = self._glyphs.dot
         if part is None:
             return f"{bar.id} {dot} {one_line(bar.note)} {dot} {bar.told}" if bar.note else f"{bar.id} {dot} {bar.told}"
-        return f"{one_line(part.name)} {dot} {bar.id} {part.told}{self._share_used(bar, part)}"
+        return f"{one_line(part.name)} {dot} {bar.id} {_told(bar, part)}{self._share_used(bar, part)}"
 
     def _share_used(self, bar: MapBar, part: MapPart) -> str:
-        used = self._use.get(bar.id, BarUse()).parts.get(part.session_id)
+        used = self._use_of(bar).parts.get(part.session_id)
         return "" if used is None else f", {used * 100:.0f} % used"
 
     # -- painting --------------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
+        self._refit()
         width, base = self.size.width, self.rich_style
         place, line = divmod(y + self.scroll_offset.y, self._bar_height)
         if not 0 <= place < len(self._bars) or line >= self._per_bar:
@@ -257,20 +274,19 @@ class GpuMap(ScrollView, can_focus=True):
         if self._stacked:
             segments = [self._heading(bar), self._share_line(bar), self._used_line(bar)][line]
         else:
-            label, _, figures = self._columns()
-            use = self._use.get(bar.id, BarUse())
+            use = self._use_of(bar)
             if line == 0:
-                name = Segment(fit(" " + one_line(bar.id), label), self._style("lost" if bar.lost else "label"))
-                told = Segment(" " + fit(bar.told, figures), self._style("lost" if bar.lost else "value"))
+                name = Segment(fit(" " + one_line(bar.id), self._label), self._style("lost" if bar.lost else "label"))
+                told = Segment(" " + fit(bar.told, self._figures), self._style("lost" if bar.lost else "value"))
                 segments = [name, *self._share_line(bar), told]
             else:
-                note = fit(" " + one_line(bar.note), label - 1, ellipsis=self._glyphs.ellipsis) + " "
-                told = Segment(" " + fit(use.told, figures), self._style("quiet"))
+                note = fit(" " + one_line(bar.note), self._label - 1, ellipsis=self._glyphs.ellipsis) + " "
+                told = Segment(" " + fit(use.told, self._figures), self._style("quiet"))
                 segments = [Segment(note, self._style("quiet")), *self._used_line(bar), told]
         return Strip(segments).adjust_cell_length(width).apply_style(base)
 
     def _heading(self, bar: MapBar) -> list[Segment]:
-        use = self._use.get(bar.id, BarUse())
+        use = self._use_of(bar)
         return [
             Segment(f" {one_line(bar.id)} ", self._style("lost" if bar.lost else "label")),
             Segment(f"{bar.told} ", self._style("lost" if bar.lost else "value")),
@@ -304,7 +320,7 @@ class GpuMap(ScrollView, can_focus=True):
     def _used_line(self, bar: MapBar) -> list[Segment]:
         """What is really used: within each share from its left, beyond it all of it and a mark."""
         cells, free = self._laid_out(bar)
-        use = self._use.get(bar.id, BarUse())
+        use = self._use_of(bar)
         glyphs = self._glyphs
         segments = [Segment(" ")]
         for one in cells:
@@ -316,7 +332,7 @@ class GpuMap(ScrollView, can_focus=True):
                 text = glyphs.used * filled + " " * (one.count - filled)
                 style = self._used_style(self._marks.of(one.part.session_id))
             segments.append(Segment(text, style))
-        others = min(free, lit(use.others, self._columns()[1]))
+        others = min(free, lit(use.others, self._width))
         segments.append(Segment(glyphs.used * others + " " * (free - others + 1), self._style("free")))
         return segments
 
@@ -337,8 +353,18 @@ class GpuMap(ScrollView, can_focus=True):
             own = self.get_component_styles(f"map--part-{mark.colour}")
             if chosen:
                 style = Style(color=own.color.rich_color, bgcolor=own.background.rich_color, bold=True)
+            elif (ground := self.background_colors[1]).ansi is not None:
+                # a terminal's own colours cannot be mixed
+                style = Style(color=own.background.rich_color)
             else:
-                ground = self.background_colors[1].blend(own.background, _TINT)
-                style = Style(color=self.colors[3].rich_color, bgcolor=ground.rich_color)
+                tint = ground.blend(own.background, TINT)
+                style = Style(color=self.colors[3].rich_color, bgcolor=tint.rich_color)
             self._styles[key] = style
         return style
+
+
+def _told(bar: MapBar, part: MapPart) -> str:
+    """Returns how much a part is: `0.50`, `2c`, `4G`."""
+    if bar.unit == "bytes":
+        return size(part.amount)
+    return f"{count(part.amount)}c" if bar.unit == "cores" else share(part.amount)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -19,6 +20,8 @@ from .text import count, fit, one_line, share, size
 GPUS_SHOWN = 8
 _BARRED = (CPU, MEM)
 """Slots with a bar beside their numbers; GPUs without one each stand as numbers only."""
+_WIDTHS: Final = (14, 8, 5, 0)
+"""Cells of the bar of a GPU, widest first; 0 = numbers only."""
 _TOLD_CELLS = 24
 """What a state may always take, whatever gauges there are: enough for `reconnecting in 15 s`."""
 
@@ -76,6 +79,8 @@ class MachineStrip(Widget):
         self._glyphs = glyphs
         self._machine = Machine()
         self._use = MachineUse()
+        self._fitting: tuple[Machine, int, tuple[int, ...]] = (self._machine, 0, _WIDTHS)
+        """For this machine and this room: the widths of bars that are to be tried."""
         self._place = ""
         self._state = ""
         self._good = False
@@ -133,9 +138,13 @@ class MachineStrip(Widget):
 
     def _right(self, room: int) -> list[Segment]:
         """Returns as many gauges as fit: wide, narrow, or numbers only."""
-        for bar_width in (14, 8, 5, 0):
+        if self._fitting[:2] != (self._machine, room):
+            self._fitting = self._machine, room, _WIDTHS
+        # what was too wide for this machine and room before is not tried again at each round of measuring
+        for bar_width in self._fitting[2]:
             segments = self._gauges(bar_width)
             if sum(segment.cell_length for segment in segments) <= room:
+                self._fitting = self._machine, room, _WIDTHS[_WIDTHS.index(bar_width) :]
                 return segments
         parts = self._parts(0)
         while parts and sum(segment.cell_length for part in parts for segment in part) > room:

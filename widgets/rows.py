@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Literal
 
 from ..app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 
@@ -99,8 +100,6 @@ class MapPart:
     session_id: str
     name: str
     amount: Decimal
-    told: str
-    """The amount as one reads it: `0.50`, `2c`, `4G`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +113,7 @@ class MapBar:
     parts: tuple[MapPart, ...]
     told: str
     """What is given away of what there is: `0.75/1.00`."""
+    unit: Literal["shares", "cores", "bytes"] = "shares"
     lost: bool = False
 
 

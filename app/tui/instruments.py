@@ -6,13 +6,14 @@ differently now and never lays anything out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from textual.geometry import Size
 from textual.widget import Widget
 
 from ...widgets.machine_strip import MachineStrip
-from ...widgets.rows import MachineUse
+from ...widgets.rows import BarUse, MachineUse, MapBar, MapPart
 from .details import nothing_selected, session_facts
 from .machine_map import bars_of, use_of
 from .panes import DetailsPane, MapPane
@@ -41,7 +42,7 @@ class Instruments:
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
         self.strip = MachineStrip(glyphs=bench.glyphs, id="strip")
-        self.map = MapPane(glyphs=bench.glyphs, id="map")
+        self.map = MapPane(self._use_of, glyphs=bench.glyphs, id="map")
         self.details = DetailsPane(glyphs=bench.glyphs, id="details")
         self._detailed: str | None = None
         self._asked_narrow = ""
@@ -68,7 +69,6 @@ class Instruments:
         """Shows who has what; nothing is worked out while the map is out of sight."""
         if self.map_shown:
             self.map.set_bars(bars_of(self._bench.sync.connection.machine, self._bench.store.views()))
-            self._show_use()
 
     def show_stats(self, selected: str | None) -> None:
         """Shows a round of measuring."""
@@ -76,12 +76,12 @@ class Instruments:
         memory = {gpu: use.mem_used_bytes for gpu, use in live.gpus.items() if use.mem_used_bytes is not None}
         self.strip.set_use(MachineUse(live.cpu_pct, live.mem_used_bytes, memory))
         if self.map_shown:
-            self._show_use()
+            self.map.use_changed()
         self.show_details(selected)
 
-    def _show_use(self) -> None:
-        memory = {gpu.label: gpu.mem_bytes for gpu in self._bench.sync.connection.machine.gpus}
-        self.map.set_use(use_of(self.map.bars, self._bench.sync.live, memory))
+    def _use_of(self, bar: MapBar, parts: Sequence[MapPart]) -> BarUse:
+        gpu = next((gpu for gpu in self._bench.sync.connection.machine.gpus if gpu.label == bar.id), None)
+        return use_of(bar, parts, self._bench.sync.live, gpu.mem_bytes if gpu is not None else 0)
 
     def show_details(self, selected: str | None) -> None:
         """Shows the facts of a session."""

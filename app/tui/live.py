@@ -98,13 +98,14 @@ class LiveStats:
         ring = self._rings.get(session_id)
         if ring is None:
             return ()
-        at, width = KEPT.index(name), len(KEPT)
-        found: list[float | None] = []
-        for number in range(self._round - ROUNDS + 1, self._round + 1):
-            # rounds that it missed lately are still those of a minute ago in the ring
-            value = ring.numbers[number % ROUNDS * width + at] if number <= ring.last_round else math.nan
-            found.append(None if math.isnan(value) else value)
-        return tuple(found)
+        # from the oldest round on, in the order of time; rounds that it missed lately still hold those of a minute ago
+        column = ring.numbers[KEPT.index(name) :: len(KEPT)]
+        oldest = (self._round + 1) % ROUNDS
+        known = column[oldest:] + column[:oldest]
+        missed = self._round - ring.last_round
+        if missed:
+            known[max(0, ROUNDS - missed) :] = array("f", [math.nan]) * min(ROUNDS, missed)
+        return tuple(None if value != value else value for value in known)
 
     def _blank(self, ring: _Ring) -> None:
         """Forgets what the ring holds of rounds that the session missed."""

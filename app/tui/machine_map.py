@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -24,7 +24,7 @@ def bars_of(machine: Machine, views: Sequence[SessionView]) -> tuple[MapBar, ...
     for gpu in machine.gpus:
         held = sorted(gpu.promised.items(), key=lambda item: places.get(item[0], len(places)))
         parts = [
-            MapPart(sid, views[places[sid]].name if sid in places else sid[:8], amount, share(amount))
+            MapPart(sid, views[places[sid]].name if sid in places else sid[:8], amount)
             for sid, amount in held
             if amount > 0
         ]
@@ -33,7 +33,7 @@ def bars_of(machine: Machine, views: Sequence[SessionView]) -> tuple[MapBar, ...
         told = f"{share(gpu.used)}/{share(gpu.capacity)}"
         if gpu.lost:
             told = "lost"
-        bars.append(MapBar(gpu.label, note, gpu.capacity, tuple(parts), told, gpu.lost))
+        bars.append(MapBar(gpu.label, note, gpu.capacity, tuple(parts), told, lost=gpu.lost))
     bars += [_slot_bar(gauge, views) for gauge in machine.gauges if gauge.label in _MEASURED]
     return tuple(bars)
 
@@ -41,51 +41,50 @@ def bars_of(machine: Machine, views: Sequence[SessionView]) -> tuple[MapBar, ...
 def _slot_bar(gauge: Gauge, views: Iterable[SessionView]) -> MapBar:
     write = size if gauge.is_bytes else count
     parts = tuple(
-        MapPart(view.id, view.name, amount, write(amount) + ("" if gauge.is_bytes else "c"))
+        MapPart(view.id, view.name, amount)
         for view in views
         if (amount := view.occupying_slots.amount(gauge.label)) > 0
     )
-    return MapBar(gauge.label, "", gauge.total, parts, f"{write(gauge.used)}/{write(gauge.total)}")
+    told = f"{write(gauge.used)}/{write(gauge.total)}"
+    return MapBar(gauge.label, "", gauge.total, parts, told, "bytes" if gauge.is_bytes else "cores")
 
 
-def use_of(bars: Iterable[MapBar], live: LiveStats, gpus_mem_bytes: Mapping[str, int]) -> dict[str, BarUse]:
-    """Returns what is really used of each bar.
+def use_of(bar: MapBar, parts: Iterable[MapPart], live: LiveStats, mem_bytes: int) -> BarUse:
+    """Returns what is really used of a bar.
 
     Args:
-        gpus_mem_bytes: GPU -> memory that it has.
+        parts: those of its parts that are asked for.
+        mem_bytes: memory of the GPU that it is.
     """
-    return {
-        bar.id: _slot_use(bar, live)
-        if bar.id in _MEASURED
-        else _gpu_use(bar, live.gpus.get(bar.id, GpuUse()), gpus_mem_bytes.get(bar.id, 0))
-        for bar in bars
-    }
+    if bar.id in _MEASURED:
+        return _slot_use(bar, parts, live)
+    return _gpu_use(bar, parts, live.gpus.get(bar.id, GpuUse()), mem_bytes)
 
 
-def _gpu_use(bar: MapBar, use: GpuUse, mem_bytes: int) -> BarUse:
+def _gpu_use(bar: MapBar, parts: Iterable[MapPart], use: GpuUse, mem_bytes: int) -> BarUse:
     if bar.lost or not mem_bytes or not bar.capacity:
         return BarUse()
-    parts = {}
-    for part in bar.parts:
+    fractions = {}
+    for part in parts:
         used = use.session_mem_bytes.get(part.session_id)
-        promised = Decimal(mem_bytes) * part.amount / bar.capacity
-        if promised and (used is not None or use.mem_used_bytes is not None):
-            parts[part.session_id] = float(Decimal(used or 0) / promised)
+        promised = float(part.amount / bar.capacity) * mem_bytes
+        if used is not None or use.mem_used_bytes is not None:
+            fractions[part.session_id] = (used or 0) / promised
     others = (use.mem_used_bytes or 0) - sum(use.session_mem_bytes.values())
     told = "" if use.mem_used_bytes is None else size(use.mem_used_bytes)
     if use.util_pct is not None:
         told = f"{told:<5}{use.util_pct:.0f} %"
-    return BarUse(told, parts, max(0, others) / mem_bytes)
+    return BarUse(told, fractions, max(0, others) / mem_bytes)
 
 
-def _slot_use(bar: MapBar, live: LiveStats) -> BarUse:
+def _slot_use(bar: MapBar, parts: Iterable[MapPart], live: LiveStats) -> BarUse:
     metric = _MEASURED[bar.id]
-    parts = {}
-    for part in bar.parts:
+    fractions = {}
+    for part in parts:
         measured = live.metrics(part.session_id).get(metric)
         if measured is not None:
-            parts[part.session_id] = measured.current / _promised(bar.id, part.amount)
-    return BarUse(_told(bar, live), parts)
+            fractions[part.session_id] = measured.current / _promised(bar.id, part.amount)
+    return BarUse(_told(bar, live), fractions)
 
 
 def _promised(slot: str, amount: Decimal) -> float:
