@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from bai_tui.app.backend.ports import Keypair
 from bai_tui.app.backend.store import SqliteStore
+from bai_tui.app.backend.store.rows import dump_session, load_session
 from bai_tui.app.model.sessions import Session, SessionResult, SessionStatus, SessionType
 from bai_tui.app.model.slots import ResourceSlots
 
@@ -41,10 +43,36 @@ async def test_every_field_comes_back(store: SqliteStore, make_session: MakeSess
         idle_timeout_s=0.0,
         last_used_at=NOW,
         num_queries=7,
+        depends_on=["a", "b"],
+        not_before=NOW,
+        batch_timeout_s=1.5,
+        pending_timeout_s=2.5,
+        split_shares=True,
+        kept_until=NOW,
+        last_stat={"mem": {"current": "5"}},
         runner={"pid": 4, "start_time": 1.5},
     )
     await store.save(session)
     assert await store.get(session.id) == session
+
+
+async def test_what_is_nothing_is_not_taken_for_what_was_never_said(
+    store: SqliteStore, make_session: MakeSession
+) -> None:
+    session = make_session(exit_code=0, tag="", startup_command="", idle_timeout_s=0.0, priority=0, last_stat={})
+    await store.save(session)
+    assert await store.get(session.id) == session
+
+
+def test_a_record_of_an_earlier_version_is_read_with_defaults_for_what_it_did_not_know(
+    make_session: MakeSession,
+) -> None:
+    session = make_session(status=SessionStatus.PENDING)
+    record = json.loads(dump_session(session))
+    later = {"depends_on", "not_before", "batch_timeout_s", "pending_timeout_s", "split_shares", "kept_until"}
+    assert not (later | {"last_stat", "runner", "exit_code"}) & set(record), "what is empty is not written"
+    everything = {"last_stat": {}, "exit_code": None, "environ": {}, "tag": None, "runner": {}}
+    assert load_session(json.dumps(record | everything)) == session
 
 
 async def test_a_save_holds_what_was_true_when_it_was_called(store: SqliteStore, make_session: MakeSession) -> None:

@@ -61,6 +61,7 @@ class Queue:
         self._carry_out = carry_out
         self._looks = 0
         self._looked_s = self._latest_s = clock()
+        self._available: ResourceSlots | None = None
         self._since: dict[str, int] = {}
         """Waiting session -> looks when it came."""
         self._said: dict[str, tuple[int, float, Waiting]] = {}
@@ -72,12 +73,12 @@ class Queue:
 
     # --- events -----------------------------------------------------------------------------------------------
 
-    def check(self, session: Session) -> None:
-        """Refuses what can never be granted, even on an empty machine. Raises as `Scheduler.check`."""
-        self._scheduler.check(session.requested_slots, split=session.split_shares, access_key=session.access_key)
-
     def enqueue(self, session: Session, *, again: bool = False) -> Sequence[Instruction]:
-        """Queues a session, `again` after a restart. Raises as `Scheduler.enqueue`."""
+        """Queues a session, `again` after a restart.
+
+        Raises:
+            InvalidAmount, ImpossibleRequest, QuotaExceeded: as `Scheduler.enqueue`; nothing has changed then.
+        """
         expires_at_s = None
         if session.pending_timeout_s > 0:
             begin = max(session.created_at, session.not_before or session.created_at)
@@ -123,10 +124,12 @@ class Queue:
 
     def lose(self, device_id: str) -> Sequence[Instruction]:
         """Nobody new is put on a device from now on."""
+        self._available = None
         return self._after(self._scheduler.lose(device_id, self._now()))
 
     def found(self, device_id: str) -> Sequence[Instruction]:
         """A lost device can be given away again."""
+        self._available = None
         return self._after(self._scheduler.found(device_id, self._now()))
 
     def set_end(self, session: Session) -> None:
@@ -251,7 +254,12 @@ class Queue:
 
     def available(self) -> ResourceSlots:
         """Returns what the whole machine has, used or not."""
-        return self._scheduler.available()
+        if self._available is not None:
+            return self._available
+        available = self._scheduler.available()
+        if not self._scheduler.lost:  # what is still promised of a lost device counts: that changes
+            self._available = available  # every admission asks
+        return available
 
     def occupied(self) -> ResourceSlots:
         """Returns what is promised."""

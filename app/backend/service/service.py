@@ -235,17 +235,15 @@ class LocalService:
         # from here to the admission nothing else happens: what was checked stays true
         self._refuse_when_stopping()
         check_dependencies(dependencies)
-        queue = self._lifecycle.queue
         session = build_session(
             caller,
             request,
             resolution,
-            offered=queue.available(),
+            offered=self._lifecycle.queue.available(),
             defaults=self._policies.defaults,
             depends_on=[dependency.id for dependency in dependencies],
             now=self._states.now(),
         )
-        queue.check(session)
         self._order += 1
         session.enqueue_order = self._order
         entry = Entry(session, image=resolution.image)

@@ -4,7 +4,7 @@ record of an older or newer minor version can be read."""
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,20 +13,31 @@ from ...model.slots import ResourceSlots
 from ..ports import Keypair
 
 _FIELDS: Final = tuple(item.name for item in fields(Session))
+_EMPTY: Final = {
+    item.name: item.default if item.default_factory is MISSING else item.default_factory()
+    for item in fields(Session)
+    if item.default_factory is not MISSING or (item.default is not MISSING and not item.default)
+}
+"""Field -> what it is (None, 0, no entries) when a record does not name it."""
+_ABSENT: Final = object()
 _TIMES: Final = ("created_at", "starts_at", "terminated_at", "last_used_at", "not_before", "kept_until")
 _SLOTS: Final = ("requested_slots", "occupied_slots")
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def dump_session(session: Session) -> str:
-    """Returns `session` as JSON text."""
-    record: dict[str, Any] = {name: getattr(session, name) for name in _FIELDS}
+    """Returns `session` as JSON text, without what is empty by default."""
+    record: dict[str, Any] = {
+        name: value for name in _FIELDS if (value := getattr(session, name)) != _EMPTY.get(name, _ABSENT)
+    }
     for name in _TIMES:
-        when: datetime | None = record[name]
-        record[name] = when.isoformat() if when else None
+        if name in record:
+            record[name] = record[name].isoformat()
     for name in _SLOTS:
-        record[name] = record[name].wire()
+        if name in record:
+            record[name] = record[name].wire()
     record["status_history"] = {status: when.isoformat() for status, when in session.status_history.items()}
-    return json.dumps(record, separators=(",", ":"))
+    return _ENCODE(record)
 
 
 def load_session(text: str) -> Session:
