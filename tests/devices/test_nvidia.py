@@ -141,6 +141,20 @@ async def test_a_reading_that_hangs_loses_the_gpus_until_the_driver_answers(
     await gpus.close()
 
 
+async def test_a_slow_answer_is_no_hang(driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
+    library, nvml = driver(Card("GPU-aa", used=GIB))
+    gpus = NvidiaGpus(nvml, read_timeout_s=10, hang_s=60)
+    gpus.find({})
+    before = await gpus.read()
+    library.cards[0].used = 2 * GIB
+    library.hangs[MEMORY] = threading.Event()
+    gpus._read_timeout_s = 0.05
+    assert await gpus.read() == before, "what it said last stands for a while"
+    gpus._hang_s = 0
+    assert not (await gpus.read())[0].present
+    assert caplog.text.count("does not answer") == 1
+
+
 async def test_readers_at_the_same_time_get_the_same_answer(driver: Driver) -> None:
     library, nvml = driver(Card("GPU-aa"))
     gpus = NvidiaGpus(nvml, read_timeout_s=10)

@@ -25,6 +25,9 @@ START_TIMEOUT_S: Final = 5.0
 """How long the start of the daemon waits for a driver at the most. Without persistence mode a driver takes a second or
 more for each GPU."""
 READ_TIMEOUT_S: Final = 1.5
+"""How long a reader waits for an answer."""
+HANG_S: Final = 5.0
+"""A driver that has not answered for so long hangs; until then what it said last stands."""
 _CLOSE_TIMEOUT_S: Final = 1.0
 
 
@@ -69,16 +72,23 @@ class NvidiaGpus:
     """The NVIDIA GPUs that the daemon may give away."""
 
     def __init__(
-        self, nvml: Nvml, *, start_timeout_s: float = START_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S
+        self,
+        nvml: Nvml,
+        *,
+        start_timeout_s: float = START_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        hang_s: float = HANG_S,
     ) -> None:
         self._nvml = nvml
         self._start_timeout_s = start_timeout_s
         self._read_timeout_s = read_timeout_s
+        self._hang_s = hang_s
         self._gpus: Sequence[FoundGpu] = ()
         self._thread: DriverThread | None = None
         self._asked: Future[list[GpuReading]] | None = None
         self._asked_s = 0.0
         self._hangs = False
+        self._last: list[GpuReading] | None = None
 
     def find(self, environ: Mapping[str, str]) -> Sequence[FoundGpu]:
         """Returns the GPUs, in the order of the PCI bus, that `environ` lets this process see.
@@ -152,7 +162,8 @@ class NvidiaGpus:
             finally:
                 _let_go(answer)
         if not asked.done():
-            return self._hang(time.monotonic() - self._asked_s)
+            asked_for_s = time.monotonic() - self._asked_s
+            return self._last if self._last and asked_for_s < self._hang_s else self._hang(asked_for_s)
         if self._hangs:
             self._hangs = False
             log.info("the NVIDIA driver answers again")
@@ -160,7 +171,8 @@ class NvidiaGpus:
         if exc is not None:
             log.error("the GPUs could not be read", exc_info=exc)
             return self._absent(f"it cannot be read ({type(exc).__name__}: {exc})")
-        return asked.result()
+        self._last = asked.result()
+        return self._last
 
     def _hang(self, for_s: float) -> list[GpuReading]:
         if not self._hangs:
