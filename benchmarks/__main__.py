@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import environment
 
-NAMES = ("launch", "roundtrip", "throughput", "memory", "startup")
+NAMES = ("launch", "roundtrip", "throughput", "memory", "startup", "sampler")
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
@@ -28,7 +28,7 @@ def _arguments() -> argparse.Namespace:
 async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], None]) -> bool:
     """Returns whether all goals were met."""
     # Only the benchmarks' own environment has the peers.
-    from . import launch, memory, roundtrip, startup, throughput
+    from . import launch, memory, roundtrip, sampler, startup, throughput
     from .harness import Claim, machine, render
     from .ours import backend
     from .peers.jupyter import jupyter_server
@@ -50,6 +50,8 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
                     yield claim
             if "startup" in names:
                 yield await startup.measure(ours, rounds=2 if quick else 15)
+            if "sampler" in names:
+                yield await sampler.measure(rounds=3 if quick else 30)
             if "memory" in names:
                 yield await memory.measure(ours, sessions=10 if quick else 100, kernels=2 if quick else 10)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".cache" / "bench-venv"
-PEERS = ("jupyter_server>=2.14,<3", "jupyter_client>=8.6,<9", "ipykernel>=6.29,<8", "pyzmq>=26")
+PEERS = ("jupyter_server>=2.14,<3", "jupyter_client>=8.6,<9", "ipykernel>=6.29,<8", "pyzmq>=26", "psutil>=6")
 
 
 def python() -> Path:
