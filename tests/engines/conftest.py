@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,35 @@ from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.images import Image, ImageReference
 
 _numbers = itertools.count(1)
+
+
+@cache
+def found() -> dict[str, str]:
+    """One interpreter a version: this one, those on PATH, those of pyenv."""
+    candidates = [Path(sys.executable)]
+    candidates += [Path(where) for minor in range(6, 16) if (where := shutil.which(f"python3.{minor}"))]
+    candidates += [Path("/usr/bin/python3")]
+    pyenv = shutil.which("pyenv")
+    if pyenv:
+        root = Path(subprocess.run([pyenv, "root"], capture_output=True, text=True).stdout.strip())
+        candidates += sorted(root.glob("versions/3.*/bin/python"))
+    chosen: dict[str, str] = {}
+    for path in candidates:
+        asked = subprocess.run(
+            [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2]); assert sys.version_info >= (3, 6)"],
+            capture_output=True,
+            text=True,
+        ) if path.exists() else None  # fmt: skip
+        if asked is not None and asked.returncode == 0:
+            chosen.setdefault(asked.stdout.strip(), str(path))
+    return chosen
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs tests that ask for `python`, a pair of version and path, on every Python of this machine."""
+    if "python" in metafunc.fixturenames:
+        pairs = sorted(found().items())
+        metafunc.parametrize("python", pairs, ids=[version for version, _ in pairs])
 
 
 def make_image(interpreter: str = sys.executable, kernel: str = "ipython") -> Image:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,28 +16,6 @@ from bai_tui.app.backend.engines.process import ProcessEngine
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def found() -> dict[str, str]:
-    """One interpreter a version: this one, those on PATH, those of pyenv."""
-    candidates = [Path(sys.executable)]
-    candidates += [Path(where) for minor in range(6, 16) if (where := shutil.which(f"python3.{minor}"))]
-    candidates += [Path("/usr/bin/python3")]
-    pyenv = shutil.which("pyenv")
-    if pyenv:
-        root = Path(subprocess.run([pyenv, "root"], capture_output=True, text=True).stdout.strip())
-        candidates += sorted(root.glob("versions/3.*/bin/python"))
-    chosen: dict[str, str] = {}
-    for path in candidates:
-        asked = subprocess.run(
-            [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2]); assert sys.version_info >= (3, 6)"],
-            capture_output=True,
-            text=True,
-        ) if path.exists() else None  # fmt: skip
-        if asked is not None and asked.returncode == 0:
-            chosen.setdefault(asked.stdout.strip(), str(path))
-    return chosen
-
-
-INTERPRETERS = found()
 CELL = """
 import os, subprocess, sys, threading
 print('out'); print('err', file=sys.stderr)
@@ -63,9 +39,9 @@ async def make_environment(home: Path) -> None:
     assert await made.wait() == 0
 
 
-@pytest.mark.parametrize("version", sorted(INTERPRETERS))
-async def test_a_session(kit: Any, sessions: Any, version: str) -> None:
-    session = await sessions.start(kit.make_image(INTERPRETERS[version]))
+async def test_a_session(kit: Any, sessions: Any, python: tuple[str, str]) -> None:
+    version, interpreter = python
+    session = await sessions.start(kit.make_image(interpreter))
     major, minor = map(int, version.split("."))
     if (major, minor) >= lent_python():
         assert session.kernel.shell.startswith("ipython")

@@ -27,6 +27,8 @@ _LEAF: Final = "bai-tui-backend"
 """Where the backend itself moves: a group of version 2 holds either processes or groups with limits."""
 _REMOVE_S: Final = 2.0
 _ROUND_S: Final = 0.002
+_rmdir = os.rmdir
+"""Files of a control group go with it; a group that holds a process or a group refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class MemoryGroup:
         deadline = time.monotonic() + within_s
         while True:
             try:
-                os.rmdir(self.path)  # noqa: PTH106 - files of a control group go with it
+                _rmdir(self.path)
             except FileNotFoundError:
                 return True
             except OSError as exc:
@@ -119,7 +121,7 @@ class MemoryGroups:
             parent = _parent(proc)
             made = cls(parent, owner)
             made._sweep()
-            made._make("probe").path.rmdir()
+            _rmdir(made._make("probe").path)
         except _NotHere as exc:
             return cls(None, owner, str(exc))
         except OSError as exc:
@@ -154,7 +156,7 @@ class MemoryGroups:
         assert self._parent is not None
         for path in self._parent.glob(f"{self._prefix}*"):
             with contextlib.suppress(OSError):
-                path.rmdir()
+                _rmdir(path)
 
 
 class _NotHere(Exception):
@@ -230,6 +232,6 @@ def _delegated(own: Path) -> Path:
         with contextlib.suppress(OSError):
             (own / "cgroup.procs").write_text(str(os.getpid()))
         with contextlib.suppress(OSError):
-            leaf.rmdir()
+            _rmdir(leaf)
         raise
     return own

@@ -1,0 +1,72 @@
+"""What the runner knows of limits, without a session."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bai_tui.app.backend.engines.limits import size_text
+from bai_tui.app.backend.runner import limits
+from bai_tui.app.backend.runner.limits import MemoryLimit
+
+
+def test_kills_are_told_once_each(tmp_path: Path) -> None:
+    events = tmp_path / "memory.events"
+    events.write_text("low 0\nhigh 3\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n")
+    limit = MemoryLimit({"events": str(events), "text": "1g"})
+    assert limit.hit() is None, "what was before it is not this session's"
+    events.write_text("oom 3\noom_kill 3\n")
+    assert limit.hit() == "out of memory: over the session's mem of 1g"
+    assert limit.hit() is None
+
+
+def test_version_1_counts_in_another_file(tmp_path: Path) -> None:
+    events = tmp_path / "memory.oom_control"
+    events.write_text("oom_kill_disable 7\nunder_oom 0\noom_kill 0\n")
+    limit = MemoryLimit({"events": str(events), "text": "1g"})
+    events.write_text("oom_kill_disable 9\nunder_oom 1\noom_kill 0\n")
+    assert limit.hit() is None
+    events.write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
+    assert limit.hit() is not None
+
+
+def test_no_limit_and_a_kernel_that_does_not_count(tmp_path: Path) -> None:
+    assert MemoryLimit(None).hit() is None
+    assert MemoryLimit({"events": str(tmp_path / "none"), "text": "1g"}).hit() is None
+
+
+def test_all_threads_are_pinned() -> None:
+    code = "import threading, sys; threading.Thread(target=sys.stdin.read).start(); print('up', flush=True)"
+    core = min(os.sched_getaffinity(0))
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        limits.pin(process.pid, {core})
+        tasks = [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]
+        assert [os.sched_getaffinity(task) for task in tasks] == [{core}] * 2
+        limits.pin(process.pid, {10_000})
+        assert os.sched_getaffinity(process.pid) == {core}, "no core is left: it stays where it is"
+        process.communicate()
+    limits.pin(process.pid, {core})
+
+
+def test_a_session_goes_before_its_runner() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import limits; limits.yield_memory(); limits.yield_memory()\n"
+        "print(open('/proc/self/oom_score_adj').read(), end='')"
+    )
+    folder = str(Path(limits.__file__).parent)
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{limits.OOM_SCORE}\n"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(1 << 30, "1g"), (3 << 29, "1536m"), (1 << 40, "1t"), (1000, "1000"), (10 << 10, "10k")]
+)
+def test_sizes(size: int, text: str) -> None:
+    assert size_text(size) == text
