@@ -51,6 +51,7 @@ _TABLE = {
     "rename": _SESSION["rename"],
     "extend": _SESSION["extend"],
     "images": _IMAGES,
+    "simulate": ("simulate:simulate", "Play a trace of requests through the scheduler."),
     "serve": ("serve:serve", "Run the local backend; it starts by itself when needed."),
     "env": ("serve:env", "Print the variables by which other clients reach the local backend."),
 }

@@ -4,9 +4,9 @@ Knows the scheduler and the model; nothing here waits, listens or starts anythin
 """
 
 from ..scheduler import Distribution, Policy, Rules, Strategy
+from . import report
 from .figures import Figures, UserFigures, Waits, figures
 from .machine import Machine
-from .plot import plot
 from .run import Outcome, Setting, simulate
 from .samples import SAMPLES, Sample
 from .trace import Job, Trace, read_trace, write_trace
@@ -27,8 +27,8 @@ __all__ = [
     "UserFigures",
     "Waits",
     "figures",
-    "plot",
     "read_trace",
+    "report",
     "simulate",
     "write_trace",
 ]

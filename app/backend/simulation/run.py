@@ -75,17 +75,20 @@ class _Run:
 
     def __init__(self, trace: Trace, machine: Machine, setting: Setting) -> None:
         self.jobs = trace.jobs
-        self.scheduler = Scheduler(
-            machine.devices(),
-            quantum=setting.quantum,
-            strategy=setting.strategy,
-            distribution=setting.distribution,
-            rules=setting.rules,
-        )
+        try:
+            self.scheduler = Scheduler(
+                machine.devices(),
+                quantum=setting.quantum,
+                strategy=setting.strategy,
+                distribution=setting.distribution,
+                rules=setting.rules,
+            )
+        except ValueError as exc:
+            raise BadRequest(str(exc)) from None
         self.ends: list[tuple[float, int]] = []
         self.shares: dict[int, Mapping[str, Decimal]] = {}
         """Job that runs -> what it has of GPUs."""
-        begin_s = trace.jobs[0].arrival_s if trace.jobs else 0.0
+        begin_s = trace.jobs[0].arrival_s
         self.outcome = Outcome(
             trace, machine, setting, array("d", [math.nan]) * len(self.jobs), {}, Timeline(6, begin_s), end_s=begin_s
         )
@@ -193,6 +196,6 @@ def simulate(
         progress: is told now and then how many requests are done.
 
     Raises:
-        ValueError: a setting that the scheduler refuses, in one sentence.
+        BadRequest: a setting that the scheduler refuses, in one sentence.
     """
     return _Run(trace, machine, setting).go(progress)

@@ -7,11 +7,12 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Final
 
 from ...model.errors import BadRequest
-from ...model.slots import CUDA_SHARES, GPU_ALIAS, ResourceSlots, format_amount
+from ...model.slots import CUDA_SHARES, GPU_ALIAS, ResourceSlots, format_amount, is_bytes
 
 REQUIRED: Final = ("arrival_s", "duration_s", "slots")
 OPTIONAL: Final = ("user", "priority", "limit_s", "split")
@@ -101,13 +102,22 @@ def write_trace(trace: Trace) -> Iterator[str]:
     yield ",".join(_COLUMNS) + "\n"
     for job in trace.jobs:
         slots = " ".join(
-            f"{GPU_ALIAS if slot == CUDA_SHARES else slot}={format_amount(amount)}"
+            f"{GPU_ALIAS if slot == CUDA_SHARES else slot}={_amount_text(slot, amount)}"
             for slot, amount in job.slots.items()
         )
         user = job.user if not set(job.user) & set(',"\r\n') else '"' + job.user.replace('"', '""') + '"'
         limit = "" if job.limit_s is None else _seconds_text(job.limit_s)
         fields = (_seconds_text(job.arrival_s), _seconds_text(job.duration_s), slots, user, str(job.priority), limit)
         yield ",".join((*fields, "yes" if job.split else "")) + "\n"
+
+
+def _amount_text(slot: str, amount: Decimal) -> str:
+    """Returns an amount as people write it, and exactly: `0.5`, `4g`, `1536m`."""
+    if is_bytes(slot) and amount:
+        for power, unit in ((3, "g"), (2, "m")):
+            if not amount % 1024**power:
+                return f"{amount // 1024**power}{unit}"
+    return format_amount(amount)
 
 
 def _seconds_text(seconds: float) -> str:
