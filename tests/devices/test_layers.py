@@ -96,6 +96,9 @@ def test_a_client_of_mps(devices: MakeDevices, session: MakeSession, tmp_path: P
     assert "code that resets CUDA_MPS_* is not held" in text
     other = session({"cuda.shares": {"gpu0": "0.5"}}, id="other")
     assert "mps" not in {layer.name for layer in devices(mps=True).layers(other)}, "switched on, but not in force"
+    (tmp_path / "mps/pipe").mkdir()
+    (tmp_path / "mps/pipe/nvidia-cuda-mps-control.pid").write_text(f"{1 << 22}\n")
+    assert "mps" not in {layer.name for layer in devices().layers(held)}, "its daemon has died"
 
 
 @pytest.mark.parametrize(("link", "sees"), [("pid:[4026531836]", True), ("pid:[4026532999]", False), (None, True)])

@@ -16,14 +16,19 @@ _INITIAL_PID_NAMESPACE: Final = "pid:[4026531836]"
 """PROC_PID_INIT_INO of Linux (include/linux/proc_ns.h)."""
 
 
-def session_layers(shares: Shares, environ: Mapping[str, str], *, real_gpus: bool) -> list[Layer]:
+def session_layers(shares: Shares, environ: Mapping[str, str], *, real_gpus: bool, mps: bool) -> list[Layer]:
     """Returns the layers that the devices put in force; the service tells of its books and its watcher.
 
     Args:
         environ: what the session's processes were told of its devices.
         real_gpus: the machine has GPUs that can be hidden.
+        mps: it is a client of MPS.
     """
-    return [*_environment(shares, environ, real_gpus=real_gpus), *_caps(environ), *_mps(environ)]
+    return [
+        *_environment(shares, environ, real_gpus=real_gpus),
+        *_caps(environ),
+        *(_mps(environ) if mps else ()),
+    ]
 
 
 def _environment(shares: Shares, environ: Mapping[str, str], *, real_gpus: bool) -> Iterator[Layer]:
@@ -50,8 +55,6 @@ def _caps(environ: Mapping[str, str]) -> Iterator[Layer]:
 
 
 def _mps(environ: Mapping[str, str]) -> Iterator[Layer]:
-    if "CUDA_MPS_PIPE_DIRECTORY" not in environ:
-        return
     limits = environ.get("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT", "none")
     threads = environ.get("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "100")
     yield Layer(

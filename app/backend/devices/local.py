@@ -81,7 +81,12 @@ class LocalDevices:
         """Returns the layers that the devices put in force for a session; empty unless it holds resources."""
         if not session.allocation:
             return []
-        return session_layers(self._shares(session), self.environment(session), real_gpus=self._real)
+        return session_layers(
+            self._shares(session),
+            self.environment(session),
+            real_gpus=self._real,
+            mps=self._mps is not None and self._mps.serves(session.id),
+        )
 
     async def read_gpus(self) -> Sequence[GpuReading]:
         """Returns one reading per GPU, in the order of `list`; never raises, takes two seconds at the most."""

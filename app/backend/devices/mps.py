@@ -32,6 +32,8 @@ _LONGEST_SOCKET: Final = 107
 """`sun_path` of a unix socket, less its end."""
 _LONGEST_NAME: Final = "control_privileged"
 """The longest name of a socket that the control daemon makes in its pipe folder."""
+_PID_FILE: Final = f"{CONTROL}.pid"
+"""The control daemon writes it into its pipe folder."""
 _NOT_STARTED: Final = "no limits by MPS: "
 
 
@@ -74,8 +76,15 @@ class Mps:
         return bool(shares) and set(shares) <= set(self._gpus) and any(share < 1 for share in shares.values())
 
     def serves(self, session_id: str) -> bool:
-        """Whether a session is a client."""
-        return session_id in self._sessions
+        """Whether a session is a client of a daemon that lives: CUDA goes on without limits where none answers."""
+        return session_id in self._sessions and self._lives()
+
+    def _lives(self) -> bool:
+        """Whether the process of the daemon's own pid file is there; True where there is no such file to go by."""
+        try:
+            return Path(f"/proc/{int((self._pipe / _PID_FILE).read_text())}").exists()
+        except (OSError, ValueError):
+            return True
 
     async def take(self, session: Session) -> None:
         """Makes a session a client; starts the daemon if it does not run. Never raises: without it there is no limit.

@@ -63,10 +63,6 @@ class DriverThread:
         """Ends the thread when it has made the calls before; returns at once."""
         self._calls.put(None)
 
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
 
 class NvidiaGpus:
     """The NVIDIA GPUs that the daemon may give away."""
