@@ -28,7 +28,8 @@ def warning_of(event: EventView, name: str) -> str | None:
         when = _words(data.get("remaining"), lambda seconds: f" in {remaining(seconds)}")
         check = str(data.get("check") or "")
         why = _LIMITS.get(check, check)
-        return f"the session {name} is going to be ended{when}: {why}; `bai-tui extend {name}` keeps it"
+        keeps = "" if check == "session_lifetime" else f"; `bai-tui extend {name}` keeps it"
+        return f"the session {name} is going to be ended{when}: {why}{keeps}"
     if event.name == "bai_overuse_warning":
         what = "memory" if data.get("resource") == "mem" else f"memory of {data.get('device') or 'its GPU'}"
         used = _words(data.get("used_bytes"), bytes_text)

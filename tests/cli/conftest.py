@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -190,3 +194,48 @@ def bai(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         return Outcome(status, *capfd.readouterr())
 
     return run
+
+
+# --- a world with a backend of its own ---------------------------------------------------------------------------
+
+
+class Done(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+class World:
+    """A HOME with a work folder and, once it is needed, a backend of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def bai(self, *arguments: str, stdin: str = "", timeout_s: float = 50.0) -> Done:
+        with self.start(*arguments, stdin=subprocess.PIPE) as process:
+            out, err = process.communicate(stdin, timeout=timeout_s)
+        return Done(process.returncode, out, err)
+
+    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "bai_tui", *arguments],
+            cwd=self.folder,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ),
+        )
+
+    def ids(self) -> list[str]:
+        return self.bai("ps", "--plain", "-f", "session_id").out.split()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    here = World(tmp_path)
+    started = here.bai("serve", "--detach", "--port", "0", "--mock-gpus", "2")
+    assert started.status == 0, started
+    yield here
+    stopped = here.bai("serve", "--stop", "--kill-sessions")
+    assert stopped.status == 0, stopped

@@ -294,10 +294,7 @@ def test_run_passes_warnings_on(manager: Manager, bai: Bai, monkeypatch: pytest.
     manager.answers["GET /events/session"] = events
     manager.frames = ["wait-interrupt", {"status": "finished", "exitCode": 0}]
     assert bai("run", "-t", "first-session", "-c", "x", "python").status == 0
-    assert said[-1] == (
-        "the session first-session is going to be ended in 1m: its lifetime is over; "
-        "`bai-tui extend first-session` keeps it"
-    )
+    assert said[-1] == "the session first-session is going to be ended in 1m: its lifetime is over"
     assert f"GET /events/session?sessionId={SID}&scope=*" in manager.targets()
 
 
