@@ -27,7 +27,7 @@ from aiohttp import web
 from ... import __version__
 from ..config import Paths, Settings, private_folder
 from ..model.errors import BaiTuiError, ConfigError
-from .api import create_app, create_runner
+from .api import create_app, create_runner, metrics_token
 from .devices import LocalDevices, discover
 from .engines.process import ProcessEngine
 from .images import PythonCatalogue
@@ -171,7 +171,8 @@ async def _run(
     serve_file = ServeFile(paths.state / "serve.json")
     async with contextlib.AsyncExitStack() as stack:
         parts = await _build(paths, settings, stack)
-        runner = create_runner(create_app(parts.service, version=__version__))
+        token = metrics_token(paths.data / "metrics.token")
+        runner = create_runner(create_app(parts.service, version=__version__, metrics_token=token))
         await runner.setup()
         stack.push_async_callback(_bounded, "the API", runner.cleanup)
         sock = listen(host, settings.port)
