@@ -1,4 +1,4 @@
-"""What a run may ask of the runner that hosts it."""
+"""What runs and the kernel may ask of the runner that hosts them."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Dict, List, Optional
@@ -8,7 +8,7 @@ from .output import Output
 
 
 class Host(ABC):
-    """The runner, seen from a run."""
+    """The runner, seen from its parts."""
 
     output: Output
 
@@ -34,3 +34,11 @@ class Host(ABC):
     @abstractmethod
     def finish_run(self, exit_code: int, signal_name: Optional[str] = None, rest: bytes = b"") -> None:
         """Ends the run that is going on; `rest` is the last of its stdout."""
+
+    @abstractmethod
+    def cell_ended(self, exit_code: int, rest: bytes) -> None:
+        """Hears from the kernel that its cell has ended; `rest` is the last of its stdout."""
+
+    @abstractmethod
+    def kernel_ready(self, process: KernelProcess) -> None:
+        """Hears that a kernel runs cells from now on."""

@@ -20,6 +20,7 @@ from .batch import shell_exit_code, signal_of
 from .files import SessionFiles
 from .host import Host
 from .journal import Journal
+from .kernel_keeper import KernelKeeper
 from .kernel_process import KernelProcess
 from .output import Output, OutputPipe
 from .runs import BatchRun, Run
@@ -62,8 +63,6 @@ class Runner(Host):
         self._run: Optional[Run] = None
         self._ending: Optional[TreeEnd] = None
         self._when_ended: Optional[Callable[[], None]] = None
-        self._waiting_ready: List[Callable[[Optional[str]], None]] = []
-        self._completions: Dict[int, Any] = {}
         self._dead: Optional[Dict[str, Any]] = None
         self._last_activity = time.time()
         self._paused = False
@@ -74,8 +73,8 @@ class Runner(Host):
         procs.become_subreaper()
         self._hear_signals()
         self.output = Output(self.record)
-        self._kernel: Optional[KernelProcess] = None
-        self._start_kernel()
+        self._kernel = KernelKeeper(shell, self._selector, self)
+        self._kernel.start()
         for pipe in self.output.pipes:
             self._selector.register(pipe.read_fd, selectors.EVENT_READ, self._pipe_reader(pipe))
         self._first: Optional[Connection] = self._backends.connect(sock)
@@ -98,7 +97,7 @@ class Runner(Host):
 
     @property
     def kernel(self) -> Optional[KernelProcess]:
-        return self._kernel
+        return self._kernel.process
 
     def record(self, record: List[Any]) -> None:
         if self._files is not None:
@@ -188,24 +187,7 @@ class Runner(Host):
                 self._changed = False
                 self._backends.notify()
         self._backends.flush()
-        self._listen_to_kernel()
-
-    def _listen_to_kernel(self) -> None:
-        process = self._kernel
-        if process is None:
-            return
-        wanted = 0
-        if not self._paused and not process.deaf:
-            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if process.has_output else 0)
-        if wanted == process.awaited:
-            return
-        if not wanted:
-            self._selector.unregister(process.sock)
-        elif process.awaited:
-            self._selector.modify(process.sock, wanted, self._on_kernel)
-        else:
-            self._selector.register(process.sock, wanted, self._on_kernel)
-        process.awaited = wanted
+        self._kernel.listen(self._paused)
 
     def _pause(self, pause: bool) -> None:
         if pause == self._paused:
@@ -234,7 +216,7 @@ class Runner(Host):
             "pid": pid,
             "start_time": procs.start_time(pid),
             "shell": self._shell.name,
-            "kernel_pid": self._kernel.pid if self._kernel is not None else 0,
+            "kernel_pid": self.kernel.pid if self.kernel is not None else 0,
         }
 
     # --- backends
@@ -280,7 +262,7 @@ class Runner(Host):
             else:
                 answer("launch-failed", error)
 
-        self._waiting_ready.append(ready)
+        self._kernel.when_ready(ready)
         bootstrap = message.get("bootstrap")
         if bootstrap:
             path = self._files.write_script("bootstrap", bootstrap)
@@ -293,13 +275,16 @@ class Runner(Host):
         """Puts the limits in force before anything of the user's runs; children inherit them."""
         self._memory = limits.MemoryLimit(message.get("memory"))
         if message.get("cores") is not None:
-            for pid in (os.getpid(), self._kernel.pid if self._kernel is not None else 0):
-                if pid:
-                    limits.pin(pid, set(message["cores"]))
+            limits.pin(os.getpid(), set(message["cores"]))
+            if self.kernel is not None:
+                limits.pin(self.kernel.pid, set(message["cores"]))
 
     def _bootstrapped(self) -> None:
         self._leave_run()
         self._set_up_kernel()
+
+    def _set_up_kernel(self) -> None:
+        self._kernel.set_up(self._launch["session_id"], self.environ, self.work_dir)
 
     def _op_hello(self, message: Message, answer: Any) -> None:
         answer(**self._state(), **self._identity())
@@ -309,7 +294,7 @@ class Runner(Host):
             answer("busy", "another run is going on")
         elif self._ending is not None:
             answer("not-ready", "the session is being restarted or ended")
-        elif message["mode"] == "query" and (self._kernel is None or not self._kernel.ready):
+        elif message["mode"] == "query" and not self._kernel.is_ready:
             answer("not-ready", "the kernel of the session is not running: restart the session")
         else:
             self.output.end_run()  # what came before belongs to no run
@@ -335,12 +320,10 @@ class Runner(Host):
         answer()
 
     def _op_complete(self, message: Message, answer: Any) -> None:
-        if self._run is not None or self._kernel is None or not self._kernel.ready:
+        if self._run is not None:
             answer(matches=[])
-            return
-        number = max(self._completions, default=0) + 1
-        self._completions[number] = answer
-        self._kernel.send({"op": "complete", "id": number, "code": message["code"], "cursor": message["cursor"]})
+        else:
+            self._kernel.complete(message["code"], message["cursor"], answer)
 
     def _op_restart(self, message: Message, answer: Any) -> None:
         if self._ending is not None:
@@ -354,10 +337,11 @@ class Runner(Host):
             else:
                 answer("launch-failed", error)
 
-        self._waiting_ready.append(ready)
+        self._kernel.when_ready(ready)
 
         def restart() -> None:
-            self._start_kernel()
+            self._kernel.start()
+            self._dead = None
             self._set_up_kernel()
 
         self._end(0.3, restart)
@@ -388,96 +372,28 @@ class Runner(Host):
 
     # --- kernel
 
-    def _start_kernel(self) -> None:
-        self._kernel = KernelProcess(self._shell, self.output)
-        self._dead = None
-        self._listen_to_kernel()
+    def cell_ended(self, exit_code: int, rest: bytes) -> None:
+        if self._runs_cell:
+            self.finish_run(exit_code, rest=rest)
 
-    def _set_up_kernel(self) -> None:
-        if self._kernel is None:
-            return
-        self._kernel.send(
-            {
-                "op": "setup",
-                "session_id": self._launch["session_id"],
-                "environ": self.environ,
-                "cwd": self.work_dir,
-            }
-        )
+    def kernel_ready(self, process: KernelProcess) -> None:
+        assert self._files is not None
+        self._files.write_runner(os.getpid(), process.pid, process.start_time)
+        self._last_activity = time.time()
+        self._changed = True
+        self.journal.append(None, ["kernel-started", {"pid": process.pid}])
 
-    def _on_kernel(self, mask: int) -> None:
-        if self._kernel is None:
-            return
-        if mask & selectors.EVENT_WRITE:
-            self._kernel.flush()
-        if mask & selectors.EVENT_READ:
-            frames = self._kernel.receive()
-            if frames is None:
-                # Its end of the socket is closed: dead, or made deaf by user code.
-                procs.send_signal(self._kernel.pid, signal.SIGKILL)
-                self._kernel.deaf = True
-                return
-            for frame in frames:
-                self._serve_frame(self._kernel, frame)
-
-    def _serve_frame(self, sender: KernelProcess, frame: Message) -> None:
-        if "done" in frame:
-            if self._run is not None and not isinstance(self._run, BatchRun):
-                self.finish_run(int(frame["done"]), rest=frame["stdout"].encode("latin-1"))
-        elif "stderr" in frame:
-            self.output.drain()
-            self.output.add("stderr", frame["stderr"])
-            if time.monotonic() >= self.output.deadline_s:
-                self.output.flush()
-            sender.ack()
-        elif "record" in frame:
-            self.output.drain()
-            self.output.flush()
-            self.record(frame["record"])
-            sender.ack()
-        elif "input" in frame:
-            self.output.drain()
-            self.output.flush()
-            self.record(["waiting-input", {"is_password": bool(frame["input"])}])
-            sender.ack()
-        elif "completed" in frame:
-            answer = self._completions.pop(frame["completed"], None)
-            if answer is not None:
-                answer(matches=frame["matches"])
-        elif "ready" in frame:
-            sender.ready = True
-            assert self._files is not None
-            self._files.write_runner(os.getpid(), sender.pid, sender.start_time)
-            self._last_activity = time.time()
-            self._changed = True
-            self.journal.append(None, ["kernel-started", {"pid": sender.pid}])
-            self._ready(None)
-
-    def _ready(self, error: Optional[str]) -> None:
-        waiting, self._waiting_ready = self._waiting_ready, []
-        for tell in waiting:
-            tell(error)
+    @property
+    def _runs_cell(self) -> bool:
+        return self._run is not None and not isinstance(self._run, BatchRun)
 
     def _kernel_ended(self, status: int) -> None:
-        gone, self._kernel = self._kernel, None
-        assert gone is not None
-        while True:  # what it said before it died counts
-            frames = gone.receive()
-            if not frames:
-                break
-            for frame in frames:
-                self._serve_frame(gone, frame)
-        if gone.awaited:
-            self._selector.unregister(gone.sock)
-        gone.close()
-        for answer in self._completions.values():
-            answer(matches=[])
-        self._completions.clear()
+        self._kernel.ended()
         if self._ending is not None:
             return
         name = signal_of(status)
         reason = "killed by %s" % name if name else "ended with exit code %d" % os.WEXITSTATUS(status)
-        data = {
+        data: Dict[str, Any] = {
             "exitCode": shell_exit_code(status),
             "reason": "the kernel was " + reason if name else "the kernel " + reason,
         }
@@ -487,14 +403,13 @@ class Runner(Host):
         if name:
             data["signal"] = name
         self.output.end_run()
-        query = self._run is not None and not isinstance(self._run, BatchRun)
         if self._files is not None:
-            self.journal.append(self._run.run_id if query and self._run is not None else None, ["kernel-died", data])
-        if query:
+            self.journal.append(self._run.run_id if self._runs_cell and self._run else None, ["kernel-died", data])
+        if self._runs_cell:
             self._leave_run()
         self._dead = {"code": -os.WTERMSIG(status) if name else os.WEXITSTATUS(status), "reason": reason}
         self._changed = True
-        self._ready(str(data["reason"]) + " before it was ready")
+        self._kernel.tell_ready(str(data["reason"]) + " before it was ready")
 
     # --- children
 
@@ -515,7 +430,7 @@ class Runner(Host):
                 return
             if pid == 0:
                 return
-            if self._kernel is not None and pid == self._kernel.pid:
+            if self.kernel is not None and pid == self.kernel.pid:
                 self._kernel_ended(status)
             elif self._run is not None:
                 self._run.child_ended(pid, status)

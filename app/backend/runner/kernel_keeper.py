@@ -1,0 +1,138 @@
+"""The kernel in the loop of the runner: its frames, its completions, and who waits for it to be ready."""
+
+import selectors
+import signal
+import time
+from typing import Any, Callable, Dict, List, Optional
+
+from . import procs
+from .host import Host
+from .kernel_process import KernelProcess
+from .wire import Message
+
+
+class KernelKeeper:
+    """Has one kernel at a time, or none."""
+
+    def __init__(self, shell: Any, selector: selectors.BaseSelector, host: Host) -> None:
+        """Begins without a kernel; `shell` is the warmed one that each is forked with."""
+        self._shell = shell
+        self._selector = selector
+        self._host = host
+        self.process: Optional[KernelProcess] = None
+        self._waiting_ready: List[Callable[[Optional[str]], None]] = []
+        self._completions: Dict[int, Any] = {}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether cells can be run."""
+        return self.process is not None and self.process.ready
+
+    def start(self) -> None:
+        """Forks a kernel; it waits for `set_up`."""
+        self.process = KernelProcess(self._shell, self._host.output)
+        self.listen(False)
+
+    def set_up(self, session_id: str, environ: Dict[str, str], work_dir: str) -> None:
+        """Tells the kernel whose it is; it answers that it is ready."""
+        if self.process is not None:
+            self.process.send({"op": "setup", "session_id": session_id, "environ": environ, "cwd": work_dir})
+
+    def when_ready(self, tell: Callable[[Optional[str]], None]) -> None:
+        """Has `tell` called once: with None when the kernel is ready, with the reason when it will never be."""
+        self._waiting_ready.append(tell)
+
+    def tell_ready(self, error: Optional[str]) -> None:
+        """Calls those that wait for the kernel to be ready."""
+        waiting, self._waiting_ready = self._waiting_ready, []
+        for tell in waiting:
+            tell(error)
+
+    def complete(self, code: str, cursor: int, answer: Any) -> None:
+        """Has `answer` called with `matches`: none while there is no kernel that could say."""
+        if self.process is None or not self.process.ready:
+            answer(matches=[])
+            return
+        number = max(self._completions, default=0) + 1
+        self._completions[number] = answer
+        self.process.send({"op": "complete", "id": number, "code": code, "cursor": cursor})
+
+    def listen(self, paused: bool) -> None:
+        """Has the selector watch what is of interest now: nothing while `paused`."""
+        process = self.process
+        if process is None:
+            return
+        wanted = 0
+        if not paused and not process.deaf:
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if process.has_output else 0)
+        if wanted == process.awaited:
+            return
+        if not wanted:
+            self._selector.unregister(process.sock)
+        elif process.awaited:
+            self._selector.modify(process.sock, wanted, self._on_events)
+        else:
+            self._selector.register(process.sock, wanted, self._on_events)
+        process.awaited = wanted
+
+    def _on_events(self, mask: int) -> None:
+        process = self.process
+        if process is None:
+            return
+        if mask & selectors.EVENT_WRITE:
+            process.flush()
+        if mask & selectors.EVENT_READ:
+            frames = process.receive()
+            if frames is None:
+                # Its end of the socket is closed: dead, or made deaf by user code.
+                procs.send_signal(process.pid, signal.SIGKILL)
+                process.deaf = True
+                return
+            for frame in frames:
+                self._serve_frame(process, frame)
+
+    def _serve_frame(self, sender: KernelProcess, frame: Message) -> None:
+        output = self._host.output
+        if "done" in frame:
+            self._host.cell_ended(int(frame["done"]), frame["stdout"].encode("latin-1"))
+        elif "stderr" in frame:
+            output.drain()
+            output.add("stderr", frame["stderr"])
+            if time.monotonic() >= output.deadline_s:
+                output.flush()
+            sender.ack()
+        elif "record" in frame:
+            output.drain()
+            output.flush()
+            self._host.record(frame["record"])
+            sender.ack()
+        elif "input" in frame:
+            output.drain()
+            output.flush()
+            self._host.record(["waiting-input", {"is_password": bool(frame["input"])}])
+            sender.ack()
+        elif "completed" in frame:
+            answer = self._completions.pop(frame["completed"], None)
+            if answer is not None:
+                answer(matches=frame["matches"])
+        elif "ready" in frame:
+            sender.ready = True
+            self._host.kernel_ready(sender)
+            self.tell_ready(None)
+
+    def ended(self) -> None:
+        """Lets go of a kernel that has ended; what it said before that counts."""
+        gone, self.process = self.process, None
+        assert gone is not None
+        while True:
+            frames = gone.receive()
+            if not frames:
+                break
+            for frame in frames:
+                self._serve_frame(gone, frame)
+        if gone.awaited:
+            self._selector.unregister(gone.sock)
+        gone.close()
+        for answer in self._completions.values():
+            answer(matches=[])
+        self._completions.clear()
