@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Show = Callable[[Moment], Coroutine[Any, Any, None]]
 _RETRY_S: Final = 1.0
+_SERVER_FAULT: Final = 500
 _SLACK_S: Final = 0.3
 """A round that comes so much too early is shown: waiting for the next one would skip a beat."""
 _FULL_WITHIN_S: Final = 2.5
@@ -66,10 +67,10 @@ class Follower:
             lost: is told why nothing newer comes, each time that the connection is lost.
 
         Raises:
-            Unreachable: the server never answered.
+            RemoteError: the server never answered, or refuses.
         """
         from ..client.api import ApiClient
-        from ..model.errors import Unreachable
+        from ..model.errors import RemoteError, Unreachable
 
         seen = False
         while True:
@@ -83,8 +84,9 @@ class Follower:
                         await show(await self._moment(client, newest))
                         seen = True
                 raise self._gone()
-            except Unreachable as exc:
-                if not seen:
+            except RemoteError as exc:
+                # one that is stopping or starting answers so, too
+                if not seen or not (isinstance(exc, Unreachable) or exc.http_status >= _SERVER_FAULT):
                     raise
                 lost(exc.message)
             await asyncio.sleep(_RETRY_S)

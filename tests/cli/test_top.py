@@ -28,6 +28,7 @@ from bai_tui.app.client.views import DeviceView, MachineView, StatsView
 from bai_tui.app.model.metrics import parse_metrics
 from bai_tui.app.model.slots import ResourceSlots
 
+from ..client.conftest import problem
 from .conftest import OTHER, SID, Manager, Outcome
 from .test_commands import MEASURED
 from .test_processes import Terminal
@@ -198,11 +199,12 @@ def backend(manager: Manager, rounds: int = 1000) -> None:
     async def events(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        gpus = manager.answers["GET /machine"]["gpus"] if rounds else []
         told = {"cpu_pct": 5, "mem_used_bytes": 2**30, "sessions": {SID: MEASURED_STAT}}
         for number in range(rounds):
             if request.transport is None or request.transport.is_closing():
                 break
-            data = json.dumps({**told, "time": 1763870000 + number, "gpus": manager.answers["GET /machine"]["gpus"]})
+            data = json.dumps({**told, "time": 1763870000 + number, "gpus": gpus})
             with suppress(ConnectionError):
                 await response.write(f"event: bai_stats\ndata: {data}\n\n".encode())
             await asyncio.sleep(0.02)
@@ -280,6 +282,24 @@ def test_a_pipe_gets_one_sample_after_the_other_over_lost_connections(manager: M
     assert process.returncode == exit_codes.INTERRUPTED
     assert [len(sample["sessions"]) for sample in samples] == [2, 2]
     assert "Traceback" not in err
+
+
+def test_a_backend_that_is_starting_is_waited_for_and_one_that_refuses_is_not(manager: Manager) -> None:
+    backend(manager, rounds=0)
+    whole = manager.answers["GET /machine"]
+    # a sample asks twice
+    answers = iter([None, None, (503, "service-unavailable"), (403, "generic-forbidden")])
+
+    async def machine(request: web.Request) -> web.StreamResponse:
+        refusal = next(answers)
+        return web.json_response(whole) if refusal is None else problem(*refusal, "Not now.")
+
+    manager.answers["GET /machine"] = machine
+    with piped("--output", "json") as process:
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == exit_codes.DENIED
+    assert out.count("\n") == 1
+    assert [line.rpartition(": ")[2] for line in err.splitlines()] == ["is it being restarted?", "Not now."]
 
 
 def test_text_into_a_pipe_that_nobody_reads_any_more(manager: Manager) -> None:
