@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,9 +18,36 @@ _NAMES_KEPT: Final = 4096
 """Names of ended sessions: those who waited for them are told by name."""
 
 
+class Gate:
+    """Something that happens once and can be waited for: lighter than an event while nobody waits."""
+
+    __slots__ = ("_event", "_open")
+
+    def __init__(self) -> None:
+        self._open = False
+        self._event: asyncio.Event | None = None
+
+    def set(self) -> None:
+        """Lets everybody through, now and later."""
+        self._open = True
+        if self._event is not None:
+            self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether it has happened."""
+        return self._open
+
+    async def wait(self) -> None:
+        """Returns when it has happened. Safe to cancel."""
+        if not self._open:
+            if self._event is None:
+                self._event = asyncio.Event()
+            await self._event.wait()
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A live session: its record, and the tasks and handles around it."""
+    """A live session: its record, and the tasks and handles around it. One that waits has next to none of them."""
 
     session: Session
     image: Image | None = None
@@ -28,20 +55,33 @@ class Entry:
     kernel: Kernel | None = None
     launch: asyncio.Task[Any] | None = None
     ending: asyncio.Task[Any] | None = None
-    watchers: list[asyncio.Task[Any]] = field(default_factory=list)
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    watchers: Sequence[asyncio.Task[Any]] = ()
+    settled: Gate = field(default_factory=Gate)
     """Set when it runs or has ended: who waits for a start waits for this."""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: Gate = field(default_factory=Gate)
     open_streams: int = 0
     """Streams and runs that somebody follows: they keep it from idling."""
     death: str | None = None
     """Why the kernel process died; None while it lives."""
-    revived: asyncio.Event = field(default_factory=asyncio.Event)
-    reviving: asyncio.Lock = field(default_factory=asyncio.Lock)
     shortfall: str | None = None
     """What of its resources this machine does not have any more; None = it is promised all that it holds."""
-    run_starts: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    """Run id -> journal number before its first record, of the newest runs."""
+    _revived: asyncio.Event | None = None
+    _reviving: asyncio.Lock | None = None
+    _run_starts: OrderedDict[str, int] | None = None
+
+    @property
+    def revived(self) -> asyncio.Event:
+        """Set while no death of the kernel is to be made good."""
+        if self._revived is None:
+            self._revived = asyncio.Event()
+        return self._revived
+
+    @property
+    def reviving(self) -> asyncio.Lock:
+        """Held by who gives it another kernel."""
+        if self._reviving is None:
+            self._reviving = asyncio.Lock()
+        return self._reviving
 
     @property
     def is_active(self) -> bool:
@@ -59,9 +99,16 @@ class Entry:
         self.session.last_used_at = datetime.fromtimestamp(now, UTC)
 
     def remember_run(self, run_id: str, after: int) -> None:
-        self.run_starts[run_id] = after
-        while len(self.run_starts) > _RUNS_KEPT:
-            self.run_starts.popitem(last=False)
+        """Notes the journal number before the first record of a run; kept of the newest runs."""
+        if self._run_starts is None:
+            self._run_starts = OrderedDict()
+        self._run_starts[run_id] = after
+        while len(self._run_starts) > _RUNS_KEPT:
+            self._run_starts.popitem(last=False)
+
+    def run_start(self, run_id: str) -> int | None:
+        """Returns what `remember_run` noted, None when that is not known (any more)."""
+        return self._run_starts.get(run_id) if self._run_starts is not None else None
 
 
 class Register:

@@ -37,7 +37,7 @@ class Inside:
         if not _RUN_ID.fullmatch(run_id):
             raise BadRequest(f"{run_id[:64]!r} cannot be the id of a run: take at most 128 letters, digits, '_.:-'")
         kernel = answering(entry)
-        if run_id in entry.run_starts:
+        if entry.run_start(run_id) is not None:
             raise IllegalState(f"there was a run {run_id} in the session {entry.session.name} already")
         entry.open_streams += 1
         try:
@@ -74,7 +74,7 @@ class Inside:
     async def find_run(self, entry: Entry, run_id: str) -> WatchedRun:
         """Returns a run that was begun before, also under an earlier daemon."""
         kernel = answering(entry)
-        after = entry.run_starts.get(run_id)
+        after = entry.run_start(run_id)
         if after is None:
             after = await asyncio.to_thread(journal.find_start, self._folders.journal(entry.session.id), run_id)
             if after is None:

@@ -181,13 +181,14 @@ class Lifecycle:
         session, kernel = entry.session, entry.kernel
         if kernel is None:
             raise AssertionError("only a session with a kernel can be watched")
-        entry.watchers = [
+        watchers = [
             self._tasks.spawn(self._watch_runner(entry, kernel), name=f"runner {session.id}"),
             self._tasks.spawn(self._watch_kernel(entry, kernel), name=f"kernel {session.id}"),
         ]
         if session.type is SessionType.BATCH:
-            entry.watchers.append(self._tasks.spawn(self._batch.run(entry, kernel), name=f"batch {session.id}"))
+            watchers.append(self._tasks.spawn(self._batch.run(entry, kernel), name=f"batch {session.id}"))
             self._batch.watch_time(entry)
+        entry.watchers = watchers
         self.idling.watch(entry)
 
     # --- while it runs --------------------------------------------------------------------------------------

@@ -30,8 +30,6 @@ _LOOKS: Final = (
     Hold.RESOURCES,
 )
 """What is looked at before a start, in this order."""
-_FRESH_S: Final = 1.0
-"""How long what was said of a waiting session may be said again while nothing happens."""
 
 
 class Queue:
@@ -64,7 +62,6 @@ class Queue:
         self._available: ResourceSlots | None = None
         self._since: dict[str, int] = {}
         """Waiting session -> looks when it came."""
-        self._said: dict[str, tuple[int, float, Waiting]] = {}
 
     def _now(self) -> float:
         """Returns the time, which never goes back for the scheduler, though the wall clock may."""
@@ -107,7 +104,7 @@ class Queue:
         if not self._scheduler.is_waiting(session_id):
             return ()
         instructions = self._scheduler.cancel(session_id, self._now())
-        self._forget(session_id)
+        self._since.pop(session_id, None)
         return self._after(instructions)
 
     def release(self, session_id: str, *, succeeded: bool) -> Sequence[Instruction]:
@@ -147,17 +144,13 @@ class Queue:
         self._looks += 1
         self._looked_s = now
         for instruction in instructions:
-            self._forget(instruction.session_id)
+            self._since.pop(instruction.session_id, None)
         due = self._scheduler.next_tick(now)
         if due is None:
             self._alarm.drop(_TICK)
         else:
             self._alarm.set(_TICK, max(due, now + _SOONEST_S), self.tick)
         return instructions
-
-    def _forget(self, session_id: str) -> None:
-        self._since.pop(session_id, None)
-        self._said.pop(session_id, None)
 
     # --- after a restart --------------------------------------------------------------------------------------
 
@@ -205,17 +198,11 @@ class Queue:
         return min(ends, default=None)
 
     def waiting(self, session: Session) -> Waiting | None:
-        """Returns why a session waits; None when it does not. Cheap to ask for every session of a long queue."""
+        """Returns why a session waits; None when it does not. Cheap however long the queue is."""
         if not self._scheduler.is_waiting(session.id):
             return None
-        now = self._now()
-        known = self._said.get(session.id)
-        if known is None or known[0] != self._looks or now - known[1] >= _FRESH_S:
-            waiting = self._scheduler.waiting(session.id, now)
-            if session.depends_on:
-                waiting = replace(waiting, text=self.with_names(session, waiting.text))
-            known = self._said[session.id] = (self._looks, now, waiting)
-        return known[2]
+        waiting = self._scheduler.waiting(session.id, self._now())
+        return replace(waiting, text=self.with_names(session, waiting.text)) if session.depends_on else waiting
 
     def with_names(self, session: Session, text: str) -> str:
         """Returns what is said of a session with the names of those that it depends on in place of their ids."""
