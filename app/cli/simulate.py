@@ -163,7 +163,7 @@ def _read(name: str) -> Trace:
     if name == "-":
         return read_trace(sys.stdin, "stdin")
     try:
-        with Path(name).open(encoding="utf-8-sig", newline="") as lines:
+        with Path(name).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
             return read_trace(lines, name)
     except FileNotFoundError:
         raise NotFound(

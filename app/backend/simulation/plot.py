@@ -53,10 +53,9 @@ def plot(
             cells[upside // 4][dot // 2] |= _DOTS[upside % 4][dot % 2]
     labels = {0: axis[0], (height - 1) // 2: axis[1], height - 1: axis[2]}
     lines = [title]
-    lines += [
-        f"{labels.get(row, ''):>{gutter - 1}} │{''.join(chr(cell) if cell != _BLANK else ' ' for cell in cells[row])}"
-        for row in range(height)
-    ]
+    for row, line in enumerate(cells):
+        dots = "".join(chr(cell) if cell != _BLANK else " " for cell in line)
+        lines.append(f"{labels.get(row, ''):>{gutter - 1}} │{dots}")
     lines.append(f"{'':>{gutter - 1}} └{'─' * columns}")
     if begin or end:
         lines.append(f"{'':>{gutter}} {begin}{end:>{max(columns - len(begin), 1)}}")

@@ -59,13 +59,23 @@ def read_trace(lines: Iterable[str], name: str) -> Trace:
     """Reads a trace; requests that arrive at the same time stay in the order of the file.
 
     Args:
-        lines: of the file, with or without their ends; read one by one.
+        lines: of the file, read one by one; bytes that are no UTF-8 as surrogates (errors="surrogateescape").
         name: of the file, for messages.
 
     Raises:
         BadRequest: one sentence with the file, the number of the line and the reason.
     """
-    reader = csv.reader(lines, strict=True)
+    number = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal number
+        for line in lines:
+            number += 1
+            if not line.isascii() and any("\ud800" <= character <= "\udfff" for character in line):
+                raise BadRequest("this is no text in UTF-8")
+            yield line
+
+    reader = csv.reader(counted(), strict=True)
     machine: dict[str, str] = {}
     jobs: list[Job] = []
     header: list[str] | None = None
@@ -80,13 +90,11 @@ def read_trace(lines: Iterable[str], name: str) -> Trace:
             elif header is None:
                 header = _header(row)
             else:
-                jobs.append(_job(reader.line_num, header, row, parsed))
+                jobs.append(_job(number, header, row, parsed))
     except BadRequest as exc:
-        raise BadRequest(f"{name} line {reader.line_num}: {exc.message}") from None
+        raise BadRequest(f"{name} line {number}: {exc.message}") from None
     except csv.Error as exc:
-        raise BadRequest(f"{name} line {reader.line_num}: this is no CSV: {exc}") from None
-    except UnicodeDecodeError:
-        raise BadRequest(f"{name} line {reader.line_num + 1}: this is no text in UTF-8") from None
+        raise BadRequest(f"{name} line {number}: this is no CSV: {exc}") from None
     if header is None:
         raise BadRequest(f"{name} is empty: a trace begins with the header {','.join(_COLUMNS[:5])}")
     if not jobs:
