@@ -40,6 +40,8 @@ class Glyphs:
     down: str = "▾"
     used: str = "▀"
     """What is really used, below what was asked for."""
+    others: str = "▔"
+    """What is used below cells that nobody was given."""
     over: str = "▲"
     """More is used than was asked for."""
     edge: str = "▏"
@@ -76,6 +78,7 @@ ASCII: Final = Glyphs(
     spinner="|/-\\",
     down="v",
     used="=",
+    others="~",
     over="!",
     edge="|",
     asked="+",
@@ -123,9 +126,10 @@ def status_glyph(glyphs: Glyphs, status: SessionStatus | None, *, busy: bool = F
 
 
 def status_class(status: SessionStatus | None, *, busy: bool = False, asks: bool = False) -> str:
-    """Returns the name of the style of a state: `asks`, `busy`, `running`, `waiting`, `failed` or `ended`."""
+    """Returns the name of the style of a state: `asks`, `busy`, `alarm`, `running`, `waiting`, `failed`, `ended`."""
     if status in ANSWERING:
-        return "asks" if asks else "busy" if busy else "running"
+        degraded = status is SessionStatus.RUNNING_DEGRADED
+        return "asks" if asks else "busy" if busy else "alarm" if degraded else "running"
     if status is SessionStatus.ERROR:
         return "failed"
     if status is SessionStatus.PENDING or status in STARTING or status is SessionStatus.RESTARTING:

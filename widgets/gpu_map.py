@@ -203,6 +203,7 @@ class GpuMap(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         self._resize_virtual()
+        self._tell()
         self.refresh()
 
     def notify_style_update(self) -> None:
@@ -333,7 +334,7 @@ class GpuMap(ScrollView, can_focus=True):
                 style = self._used_style(self._marks.of(one.part.session_id))
             segments.append(Segment(text, style))
         others = min(free, lit(use.others, self._width))
-        segments.append(Segment(glyphs.used * others + " " * (free - others + 1), self._style("free")))
+        segments.append(Segment(glyphs.others * others + " " * (free - others + 1), self._style("free")))
         return segments
 
     def _style(self, name: str) -> Style:

@@ -316,7 +316,9 @@ ACTIONS: Final = (
     Action("list-down", "j,down", "sessions", "down", "down", "Go to the next session", show=False, palette=False),
     Action("list-up", "k,up", "sessions", "up", "up", "Go to the previous session", show=False, palette=False),
     Action("list-first", "g,home", "sessions", "first", "first", "Go to the first session", show=False, palette=False),
-    Action("list-last", "shift+g,end", "sessions", "last", "last", "Go to the last session", show=False, palette=False),
+    Action(
+        "list-last", "G,end,shift+g", "sessions", "last", "last", "Go to the last session", show=False, palette=False
+    ),
     Action(
         "list-page-down",
         "pagedown",
@@ -350,7 +352,7 @@ ACTIONS: Final = (
     Action("list-quit", "q", "sessions", "app.leave", "leave", "Leave; sessions and their runs go on", palette=False),
     Action(
         "console-follow",
-        "f,end,shift+g",
+        "f,end,G,shift+g",
         "console",
         "screen.follow",
         "follow",
@@ -452,7 +454,7 @@ ABOUT: Final = {
     "map": (
         "A bar per GPU, one for all cores and one for all memory. Above, in the colour of each session, what it was "
         "given; below that what it really uses of it: up to the end of its cells is all of it, a triangle is more. "
-        "Grey below free cells is used by others. Click cells to select their session."
+        "A thin line below free cells is used by others. Click cells to select their session."
     ),
     "details": (
         "What is known of the selected session: why it waits and since when, what it uses of what it asked for, now "
@@ -504,7 +506,8 @@ def key_label(action: Action) -> str:
         "left_square_bracket": "[",
         "right_square_bracket": "]",
     }
-    return " ".join(names.get(key, key.replace("ctrl+", "^")) for key in action.key.split(","))
+    # terminals of the kitty protocol say shift+g, all others G
+    return " ".join(dict.fromkeys(names.get(key, key.replace("ctrl+", "^")) for key in action.key.split(",")))
 
 
 def clashes() -> list[tuple[str, str, str]]:

@@ -14,7 +14,7 @@ from ..model.metrics import CPU_UTIL, CUDA_MEM, CUDA_UTIL, MEM_USED, Metric, Met
 from ..model.sessions import ANSWERING, SessionStatus
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, ResourceSlots
 from .live import LiveStats
-from .store import IDLE_WHY
+from .store import IDLE_WHY, first_end
 
 _LABELS: Final = {CPU: "cpu", MEM: "mem", CUDA_SHARES: "gpu", CUDA_DEVICE: "gpus"}
 _CHECKS: Final = {"network_timeout": "idle", "session_lifetime": "life", "utilization": "util"}
@@ -54,7 +54,7 @@ def _waiting(view: SessionView, now_s: float) -> list[Detail]:
         facts.append(Detail("waits", waiting.text.replace(CUDA_SHARES, "gpu")))
         if any(name != "resources" for name in waiting.failed):
             facts.append(Detail("", "held back by " + ", ".join(waiting.failed), quiet=True))
-        if waiting.position is not None:
+        if waiting.position is not None and "in the queue" not in waiting.text:
             facts.append(Detail("place", f"{_ordinal(waiting.position)} in the queue"))
         if (start := waiting.expected_start) is not None:
             wait_s = start.timestamp() - now_s
@@ -115,26 +115,33 @@ def _idle(view: SessionView, now_s: float, ends_at_s: float | None) -> list[Deta
     if view.status not in ANSWERING:
         return []
     facts = []
-    if ends_at_s is not None and (remaining := ends_at_s - now_s) < float("inf"):
-        level = idle_level(remaining)
-        keep = ", + keeps it" if level else ""
-        facts.append(Detail("ends in", f"{left(remaining)}{keep}", level=level, quiet=not level))
+    first = first_end(view)
+    if not view.idle_checks and first[0] is not None and ends_at_s is not None:
+        facts.append(_ends("idle", first[1], ends_at_s - now_s))
     for name, check in view.idle_checks.items():
         label = _CHECKS.get(name, name[:7])
         why = IDLE_WHY.get(name, name.replace("_", " "))
         if check.remaining_s is None:
-            text = "never ends it"
+            facts.append(Detail(label, "never ends it", quiet=True))
         elif check.in_grace:
-            text = f"{duration(check.remaining_s)} from the end of its use"
+            facts.append(Detail(label, f"{duration(check.remaining_s)} from the end of its use", quiet=True))
+        elif (check.remaining_s, why) == first and ends_at_s is not None:
+            facts.append(_ends(label, why, ends_at_s - now_s))
         else:
-            text = f"in {duration(check.remaining_s)}: {why}"
-        facts.append(Detail(label, text, quiet=True))
+            facts.append(Detail(label, f"ends in {duration(check.remaining_s)}: {why}", quiet=True))
         resources = (check.extra or {}).get("resources")
         if isinstance(resources, dict):
             facts += [
                 Detail("", text, quiet=True) for key, pair in resources.items() if (text := _threshold(key, pair))
             ]
     return facts
+
+
+def _ends(label: str, why: str, remaining_s: float) -> Detail:
+    """Returns the line of the check that ends a session first."""
+    level = idle_level(remaining_s)
+    keep = ", + keeps it" if level else ""
+    return Detail(label, f"ends in {left(remaining_s)}: {why}{keep}", level=level, quiet=not level)
 
 
 def _threshold(name: str, pair: object) -> str:

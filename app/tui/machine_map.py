@@ -73,7 +73,7 @@ def _gpu_use(bar: MapBar, parts: Iterable[MapPart], use: GpuUse, mem_bytes: int)
     others = (use.mem_used_bytes or 0) - sum(use.session_mem_bytes.values())
     told = "" if use.mem_used_bytes is None else size(use.mem_used_bytes)
     if use.util_pct is not None:
-        told = f"{told:<5}{use.util_pct:.0f} %"
+        told = f"{told:<6}{use.util_pct:>3.0f} %"
     return BarUse(told, fractions, max(0, others) / mem_bytes)
 
 
@@ -94,9 +94,10 @@ def _promised(slot: str, amount: Decimal) -> float:
 
 def _told(bar: MapBar, live: LiveStats) -> str:
     if bar.id == CPU:
-        return "" if live.cpu_pct is None else f"{float(bar.capacity) * live.cpu_pct / 100:<5.1f}{live.cpu_pct:.0f} %"
+        # of the cores that the machine has, which may be others than are offered
+        return "" if live.cpu_pct is None else f"{'':<6}{live.cpu_pct:>3.0f} %"
     used = live.mem_used_bytes
-    return "" if used is None or not bar.capacity else f"{size(used):<5}{100 * used / float(bar.capacity):.0f} %"
+    return "" if used is None or not bar.capacity else f"{size(used):<6}{100 * used / float(bar.capacity):>3.0f} %"
 
 
 def live_text(metrics: Metrics) -> str:

@@ -387,7 +387,7 @@ def first_end(view: SessionView) -> tuple[float | None, str]:
 def _note(view: SessionView) -> str:
     """Returns what the second line says in place of image and slots."""
     info = (view.status_info or "").replace(CUDA_SHARES, GPU_ALIAS)
-    if view.status is SessionStatus.PENDING or view.status in STARTING:
+    if view.status in STARTING or view.status in (SessionStatus.PENDING, SessionStatus.RUNNING_DEGRADED):
         return info
     if view.status is SessionStatus.ERROR:
         return info or "failed without a reason: see the backend's log"

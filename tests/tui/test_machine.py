@@ -56,7 +56,7 @@ async def test_the_map_shows_shares_use_and_free_space(open_desk: Any, shared: F
         await desk.until(lambda: "41 %" in text_of(gpu_map))
         lines = text_of(gpu_map).splitlines()
         assert lines[0].startswith(" gpu0") and "▌train" in lines[0] and "▏eval-small" in lines[0]
-        assert "0.75/1.00" in lines[0] and lines[1].endswith("9G   62 %") and "Mock GPU" in lines[1]
+        assert "0.75/1.00" in lines[0] and lines[1].endswith("9G     62 %") and "Mock GPU" in lines[1]
         # half of the share of train, all of the share of eval and more
         width = lines[0].index("▏ 0.75") - lines[0].index("▕") - 1
         used = lines[1][lines[0].index("▕") + 1 :]
@@ -65,9 +65,9 @@ async def test_the_map_shows_shares_use_and_free_space(open_desk: Any, shared: F
         assert lines[0].count("░") == pytest.approx(width / 4, abs=1)
         # a quarter of gpu1 is used by somebody else
         assert "0.00/1.00" in lines[2] and lines[2].count("░") == width
-        assert lines[3].count("▀") == round(width / 4) and "NVIDIA L4" in lines[3]
-        assert lines[4].startswith(" cpu") and "4/8" in lines[4] and lines[5].endswith("3.3  41 %")
-        assert lines[6].startswith(" mem") and "6G/24G" in lines[6] and lines[7].endswith("9G   38 %")
+        assert lines[3].count("▔") == round(width / 4) and "NVIDIA L4" in lines[3]
+        assert lines[4].startswith(" cpu") and "4/8" in lines[4] and lines[5].endswith("  41 %")
+        assert lines[6].startswith(" mem") and "6G/24G" in lines[6] and lines[7].endswith("9G     38 %")
 
 
 async def test_selecting_in_the_list_highlights_and_clicking_cells_selects(open_desk: Any, shared: FakeServer) -> None:
@@ -296,9 +296,9 @@ async def test_limits_and_idle_checks_are_in_the_details_which_scroll(open_desk:
         await desk.until(lambda: details.display and details.has_focus and "ends in" in text_of(details))
         text = text_of(details)
         for part in (
-            "ends in 5:00, + keeps it",
+            "ends in 5:00: too little used,",
             "30m from the end of its use",
-            "in 5m: too little used",
+            "+ keeps it",
             "life    never",
             "cpu_util 3 % of 20 % wanted",
             "gpu layer-0: counted",

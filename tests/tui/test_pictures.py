@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from bai_tui.app.client.views import DeviceView
+from bai_tui.app.client.views import DeviceView, IdleCheckView, LayerView, WaitingView
 from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.dialogs import LaunchScreen
@@ -16,6 +17,7 @@ from bai_tui.app.tui.locate import FixedEndpoint
 from bai_tui.tests.tui.fakes import ENDPOINT, NOW_S, FakeServer, Script
 from textual.pilot import Pilot
 
+G = 1024**3
 Compare = Callable[..., bool]
 
 
@@ -23,16 +25,46 @@ Compare = Callable[..., bool]
 def busy_server() -> FakeServer:
     server = FakeServer()
     first = server.add("py-1", age_s=720, slots={"cpu": "2", "mem": "4g", "gpu": "0.5"})
-    server.add("notes", age_s=240)
+    small = server.add(
+        "eval", age_s=500, slots={"cpu": "1", "mem": "2g", "gpu": "0.25"}, idle_checks=idle(90.0),
+        allocation={"cuda.shares": {"gpu0": "0.25"}},
+    )  # fmt: skip
+    server.add("notes", age_s=240, idle_checks=idle(400.0))
     server.add("job-7", status=SessionStatus.PENDING, status_info="waits for 1.00 gpu: 0.25 free", age_s=100,
                slots={"cpu": "1", "mem": "1g", "gpu": "1"})  # fmt: skip
     server.add("tf-old", status=SessionStatus.PREPARING, image="python-tensorflow:1.12-py36", age_s=3)
     server.gpus = (
-        DeviceView("gpu0", "Mock GPU", "mock", Decimal(1), 16 * 1024**3, {first: Decimal("0.5")}),
-        DeviceView("gpu1", "Mock GPU", "mock", Decimal(1), 16 * 1024**3, {}),
+        DeviceView(
+            "gpu0", "Mock GPU", "mock", Decimal(1), 16 * G, {first: Decimal("0.5"), small: Decimal("0.25")},
+            mem_used_bytes=10 * G, util_pct=62.0, session_mem_bytes={first: 3 * G, small: 5 * G},
+        ),
+        DeviceView("gpu1", "Mock GPU", "mock", Decimal(1), 16 * G, {}, mem_used_bytes=0, util_pct=0.0),
+    )  # fmt: skip
+    layers = (
+        LayerView("accounting", "gpu", "counted", "no more is promised than there is"),
+        LayerView("environment", "gpu", "cooperative", "CUDA_VISIBLE_DEVICES; code that resets it sees all GPUs"),
     )
-    server.change(first, allocation={"cuda.shares": {"gpu0": "0.5"}}, idle_remaining_s=1691.0)
+    server.change(first, allocation={"cuda.shares": {"gpu0": "0.5"}}, idle_checks=idle(1691.0), layers=layers)
+    server.change("job-7", priority=10, waiting=WaitingView("waits for 1.00 gpu: 0.25 free on gpu0", 1))
     return server
+
+
+def idle(remaining_s: float) -> dict[str, IdleCheckView]:
+    return {"network_timeout": IdleCheckView(remaining_s)}
+
+
+def measure(server: FakeServer) -> None:
+    """Pushes a minute of rounds."""
+    for second in range(60):
+        wave = 100 + 80 * math.sin(second / 6)
+        server.measure(
+            {
+                "py-1": {"cpu_util": (wave, 200), "mem": (G + second * 2**25, 4 * G), "cuda_mem": (3 * G, 8 * G),
+                         "cuda_util": (wave / 2, None)},
+                "eval": {"cpu_util": (100, 100), "mem": (G, 2 * G), "cuda_mem": (5 * G, 4 * G)},
+                "notes": {"cpu_util": (1, 100), "mem": (G // 16, G)},
+            }
+        )  # fmt: skip
 
 
 def app_for(server: FakeServer, theme: str = "bai-dark") -> BaiTuiApp:
@@ -47,12 +79,16 @@ async def until(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.002)
 
 
-async def settled(pilot: Pilot[Any]) -> BaiTuiApp:
+async def settled(pilot: Pilot[Any], server: FakeServer | None = None) -> BaiTuiApp:
     app = pilot.app
     assert isinstance(app, BaiTuiApp)
     app.main.editor.cursor_blink = False
     await until(lambda: app.main.ready and app.main.sessions.rows and app.bench.sync.connection.images)
     await until(lambda: app.bench.sync.connection.machine.gpus)
+    if server is not None:
+        await until(lambda: server.meters)
+        measure(server)
+        await until(lambda: app.bench.sync.live.history(app.main.selected or "", "cpu_util")[:1] not in ((), (None,)))
     await pilot.pause()
     await pilot.pause()
     return app
@@ -68,7 +104,7 @@ def test_main(snap_compare: Compare, busy_server: FakeServer, size: tuple[int, i
     )  # fmt: skip
 
     async def before(pilot: Pilot[Any]) -> None:
-        app = await settled(pilot)
+        app = await settled(pilot, busy_server)
         app.main.editor.load_text("import torch\n\n\ndef train(epochs: int) -> None:\n    ...  # here\n\n\ntrain(3)\n")
         app.bench.execute(app.main.selected or "", "train(3)")
         feed = app.bench.runs.of(app.main.selected or "").feed
@@ -78,6 +114,30 @@ def test_main(snap_compare: Compare, busy_server: FakeServer, size: tuple[int, i
         await pilot.pause()
 
     assert snap_compare(app_for(busy_server, theme), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("theme", ["bai-dark", "bai-light"])
+@pytest.mark.parametrize("size", [(80, 24), (100, 30)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_map(snap_compare: Compare, busy_server: FakeServer, size: tuple[int, int], theme: str) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        app = await settled(pilot, busy_server)
+        await pilot.press("j", "m")
+        await until(lambda: app.main.map.display and app.main.map.size.height)
+        await pilot.pause()
+        await pilot.pause()
+
+    assert snap_compare(app_for(busy_server, theme), terminal_size=size, run_before=before)
+
+
+def test_details(snap_compare: Compare, busy_server: FakeServer) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        app = await settled(pilot, busy_server)
+        await pilot.press("i")
+        await until(lambda: app.main.details.display and app.main.details.size.height)
+        await pilot.pause()
+        await pilot.pause()
+
+    assert snap_compare(app_for(busy_server), terminal_size=(80, 24), run_before=before)
 
 
 def test_launch(snap_compare: Compare, busy_server: FakeServer) -> None:

@@ -66,6 +66,11 @@ async def test_the_cursor_stays_on_its_session(open_desk: Any, server: FakeServe
         assert desk.cursor == "bbbb"
         await desk.press("k", "k", "k")
         await desk.press("down")
+        # as terminals send it
+        await desk.press("G")
+        assert desk.cursor == desk.names[-1]
+        await desk.press("g")
+        assert desk.cursor == desk.names[0]
         assert desk.cursor is not None
 
 
