@@ -171,5 +171,5 @@ class History(RuleBasedStateMachine):
             assert "\n" not in reason
 
 
-History.TestCase.settings = settings(max_examples=120, stateful_step_count=40)
+History.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestHistory = History.TestCase

@@ -129,6 +129,12 @@ class Backfill:
             self._unfit_beside.clear(frozenset(closed))
         return self._reservation
 
+    def expected(self, blocked: Entry) -> Reservation | None:
+        """Returns the same for people: to ask it changes nothing of what is decided."""
+        if self._forecast and (self._reservation is None or self._reservation.valid):
+            return self._reservation
+        return self._ledger.forecast(blocked.demand.shape, self._endings)[1] if self._endings else None
+
     def beside(self, entry: Entry, blocked: Entry, now: float) -> Grant | None:
         """Returns what an entry may get although `blocked` is before it, None when it has to wait.
 

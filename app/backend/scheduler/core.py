@@ -7,36 +7,28 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import islice
-from typing import Final
 
 from ...model.errors import IllegalState
-from ...model.slots import CUDA_DEVICE, CUDA_SHARES, ResourceSlots
-from . import reasons
+from ...model.slots import ResourceSlots
 from .backfill import Backfill
 from .holds import Alarm, Alarms, Dependencies, Endings
 from .ledger import Grant, Ledger
 from .limits import Account, Capacity, Demand
-from .policies import BY_OWNER, REVIEW_S, HalfLife, Use
-from .queue import Entry, Key, Queue, Standing
+from .lineup import LineUp
+from .queue import Entry
+from .reasons import Reasons
 from .types import (
     Allocation,
     DeviceSpec,
     Distribution,
     GiveUp,
-    Hold,
     Instruction,
     PendingRequest,
-    Policy,
     Rules,
     Start,
     Strategy,
     Waiting,
 )
-
-_GPU_SLOTS: Final = frozenset({CUDA_DEVICE, CUDA_SHARES})
-_RELEASES_LOOKED_AT: Final = 32
-"""So many of the sessions that end next are looked at for one that holds what somebody lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +74,21 @@ class Scheduler:
         """
         self._ledger = Ledger(devices, quantum=quantum, strategy=strategy, distribution=distribution)
         self._capacity = Capacity(devices)
-        self._half_life = _checked(rules)
-        self._rules = rules
-        self._by_owner = rules.policy in BY_OWNER
-        self._accounts: dict[str, Account] = {}
+        self._line = LineUp(self._capacity, rules)
         self._waiting: dict[str, Entry] = {}
         self._running: dict[str, _Running] = {}
         self._dependencies = Dependencies()
         self._alarms = Alarms()
         self._endings = Endings()
-        self._queue = Queue()
         self._backfill = Backfill(self._ledger, self._endings)
-        self._reviewed_s = -math.inf
+        self._reasons = Reasons(
+            self._ledger,
+            self._line,
+            self._dependencies,
+            self._backfill,
+            self._endings,
+            lambda id: self._running[id].demand,
+        )
 
     # --- in ---
 
@@ -106,7 +101,7 @@ class Scheduler:
             QuotaExceeded: more than the owner may hold.
         """
         demand = self._capacity.demand(self._ledger.shape(slots, split=split), slots)
-        self._account(access_key).check(demand)
+        self._line.account(access_key).check(demand)
 
     def enqueue(self, request: PendingRequest, now: float, *, again: bool = False) -> list[Instruction]:
         """Admits a request; it may start at once.
@@ -123,12 +118,12 @@ class Scheduler:
         session_id = request.session_id
         self._must_be_new(session_id)
         demand = self._capacity.demand(self._ledger.shape(request.slots, split=request.split), request.slots)
-        account = self._account(request.access_key)
+        account = self._line.account(request.access_key)
         if not again:
             account.check(demand)
             account.check_waiting()
         changed = self._come(now)
-        entry = Entry(request, demand, account, now, self._key(request))
+        entry = Entry(request, demand, account, now, self._line.key(request))
         if request.depends_on:
             unmet = [one for one in request.depends_on if one in self._waiting or one in self._running]
             self._dependencies.add(session_id, unmet)
@@ -141,9 +136,9 @@ class Scheduler:
         self._line_up_if_free(entry, now)
         out: list[Instruction] = []
         blocked = self._backfill.blocked
-        if changed or blocked is None or self._queue.first() is not blocked:
+        if changed or blocked is None or self._line.queue.first() is not blocked:
             self._advance(now, out)
-        elif self._rules.backfill and self._queue.takes_part(entry) and self._queue.leads(entry):
+        elif self._line.rules.backfill and self._line.queue.takes_part(entry) and self._line.queue.leads(entry):
             grant = self._backfill.beside(entry, blocked, now)
             if grant is not None:
                 self._start(entry, grant, now, out)
@@ -172,7 +167,9 @@ class Scheduler:
         """
         self._must_be_new(session_id)
         self._ledger.adopt(session_id, allocation)
-        self._hold_resources(session_id, self._account(access_key), self._capacity.held(allocation.slots()), since_s)
+        self._hold_resources(
+            session_id, self._line.account(access_key), self._capacity.held(allocation.slots()), since_s
+        )
         self._endings.set(session_id, ends_at_s)
 
     # --- out ---
@@ -204,10 +201,7 @@ class Scheduler:
         self._ledger.give(session_id)
         running = self._running.pop(session_id)
         self._endings.set(session_id, None)
-        account = running.account
-        account.give(running.demand, now)
-        if self._by_owner or account.limited:
-            self._settle(account, now)
+        self._line.ended(running.account, running.demand, now)
         out: list[Instruction] = []
         if succeeded:
             for dependent in self._dependencies.met(session_id):
@@ -232,8 +226,8 @@ class Scheduler:
     def next_tick(self, now: float) -> float | None:
         """Returns when `tick` has something to do if nothing else happens; None when it never has."""
         at_s = self._alarms.next_s
-        if self._rules.policy is Policy.FAIR_SHARE and self._running and len(self._queue):
-            at_s = min(at_s, max(now, self._reviewed_s + REVIEW_S))
+        if self._running:
+            at_s = min(at_s, max(now, self._line.next_review_s))
         return None if at_s == math.inf else at_s
 
     # --- changes ---
@@ -257,12 +251,12 @@ class Scheduler:
         self._come(now)
         in_line = entry.group is not None
         if in_line:
-            self._queue.remove(entry)
+            self._line.queue.remove(entry)
         entry.request = replace(entry.request, priority=priority)
-        entry.key = self._key(entry.request)
+        entry.key = self._line.key(entry.request)
         out: list[Instruction] = []
         if in_line:
-            self._line_up(entry, now)
+            self._line.add(entry, now)
             self._advance(now, out)
         self._expire(now, out)
         return out
@@ -285,9 +279,7 @@ class Scheduler:
 
     def _set_there(self, device_id: str, now: float, *, there: bool) -> list[Instruction]:
         self._capacity.set_there(device_id, there=there)
-        for stream in self._queue.streams():
-            for group in list(stream.groups.values()):
-                self._queue.put_aside(group, limited=group.limited, lost=not self._capacity.possible(group.demand))
+        self._line.look_at_devices()
         out: list[Instruction] = []
         self._come(now)
         self._advance(now, out, freed=there)
@@ -303,24 +295,7 @@ class Scheduler:
         Raises:
             ValueError: rules that make no sense; nothing has changed then.
         """
-        self._half_life = _checked(rules)
-        self._rules = rules
-        self._by_owner = rules.policy in BY_OWNER
-        for account in self._accounts.values():
-            account.limits = rules.limits_of.get(account.access_key, rules.limits)
-            account.weight = float(rules.weights.get(account.access_key, 1))
-            account.use.forget_by(self._half_life, now)
-        before = self._queue
-        self._queue = Queue()
-        for entry in self._waiting.values():
-            in_line, stuck = entry.group is not None, before.is_stuck(entry)
-            entry.group = None
-            entry.key = self._key(entry.request)
-            if in_line:
-                self._line_up(entry, now)
-                if stuck:
-                    self._queue.stick(entry)
-        self._reviewed_s = now
+        self._line.set_rules(rules, self._waiting.values(), now)
         self._backfill.block(None)
         self._come(now)
         out: list[Instruction] = []
@@ -333,7 +308,7 @@ class Scheduler:
     @property
     def rules(self) -> Rules:
         """How the queue is kept now."""
-        return self._rules
+        return self._line.rules
 
     @property
     def lost(self) -> frozenset[str]:
@@ -382,46 +357,13 @@ class Scheduler:
         Raises:
             IllegalState: it does not wait.
         """
-        entry = self._waiter(session_id)
-        if unmet := self._dependencies.unmet(session_id):
-            return Waiting(hold=Hold.DEPENDENCIES, text=reasons.unmet_dependencies(unmet))
-        not_before_s = entry.request.not_before_s
-        if entry.group is None and not_before_s is not None:
-            return Waiting(hold=Hold.RESERVED_TIME, text=reasons.reserved_time(not_before_s, now))
-        if limit := entry.account.hold(entry.demand):
-            return Waiting(hold=limit[0], text=limit[1])
-        lacking = self._ledger.lacking(entry.demand.shape)
-        next_release_s = self._next_release(lacking, now)
-        if not self._queue.takes_part(entry):
-            text = reasons.resources(lacking, None, next_release_s, first=False)
-            return Waiting(hold=Hold.RESOURCES, text=text)
-        position = self._queue.place(entry)
-        is_first = entry is self._backfill.blocked
-        reservation = self._backfill.reservation(entry) if is_first else None
-        return Waiting(
-            hold=Hold.RESOURCES,
-            text=reasons.resources(lacking, position, next_release_s, first=is_first),
-            position=position,
-            expected_start_s=max(now, reservation.when_s) if reservation is not None else None,
-            reserved=is_first or self._queue.is_stuck(entry),
-        )
-
-    def _next_release(self, lacking: Sequence[tuple[str, str, str]], now: float) -> float | None:
-        """Returns in how many seconds something is expected to be given back of which there is not enough."""
-        slots = {slot for slot, _, _ in lacking}
-        if slots & _GPU_SLOTS:
-            slots |= _GPU_SLOTS
-        if slots:
-            for ends_at_s, session_id in islice(self._endings.after(now), _RELEASES_LOOKED_AT):
-                if slots & self._running[session_id].demand.amounts.keys():
-                    return ends_at_s - now
-        return None
+        return self._reasons.waiting(self._waiter(session_id), now)
 
     # --- the line ---
 
     def _advance(self, now: float, out: list[Instruction], *, freed: bool = False) -> None:
         """Starts from the front of the queue until one does not fit, then those who may pass it."""
-        queue, backfill = self._queue, self._backfill
+        queue, backfill = self._line.queue, self._backfill
         if freed:
             backfill.freed(now)
         while True:
@@ -435,7 +377,7 @@ class Scheduler:
                 return
             if freed:
                 queue.stick(entry)
-            if not self._rules.backfill:
+            if not self._line.rules.backfill:
                 return
             found = backfill.next(queue, entry, now)
             if found is None:
@@ -445,7 +387,7 @@ class Scheduler:
     def _start(self, entry: Entry, grant: Grant, now: float, out: list[Instruction]) -> None:
         request = entry.request
         session_id = request.session_id
-        self._queue.remove(entry)
+        self._line.queue.remove(entry)
         self._alarms.drop(session_id)
         del self._waiting[session_id]
         entry.account.waiting -= 1
@@ -457,55 +399,17 @@ class Scheduler:
 
     def _hold_resources(self, session_id: str, account: Account, demand: Demand, now: float) -> None:
         self._running[session_id] = _Running(account, demand)
-        account.take(demand, now)
-        if self._by_owner or account.limited:
-            self._settle(account, now)
-
-    def _settle(self, account: Account, now: float) -> None:
-        """Lets an owner's stream stand where what he holds now puts it, and take part as far as his limits allow."""
-        queue = self._queue
-        stream = queue.stream(account.access_key)
-        if stream is None:
-            return
-        if self._by_owner:
-            queue.restand(stream, self._standing(account, now))
-        if account.limited:
-            queue.set_open(stream, account.may_start())
-            if account.limits.slots is not None:
-                for group in list(stream.groups.values()):
-                    queue.put_aside(group, limited=not account.has_room(group.demand), lost=group.lost)
-
-    def _standing(self, account: Account, now: float) -> Standing:
-        if self._rules.policy is Policy.DRF:
-            return (self._capacity.dominant(account.held) / account.weight,)
-        if self._rules.policy is Policy.FAIR_SHARE:
-            used = account.use.rank(now) - math.log(account.weight)
-            return (used, self._capacity.dominant(account.held) / account.weight)
-        return ()
-
-    def _key(self, request: PendingRequest) -> Key:
-        order = -request.order if self._rules.policy is Policy.LIFO else request.order
-        return (-request.priority, order, request.session_id)
-
-    def _line_up(self, entry: Entry, now: float) -> None:
-        """Puts an entry that nothing of its own holds back in its place."""
-        account, demand, queue = entry.account, entry.demand, self._queue
-        name = account.access_key if self._by_owner or account.limited else None
-        stream = queue.stream(name)
-        kind = (demand.shape, _duration_class(entry.request.duration_s) if self._rules.backfill else None)
-        group = queue.add(entry, name, kind, self._standing(account, now) if stream is None else stream.standing)
-        if stream is None and account.limited:
-            queue.set_open(group.stream, account.may_start())
-        if len(group.line) == 1:
-            limited, lost = not account.has_room(demand), not self._capacity.possible(demand)
-            if limited or lost:
-                queue.put_aside(group, limited=limited, lost=lost)
+        self._line.started(account, demand, now)
 
     def _line_up_if_free(self, entry: Entry, now: float) -> None:
-        """Lines an entry up unless a session or a time holds it back."""
+        """Lines an entry up unless it is, or a session or a time holds it back."""
         not_before_s = entry.request.not_before_s
-        if not self._dependencies.unmet(entry.request.session_id) and (not_before_s is None or not_before_s <= now):
-            self._line_up(entry, now)
+        if (
+            entry.group is None
+            and not self._dependencies.unmet(entry.request.session_id)
+            and (not_before_s is None or not_before_s <= now)
+        ):
+            self._line.add(entry, now)
 
     # --- what comes with time ---
 
@@ -516,13 +420,9 @@ class Scheduler:
             for session_id in self._alarms.pop(now, Alarm.READY):
                 self._line_up_if_free(self._waiting[session_id], now)
                 changed = True
-        if self._rules.policy is Policy.FAIR_SHARE and now >= self._reviewed_s + REVIEW_S:
-            self._reviewed_s = now
-            for stream in self._queue.streams():
-                account = self._accounts[stream.name or ""]
-                if account.use.grows:
-                    self._queue.restand(stream, self._standing(account, now))
-                    changed = True
+        if now >= self._line.next_review_s:
+            self._line.review(now)
+            changed = True
         return changed
 
     def _expire(self, now: float, out: list[Instruction]) -> None:
@@ -543,7 +443,7 @@ class Scheduler:
         """Takes out of all books an entry that does not start."""
         session_id = entry.request.session_id
         if entry.group is not None:
-            self._queue.remove(entry)
+            self._line.queue.remove(entry)
         del self._waiting[session_id]
         entry.account.waiting -= 1
         self._dependencies.drop(session_id)
@@ -568,36 +468,3 @@ class Scheduler:
     def _must_be_new(self, session_id: str) -> None:
         if session_id in self._waiting or session_id in self._running:
             raise IllegalState(f"the session {session_id} is scheduled already")
-
-    def _account(self, access_key: str) -> Account:
-        account = self._accounts.get(access_key)
-        if account is None:
-            account = self._accounts[access_key] = Account(
-                access_key,
-                self._rules.limits_of.get(access_key, self._rules.limits),
-                float(self._rules.weights.get(access_key, 1)),
-                Use(self._half_life),
-            )
-        return account
-
-
-def _duration_class(duration_s: float | None) -> int | None:
-    """Returns a number that durations share which differ by less than a factor of two.
-
-    Only the first of equal needs is looked at for backfill: a short one must not be hidden behind a long one.
-    """
-    return None if duration_s is None else int(max(0.0, min(duration_s, 1e18))).bit_length()
-
-
-def _checked(rules: Rules) -> HalfLife:
-    """Returns the half-life of rules that make sense.
-
-    Raises:
-        ValueError: a half-life or a weight that is not positive and finite.
-    """
-    for access_key, weight in rules.weights.items():
-        if not weight.is_finite() or weight <= 0:
-            raise ValueError(
-                f"the weight {weight} of the access key {access_key} makes no sense: take a positive number"
-            )
-    return HalfLife(rules.half_life_s)

@@ -2,8 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+
+from ...model.slots import CUDA_DEVICE, CUDA_SHARES
+from .backfill import Backfill
+from .holds import Dependencies, Endings
+from .ledger import Ledger
+from .limits import Demand
+from .lineup import LineUp
+from .queue import Entry
+from .types import Hold, Waiting
+
+_GPU_SLOTS: Final = frozenset({CUDA_DEVICE, CUDA_SHARES})
+_RELEASES_LOOKED_AT: Final = 32
+"""So many of the sessions that end next are looked at for one that holds what somebody lacks."""
+
+
+class Reasons:
+    """Looks for what keeps a session waiting. Changes nothing."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        line: LineUp,
+        dependencies: Dependencies,
+        backfill: Backfill,
+        endings: Endings,
+        demand_of: Callable[[str], Demand],
+    ) -> None:
+        """`demand_of`: what a session holds."""
+        self._ledger = ledger
+        self._line = line
+        self._dependencies = dependencies
+        self._backfill = backfill
+        self._endings = endings
+        self._demand_of = demand_of
+
+    def waiting(self, entry: Entry, now: float) -> Waiting:
+        """Returns why an entry waits."""
+        if unmet := self._dependencies.unmet(entry.request.session_id):
+            return Waiting(hold=Hold.DEPENDENCIES, text=unmet_dependencies(unmet))
+        not_before_s = entry.request.not_before_s
+        if entry.group is None and not_before_s is not None:
+            return Waiting(hold=Hold.RESERVED_TIME, text=reserved_time(not_before_s, now))
+        if limit := entry.account.hold(entry.demand):
+            return Waiting(hold=limit[0], text=limit[1])
+        queue = self._line.queue
+        lacking = self._ledger.lacking(entry.demand.shape)
+        next_release_s = self._next_release(lacking, now)
+        if not queue.takes_part(entry):
+            return Waiting(hold=Hold.RESOURCES, text=resources(lacking, None, next_release_s, first=False))
+        position = queue.place(entry)
+        is_first = entry is self._backfill.blocked
+        reservation = self._backfill.expected(entry) if is_first else None
+        return Waiting(
+            hold=Hold.RESOURCES,
+            text=resources(lacking, position, next_release_s, first=is_first),
+            position=position,
+            expected_start_s=max(now, reservation.when_s) if reservation is not None else None,
+            reserved=is_first or queue.is_stuck(entry),
+        )
+
+    def _next_release(self, lacking: Sequence[tuple[str, str, str]], now: float) -> float | None:
+        """Returns in how many seconds something is expected to be given back of which there is not enough."""
+        slots = {slot for slot, _, _ in lacking}
+        if slots & _GPU_SLOTS:
+            slots |= _GPU_SLOTS
+        if slots:
+            for ends_at_s, session_id in islice(self._endings.after(now), _RELEASES_LOOKED_AT):
+                if slots & self._demand_of(session_id).amounts.keys():
+                    return ends_at_s - now
+        return None
 
 
 def unmet_dependencies(session_ids: Collection[str]) -> str:
