@@ -169,7 +169,7 @@ async def test_the_group_of_a_session_that_ended_without_a_backend_is_removed_by
     finally:
         await first.close()
     path = session.kernel.limits.group.path
-    os.kill(session.kernel.pid, 9)
+    os.kill(session.kernel.pid, 9)  # it can do nothing any more
     async with asyncio.timeout(10):
         while MemoryGroup(path).pids():
             await asyncio.sleep(0.005)
@@ -178,20 +178,35 @@ async def test_the_group_of_a_session_that_ended_without_a_backend_is_removed_by
     await second.close()
 
 
-@pytest.mark.parametrize("watches", [True, False])
-async def test_without_control_groups_there_is_the_watcher_or_nothing(kit: Any, folder: Path, watches: bool) -> None:
-    none = MemoryGroups(None, "none", "none are mounted")
-    engine = ProcessEngine(folder / "bare", groups=none, spares=0, watches_memory=watches)
+async def test_a_runner_that_ends_alone_removes_its_group(kit: Any, folder: Path, groups: MemoryGroups) -> None:
+    engine = ProcessEngine(folder / "alone", spares=1)
+    try:
+        session = await kit.Sessions(engine, folder).start(mem_limit_bytes=LIMIT)
+    finally:
+        await engine.close()
+    path = session.kernel.limits.group.path
+    assert path.exists()
+    os.kill(session.kernel.pid, 15)
+    async with asyncio.timeout(10):
+        while path.exists():
+            await asyncio.sleep(0.005)
+
+
+async def test_without_control_groups_nothing_is_claimed(
+    kit: Any, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    engine = ProcessEngine(folder / "bare", groups=MemoryGroups(None, "none", "none are mounted"), spares=0)
+    assert "only watched: none are mounted" in caplog.text
     sessions = kit.Sessions(engine, folder)
     try:
         session = await sessions.start(mem_limit_bytes=LIMIT)
-        told = layer(engine, session, "memory")
-        assert (told.name, told.guarantee) == ("memory-watcher", "detected" if watches else "counted")
-        assert told.detail.endswith("; no control group: none are mounted")
+        assert engine.layers(session.kernel) == []
+        assert (await session.run("1 + 1")).text() == "2\n"
         await sessions.end()
     finally:
         await engine.close()
 
 
 async def test_a_session_of_an_earlier_version_has_no_layers() -> None:
-    assert Limits.restored({}).layers(os.getpid(), watches_memory=True) == []
+    assert Limits.restored({}).layers(os.getpid()) == []

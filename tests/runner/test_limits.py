@@ -70,3 +70,16 @@ def test_a_session_goes_before_its_runner() -> None:
 )
 def test_sizes(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize("other", ["", limits.BACKEND_GROUP])
+def test_the_last_process_removes_its_group(tmp_path: Path, other: str) -> None:
+    group = tmp_path / "group"
+    for folder in (group, tmp_path / limits.BACKEND_GROUP):
+        folder.mkdir()
+    if other:  # version 2: the parent takes no processes
+        (tmp_path / "cgroup.procs").mkdir()
+    limits.leave(str(group))
+    assert not group.exists()
+    assert (tmp_path / other / "cgroup.procs").read_text() == "0"
+    limits.leave(str(tmp_path / "gone"))

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..runner.limits import BACKEND_GROUP
+
 _log: Final = logging.getLogger(__name__)
 _PREFIX: Final = "bai-tui-"
-_LEAF: Final = "bai-tui-backend"
-"""Where the backend itself moves: a group of version 2 holds either processes or groups with limits."""
 _REMOVE_S: Final = 2.0
 _ROUND_S: Final = 0.002
 _rmdir = os.rmdir
@@ -213,8 +213,11 @@ def _below(mount: Path, root: str, own: str) -> Path:
 
 
 def _delegated(own: Path) -> Path:
-    """Returns a group of version 2 whose children have limits of memory, preparing it where that is needed."""
-    if own.name == _LEAF and "memory" in _read(own.parent / "cgroup.subtree_control").split():
+    """Returns a group of version 2 whose children have limits of memory, preparing it where that is needed.
+
+    Such a group holds no processes: the backend moves down.
+    """
+    if own.name == BACKEND_GROUP and "memory" in _read(own.parent / "cgroup.subtree_control").split():
         return own.parent
     switch = own / "cgroup.subtree_control"
     if "memory" in _read(switch).split():
@@ -223,7 +226,7 @@ def _delegated(own: Path) -> Path:
         raise _NotHere(f"no memory controller is delegated to {own}")
     if [pid for pid in _read(own / "cgroup.procs").split() if pid != str(os.getpid())]:
         raise _NotHere(f"{own} is shared with processes that are not the backend's")
-    leaf = own / _LEAF
+    leaf = own / BACKEND_GROUP
     leaf.mkdir(mode=0o755, exist_ok=True)
     try:
         (leaf / "cgroup.procs").write_text(str(os.getpid()))

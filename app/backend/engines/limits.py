@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,8 @@ class Limits:
     """0 = no limit."""
     group: MemoryGroup | None = None
     """Where the processes are, limited or not; None = they have none of their own."""
-    in_group: bool = field(default=False)
+    in_group: bool = False
     """The group has taken the limit of memory."""
-    problem: str = ""
-    """Why the limit of memory is not held by a group."""
 
     def stored(self) -> dict[str, Any]:
         """Returns the limits as JSON."""
@@ -34,7 +32,6 @@ class Limits:
             "mem_bytes": self.mem_bytes,
             "group": str(self.group.path) if self.group is not None else None,
             "in_group": self.in_group,
-            "problem": self.problem,
         }
 
     @classmethod
@@ -46,12 +43,11 @@ class Limits:
             mem_bytes=int(stored.get("mem_bytes", 0)),
             group=MemoryGroup(Path(group)) if group else None,
             in_group=bool(stored.get("in_group")),
-            problem=str(stored.get("problem", "")),
         )
 
-    def layers(self, pid: int, *, watches_memory: bool) -> Sequence[Layer]:
+    def layers(self, pid: int) -> Sequence[Layer]:
         """Returns the layers in force for the session whose runner is `pid`, as they are at this moment."""
-        return [*self._affinity(pid), *self._memory(watches_memory=watches_memory)]
+        return [*self._affinity(pid), *self._memory()]
 
     def _affinity(self, pid: int) -> list[Layer]:
         if self.cores is None:
@@ -68,21 +64,14 @@ class Limits:
         detail = f"pinned to {_names(held)}{lost}; code may choose other cores for itself"
         return [Layer("affinity", "cpu", Guarantee.COOPERATIVE, detail)]
 
-    def _memory(self, *, watches_memory: bool) -> list[Layer]:
-        if not self.mem_bytes:
-            return []
-        text = size_text(self.mem_bytes)
-        if self.group is not None and self.in_group and self.group.limit_bytes():
-            detail = (
-                f"{text} in a control group (version {self.group.version}), swap and page cache included: the system "
-                "ends a process that would take more"
-            )
-            return [Layer("memory-cgroup", "mem", Guarantee.HARD, detail)]
-        why = f"; no control group: {self.problem}" if self.problem else ""
-        if watches_memory:
-            detail = f"{text}, looked at every second: what is taken in between is noticed late{why}"
-            return [Layer("memory-watcher", "mem", Guarantee.DETECTED, detail)]
-        return [Layer("memory-watcher", "mem", Guarantee.COUNTED, f"{text}, held by nothing: watching is off{why}")]
+    def _memory(self) -> list[Layer]:
+        if self.group is None or not self.in_group or not self.group.limit_bytes():
+            return []  # who watches the use of memory tells of that
+        detail = (
+            f"{size_text(self.mem_bytes)} in a control group (version {self.group.version}), swap and page cache "
+            "included: the system ends a process that would take more"
+        )
+        return [Layer("memory-cgroup", "mem", Guarantee.HARD, detail)]
 
 
 def size_text(size_bytes: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from .limits import Limits, size_text
 from .link import RunnerError, RunnerGone, RunnerLink
 from .zygotes import NewRunner, ZygoteKey, ZygotePool
 
+_log: Final = logging.getLogger(__name__)
 _READY_S: Final = 30.0
 """How long a forked kernel may take to answer."""
 _REFILL_S: Final = 0.05
@@ -34,19 +36,17 @@ class ProcessEngine:
     Everything runs in the event loop of the daemon; `close` lets the sessions live on.
     """
 
-    def __init__(
-        self, state_dir: Path, *, spares: int = 2, watches_memory: bool = True, groups: MemoryGroups | None = None
-    ) -> None:
+    def __init__(self, state_dir: Path, *, spares: int = 2, groups: MemoryGroups | None = None) -> None:
         """Finds out how memory can be limited here.
 
         Args:
             state_dir: for logs and small files; made when needed.
             spares: so many runners an image are kept ready.
-            watches_memory: sessions that overuse memory are ended by the service; only for what `layers` says.
             groups: where sessions get control groups; None = look for it.
         """
         self._groups = groups if groups is not None else MemoryGroups.find(state_dir)
-        self._watches_memory = watches_memory
+        if self._groups.problem:
+            _log.info("sessions get no control groups, their memory is only watched: %s", self._groups.problem)
         self._caps_dir = state_dir / "caps"
         self._pool = ZygotePool(state_dir, self._groups, spares=spares)
         self._kernels: set[ProcessKernel] = set()
@@ -124,15 +124,13 @@ class ProcessEngine:
 
     def _limits(self, spec: LaunchSpec, group: MemoryGroup | None) -> Limits:
         """Limits a session that has not begun, as well as this machine can."""
-        limits = Limits(spec.cores, spec.mem_limit_bytes, group, problem=self._groups.problem)
-        if group is None:
-            limits.problem = limits.problem or "the system refused it"
-        elif spec.mem_limit_bytes:
+        limits = Limits(spec.cores, spec.mem_limit_bytes, group)
+        if group is not None and spec.mem_limit_bytes:
             try:
                 group.limit(spec.mem_limit_bytes)
                 limits.in_group = True
             except OSError as exc:
-                limits.problem = f"it does not take the limit: {exc.strerror}"
+                _log.warning("the memory of the session %s is not limited: %s", spec.session_id, exc)
         return limits
 
     @staticmethod
@@ -194,7 +192,7 @@ class ProcessEngine:
     def layers(self, kernel: Kernel) -> Sequence[Layer]:
         """Returns how the session's cores and memory are held at this moment; the devices tell of the rest."""
         assert isinstance(kernel, ProcessKernel)
-        return kernel.limits.layers(kernel.pid, watches_memory=self._watches_memory)
+        return kernel.limits.layers(kernel.pid)
 
     async def close(self) -> None:
         """Lets go of everything without ending sessions. Idempotent."""

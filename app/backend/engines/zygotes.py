@@ -258,9 +258,13 @@ class ZygotePool:
             )
             try:
                 runner.group = await asyncio.shield(moving)
-            except BaseException:
+                if runner.group is not None:
+                    await runner.link.call("hold", group=str(runner.group.path))
+            except BaseException as exc:
                 runner.group = await moving
                 await runner.discard()
+                if isinstance(exc, RunnerGone):
+                    raise LaunchFailed("the runner ended before it was given a session") from None
                 raise
         return runner
 

@@ -9,6 +9,9 @@ from typing import Any, Dict, Optional, Set
 OOM_SCORE = 500
 """Of 1000: how much rather the kernel of a session is ended for want of memory than its runner, which tells of it."""
 
+BACKEND_GROUP = "bai-tui-backend"
+"""Where a backend moves that is not to share a group of version 2 with the groups of its sessions."""
+
 
 def pin(pid: int, cores: Set[int]) -> None:
     """Keeps a process, and what it starts from now on, on those of `cores` that are usable.
@@ -37,6 +40,22 @@ def yield_memory() -> None:
                 file.write("%d\n" % OOM_SCORE)
     except (OSError, ValueError):  # a system without it
         pass
+
+
+def leave(group: str) -> None:
+    """Removes a control group of which this process is the last: where no backend is left that would do it.
+
+    What cannot be removed is left to the next backend.
+    """
+    parent = os.path.dirname(group)
+    for other in (parent, os.path.join(parent, BACKEND_GROUP)):
+        try:
+            with open(os.path.join(other, "cgroup.procs"), "w") as file:
+                file.write("0")
+            os.rmdir(group)
+            return
+        except OSError:
+            pass
 
 
 class MemoryLimit:

@@ -60,6 +60,7 @@ class Runner(Host):
         self._files: Optional[SessionFiles] = None
         self._launch: Message = {}
         self._memory = limits.MemoryLimit(None)
+        self._group: Optional[str] = None
         self._run: Optional[Run] = None
         self._ending: Optional[TreeEnd] = None
         self._when_ended: Optional[Callable[[], None]] = None
@@ -237,12 +238,17 @@ class Runner(Host):
             connection.send(reply)
 
         handler = getattr(self, "_op_" + str(message.get("op")), None)
-        if handler is None or (self._files is None and message.get("op") != "launch"):
+        if handler is None or (self._files is None and message.get("op") not in ("hold", "launch")):
             answer("bad-request", "the runner does not know the operation %r" % (message.get("op"),))
             return
         handler(message, answer)
 
     # --- operations
+
+    def _op_hold(self, message: Message, answer: Any) -> None:
+        """Hears in which control group it has been put."""
+        self._group = message["group"]
+        answer()
 
     def _op_launch(self, message: Message, answer: Any) -> None:
         self._launch = message
@@ -437,5 +443,7 @@ class Runner(Host):
 
     def _close(self) -> None:
         self.output.end_run()
+        if self._group is not None and not self._backends:
+            limits.leave(self._group)
         if self._files is not None:
             self._files.finish()
