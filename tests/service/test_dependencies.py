@@ -4,7 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from bai_tui.app.model.errors import BadRequest
+from bai_tui.app.backend.ports import Exit
+from bai_tui.app.model.errors import BadRequest, ServiceUnavailable
 from bai_tui.app.model.sessions import SessionResult, SessionStatus
 
 S = SessionStatus
@@ -155,3 +156,35 @@ async def test_a_dependent_of_one_that_goes_on_without_its_promise_still_waits(w
     assert (await world.service.get(world.user, "second")).status is S.PENDING
     await kernel.finish(0)
     assert (await settled(world, second)).status is S.RUNNING
+
+
+async def test_dependents_of_a_session_whose_processes_are_gone_are_cancelled(world: Any) -> None:
+    first = await world.create("first", **BATCH)
+    kernel = await begun(world, first)
+    done = await world.create("done", type="batch", startup_command="exit 0")
+    await world.ended(done)
+    second = await world.create("second", dependencies=[done.session.id, "first"], **BATCH)
+    await world.service._tasks.close()
+    await kernel.end(Exit(None, "killed"))
+    await world.start()
+    session = await world.ended(second)
+    assert (session.status, session.status_info[:18]) == (S.CANCELLED, "dependency-failed:")
+
+
+async def test_an_end_that_could_not_be_written_is_not_taken_for_success(world: Any) -> None:
+    first = await world.create("first", type="batch", startup_command="wait", enqueue_only=True)
+    kernel = await begun(world, first)
+    await world.service._recorder.settled()
+    world.store.refuse = ServiceUnavailable("the disk is full")
+    await kernel.finish(1)
+    await world.ended(first)
+    with pytest.raises(BadRequest, match="of yours to depend on"):
+        await world.create("second", dependencies=[first.session.id])
+
+
+async def test_two_creates_of_one_name_with_dependencies_make_one_session(world: Any) -> None:
+    done = await world.create("done", type="batch", startup_command="exit 0")
+    await world.ended(done)
+    ref = done.session.id
+    outcomes = await asyncio.gather(*(world.create("next", dependencies=[ref]) for _ in range(3)))
+    assert len({outcome.session.id for outcome in outcomes}) == 1

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from uuid import UUID
 
 from ...model.errors import BadRequest, SessionNotFound
 from ...model.sessions import TERMINAL, Session, SessionResult, SessionType
-from ..ports import Keypair, SessionStore
+from ..ports import Keypair
 from .entries import Register
-from .lookup import find, is_session_id
+from .lookup import find
+
+FindEnded = Callable[[Keypair, str], Awaitable[Session | None]]
+"""Returns the session of a full id as it was written last, None when the keypair has none."""
 
 
 async def dependencies_of(
-    caller: Keypair, refs: Sequence[str], register: Register, store: SessionStore
+    caller: Keypair, refs: Sequence[str], register: Register, find_ended: FindEnded
 ) -> list[Session]:
     """Returns the sessions that `refs` mean, each once: live ones by name or id, ended ones by id.
 
@@ -25,21 +27,19 @@ async def dependencies_of(
     owner = replace(caller, is_admin=False)  # an admin, too, waits for sessions of his own only
     found: dict[str, Session] = {}
     for ref in refs:
-        session = await _find(owner, ref, register, store)
+        try:
+            session: Session | None = find(register, owner, ref).session
+        except SessionNotFound:
+            session = await find_ended(owner, ref)
+            if session is not None and session.status not in TERMINAL:
+                session = None  # it has ended, but how could not be written
+        if session is None:
+            raise BadRequest(
+                f"there is no session {ref!r} of yours to depend on: name a live one, or give the id of one that has "
+                "ended"
+            )
         found[session.id] = session
     return list(found.values())
-
-
-async def _find(owner: Keypair, ref: str, register: Register, store: SessionStore) -> Session:
-    try:
-        return find(register, owner, ref).session
-    except SessionNotFound:
-        ended = await store.get(str(UUID(ref))) if is_session_id(ref) else None
-    if ended is None or ended.access_key != owner.access_key:
-        raise BadRequest(
-            f"there is no session {ref!r} of yours to depend on: name a live one, or give the id of one that has ended"
-        )
-    return ended
 
 
 def check_dependencies(sessions: Sequence[Session]) -> None:

@@ -69,8 +69,8 @@ class Recovery:
                 log.exception("what the session %s has left behind cannot be ended", folder.name)
         return found
 
-    async def adopt(self, sessions: list[Session]) -> list[Session]:
-        """Takes over or ends the sessions that had started; returns those that still wait, for `requeue`."""
+    async def adopt(self, sessions: list[Session]) -> None:
+        """Takes over or ends the sessions that had started; those that still wait are for `requeue`."""
         started = [session for session in sessions if session.status is not S.PENDING]
         await asyncio.to_thread(self._folders.remove_unfinished, [session.id for session in started])
         gate = asyncio.Semaphore(_AT_ONCE)
@@ -89,7 +89,6 @@ class Recovery:
             self._register.add(entry)
             self._promise(entry)
             self._settle(entry)
-        return [session for session in sessions if session.status is S.PENDING]
 
     def _promise(self, entry: Entry) -> None:
         entry.shortfall = self._lifecycle.queue.adopt(entry.session, self._devices)
@@ -122,38 +121,37 @@ class Recovery:
         else:
             self._lifecycle.end(entry, "failed-to-start: the backend ended meanwhile", final=S.ERROR)
 
-    async def requeue(self, waiting: list[Session]) -> None:
+    async def requeue(self, sessions: list[Session]) -> None:
         """Queues again, in order, what waited; those that cannot start any more end with the reason.
 
         What a session depends on was admitted before it, so it is decided before it here, too.
         """
-        failed: dict[str, str] = {}
+        waiting = [session for session in sessions if session.status is S.PENDING]
+        known: dict[str, Session | None] = {session.id: session for session in sessions}
+        for session_id in {ref for session in waiting for ref in session.depends_on} - known.keys():
+            known[session_id] = await self._store.get(session_id)
+        # from here on nothing else happens: nobody ends unseen between the look at it and the queue
         for session in waiting:
-            failure = await self._failure(session, failed)
-            if failure is not None:
-                failed[session.id] = self._end(session, S.CANCELLED, f"dependency-failed: {failure}")
+            if failure := _failure(session, known):
+                self._end(session, S.CANCELLED, f"dependency-failed: {failure}")
                 continue
             try:
                 self._lifecycle.requeue(Entry(session))
             except BaiTuiError as exc:
-                failed[session.id] = self._end(session, S.ERROR, f"failed-to-start: {exc.message}")
+                self._end(session, S.ERROR, f"failed-to-start: {exc.message}")
 
-    async def _failure(self, session: Session, failed: Mapping[str, str]) -> str | None:
-        """Returns why a session can never start because of those that it depends on; None when it may."""
-        for session_id in session.depends_on:
-            if self._register.get(session_id) is not None:
-                continue
-            if session_id in failed:
-                return failed[session_id]
-            dependency = await self._store.get(session_id)
-            if dependency is None:
-                return f"the session {session_id} is not known any more"
-            if (failure := failure_of(dependency)) is not None:
-                return failure
-        return None
-
-    def _end(self, session: Session, final: SessionStatus, info: str) -> str:
-        """Ends a session that was not queued again; returns how, for those that depend on it."""
+    def _end(self, session: Session, final: SessionStatus, info: str) -> None:
+        """Ends a session that was not queued again."""
         log.warning("session %s does not wait any more: %s", session.id, info)
         self._states.move(session, final, info)
-        return failure_of(session) or info
+
+
+def _failure(session: Session, known: Mapping[str, Session | None]) -> str | None:
+    """Returns why a session can never start because of those that it depends on; None when it may."""
+    for session_id in session.depends_on:
+        dependency = known[session_id]
+        if dependency is None:
+            return f"the session {session_id} is not known any more"
+        if (failure := failure_of(dependency)) is not None:
+            return failure
+    return None

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...model.console import ExecuteRequest
-from ...model.errors import IllegalState, NotFound, ServiceUnavailable, SessionExists
+from ...model.errors import IllegalState, SessionExists
 from ...model.images import Image
 from ...model.metrics import Metrics
-from ...model.sessions import LIVE, Session, SessionStatus, check_session_name
+from ...model.sessions import Session, SessionStatus, check_session_name
 from ...model.slots import ResourceSlots
 from ..ports import (
     CreateOutcome,
@@ -37,19 +37,20 @@ from ..ports import (
     SessionStore,
 )
 from ..scheduler import Scheduler
-from .admission import build_session, check_priority
+from .admission import check_priority
 from .alarm import Alarm
-from .dependencies import check_dependencies, dependencies_of
 from .devicewatch import DeviceWatch
-from .entries import Entry, Register
+from .door import Door
+from .entries import Register
 from .events import EventBus
+from .finder import Finder
 from .folders import Folders
 from .idlechecks import IdleChecks
 from .inside import Inside
 from .layers import layers_of
 from .lifecycle import Lifecycle
 from .limits import Policies, slot_limit
-from .lookup import begins, find, is_session_id, missing
+from .lookup import find
 from .overuse import OveruseWatch
 from .recorder import Recorder
 from .recovery import Recovery
@@ -102,8 +103,6 @@ class LocalService:
         self._states = States(self._recorder, clock)
         self._tasks = Tasks()
         self._alarm = Alarm(clock)
-        self._order = 0
-        self._stopping = False
         checks = IdleChecks(self._policies.idle, self._lifetime_s)
         self._lifecycle = Lifecycle(
             scheduler=scheduler,
@@ -141,6 +140,16 @@ class LocalService:
             clock=clock,
         )
         self._inside = Inside(self._lifecycle, self._recorder, self._folders, clock)
+        self._finder = Finder(self._register, store, self._recorder, self._lifecycle.queue)
+        self._door = Door(
+            catalogue=catalogue,
+            register=self._register,
+            finder=self._finder,
+            lifecycle=self._lifecycle,
+            recorder=self._recorder,
+            states=self._states,
+            defaults=self._policies.defaults,
+        )
 
     def _lifetime_s(self, access_key: str) -> float:
         return self._policies.limits.of(access_key).max_session_lifetime_s
@@ -162,9 +171,10 @@ class LocalService:
         # listed before any session can begin, removed later: a new one is not among them
         ended = self._folders.ended({session.id for session in sessions})
         sessions += await recovery.left_behind(ended)
-        self._order = max([await self._store.last_enqueue_order(), *(session.enqueue_order for session in sessions)])
-        waiting = await recovery.adopt(sessions)
-        await recovery.requeue(waiting)
+        orders = [session.enqueue_order for session in sessions]
+        self._door.last_order = max([await self._store.last_enqueue_order(), *orders])
+        await recovery.adopt(sessions)
+        await recovery.requeue(sessions)
         self._tasks.spawn(self._recorder.run(), name="recorder", vital=True)
         self._tasks.spawn(self._alarm.run(), name="alarm", vital=True)
         self._tasks.spawn(self._sampling.run(), name="sampler", vital=True)
@@ -179,7 +189,7 @@ class LocalService:
 
     async def end_all(self) -> None:
         """Ends every session, the waiting ones first; returns when nothing is left."""
-        self._stopping = True
+        self._door.close()
         for entry in self._register:
             if entry.session.status is S.PENDING:
                 self._lifecycle.cancel(entry, "user-requested")
@@ -189,7 +199,7 @@ class LocalService:
 
     async def stop(self) -> None:
         """Lets go of everything: sessions and their processes live on. Idempotent."""
-        self._stopping = True
+        self._door.close()
         launches = [entry.launch for entry in self._register if entry.launch is not None and not entry.launch.done()]
         endings = [entry.ending for entry in self._register if entry.ending is not None]
         if launches or endings:
@@ -221,85 +231,11 @@ class LocalService:
         Raises:
             BadRequest and its children, ImageNotFound, NotImplementedHere, ServiceUnavailable.
         """
-        self._refuse_when_stopping()
-        if request.name is not None:
-            check_session_name(request.name)
-        resolution = await self._catalogue.resolve(request.image)
-        existing = self._register.named(caller.access_key, request.name) if request.name else None
-        if existing is not None and existing.session.status is S.TERMINATING:
-            await existing.ended.wait()  # the name is free in a moment
-            existing = self._register.named(caller.access_key, request.name or "")
-        if existing is not None:
-            return await self._reuse(existing, request, resolution.image)
-        dependencies = await dependencies_of(caller, request.dependencies, self._register, self._store)
-        # from here to the admission nothing else happens: what was checked stays true
-        self._refuse_when_stopping()
-        check_dependencies(dependencies)
-        session = build_session(
-            caller,
-            request,
-            resolution,
-            offered=self._lifecycle.queue.available(),
-            defaults=self._policies.defaults,
-            depends_on=[dependency.id for dependency in dependencies],
-            now=self._states.now(),
-        )
-        self._order += 1
-        session.enqueue_order = self._order
-        entry = Entry(session, image=resolution.image)
-        self._lifecycle.admit(entry)
-        return await self._wait(entry, request, created=True)
-
-    def _refuse_when_stopping(self) -> None:
-        if self._stopping:
-            raise ServiceUnavailable("the backend is stopping and takes no new sessions: try again in a moment")
-
-    async def _reuse(self, entry: Entry, request: CreateRequest, image: Image) -> CreateOutcome:
-        session = entry.session
-        data = {"existingSessionId": session.id}
-        if not request.reuse:
-            raise SessionExists(f"there is a live session {session.name!r} already: take another name", data=data)
-        if session.image != image.canonical:
-            raise SessionExists(
-                f"the live session {session.name!r} runs {session.image}, not {image.canonical}: take another name",
-                data=data,
-            )
-        return await self._wait(entry, request, created=False)
-
-    async def _wait(self, entry: Entry, request: CreateRequest, *, created: bool) -> CreateOutcome:
-        timed_out = False
-        if not request.enqueue_only:
-            try:
-                async with asyncio.timeout(request.max_wait_s if request.max_wait_s > 0 else None):
-                    await entry.settled.wait()
-            except TimeoutError:
-                timed_out = True
-        await self._recorder.settled()
-        return CreateOutcome(self._current(entry), created, timed_out)
-
-    def _current(self, entry: Entry) -> Session:
-        """Returns the record, with what a waiting session waits for now."""
-        session = entry.session
-        if session.status is S.PENDING and (waiting := self._lifecycle.queue.waiting(session)) is not None:
-            session.status_info = waiting.text
-        return session
+        return await self._door.create(caller, request)
 
     async def get(self, caller: Keypair, ref: str) -> Session:
         """Returns a session; ended ones are found by their full id only."""
-        try:
-            return self._current(find(self._register, caller, ref))
-        except NotFound:
-            return await self._ended(caller, ref)
-
-    async def _ended(self, caller: Keypair, ref: str) -> Session:
-        if is_session_id(ref):
-            await self._recorder.settled()
-            session = await self._store.get(str(uuid.UUID(ref)))
-            if session is not None and (caller.is_admin or session.access_key == caller.access_key):
-                return session
-        # say again what went wrong: the reference may be ambiguous
-        find(self._register, caller, ref)
-        raise missing(ref)
+        return await self._finder.get(caller, ref)
 
     async def search(
         self,
@@ -311,23 +247,11 @@ class LocalService:
         offset: int,
     ) -> tuple[Sequence[Session], int]:
         """Returns one page, newest first, and the total count. `access_key` None = all that the caller may see."""
-        owner = access_key if caller.is_admin else caller.access_key
-        if statuses is not None and LIVE.issuperset(statuses):
-            wanted = [
-                entry
-                for entry in self._register.seen_by(caller)
-                if entry.session.status in statuses and owner in (None, entry.session.access_key)
-            ]
-            wanted.sort(key=lambda entry: entry.session.enqueue_order, reverse=True)
-            return [self._current(entry) for entry in wanted[offset : offset + limit]], len(wanted)
-        await self._recorder.settled()
-        page, total = await self._store.search(access_key=owner, statuses=statuses, limit=limit, offset=offset)
-        live = ((self._register.get(session.id), session) for session in page)
-        return [self._current(entry) if entry else session for entry, session in live], total
+        return await self._finder.search(caller, statuses=statuses, access_key=access_key, limit=limit, offset=offset)
 
     async def match(self, caller: Keypair, prefix: str) -> Sequence[Session]:
         """Returns the live sessions whose id or name begins with `prefix`."""
-        return [self._current(entry) for entry in self._register.seen_by(caller) if begins(entry, prefix)]
+        return self._finder.match(caller, prefix)
 
     async def terminate(self, caller: Keypair, ref: str, *, forced: bool = False) -> Session:
         """Ends a session; returns when its processes are gone and its slots are free. PENDING becomes CANCELLED.
@@ -403,7 +327,7 @@ class LocalService:
         self._states.tell(entry.session, "bai_session_modified")
         self._lifecycle.carry_out(self._lifecycle.queue.set_priority(entry.session.id, priority))
         await self._recorder.settled()
-        return self._current(entry)
+        return self._finder.current(entry)
 
     async def restart(self, caller: Keypair, ref: str) -> None:
         """Replaces the kernel process of a running session. Cancelling does not stop it."""
@@ -413,11 +337,6 @@ class LocalService:
         await self._recorder.settled()
 
     # --- inside -----------------------------------------------------------------------------------------------
-
-    def _live(self, caller: Keypair, ref: str) -> Entry:
-        entry = find(self._register, caller, ref)
-        self._current(entry)
-        return entry
 
     def run(
         self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None
@@ -432,7 +351,7 @@ class LocalService:
             KernelNotReady: the session does not run.
             IllegalState: another run is going on, or there was one of this id.
         """
-        return self._inside.run(self._live(caller, ref), request, run_id or uuid.uuid4().hex)
+        return self._inside.run(self._finder.live(caller, ref), request, run_id or uuid.uuid4().hex)
 
     def attached(self, session_id: str) -> AbstractContextManager[None]:
         """Keeps a session from idling while the context is open; one that has ended is not minded."""
@@ -445,19 +364,19 @@ class LocalService:
         Raises:
             NotFound: the journal has no such run.
         """
-        return await self._inside.find_run(self._live(caller, ref), run_id)
+        return await self._inside.find_run(self._finder.live(caller, ref), run_id)
 
     async def interrupt(self, caller: Keypair, ref: str) -> None:
         """Interrupts the run that is going on."""
-        await self._inside.interrupt(self._live(caller, ref))
+        await self._inside.interrupt(self._finder.live(caller, ref))
 
     async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Sequence[str]:
         """Returns completions for `code` at character `cursor`; empty while a run is going on."""
-        return await self._inside.complete(self._live(caller, ref), code, cursor)
+        return await self._inside.complete(self._finder.live(caller, ref), code, cursor)
 
     async def work_dir(self, caller: Keypair, ref: str) -> Path:
         """Returns the folder that uploads go to and `files` lists."""
-        return self._inside.work_dir(self._live(caller, ref))
+        return self._inside.work_dir(self._finder.live(caller, ref))
 
     async def logs(self, caller: Keypair, ref: str) -> str:
         """Returns the text of stdout and stderr of all runs, newest last; of very much, the newest."""

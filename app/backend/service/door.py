@@ -1,0 +1,112 @@
+"""The way in: from a request to a session in the queue, or to the live one of that name."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ...model.errors import ServiceUnavailable, SessionExists
+from ...model.images import Image
+from ...model.sessions import SessionStatus, check_session_name
+from ..ports import CreateOutcome, CreateRequest, ImageCatalogue, Keypair
+from .admission import Defaults, build_session
+from .dependencies import check_dependencies, dependencies_of
+from .entries import Entry, Register
+from .finder import Finder
+from .lifecycle import Lifecycle
+from .recorder import Recorder
+from .states import States
+
+S = SessionStatus
+
+
+class Door:
+    """Admits, and waits with those who come as long as they like."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: ImageCatalogue,
+        register: Register,
+        finder: Finder,
+        lifecycle: Lifecycle,
+        recorder: Recorder,
+        states: States,
+        defaults: Defaults,
+    ) -> None:
+        self._catalogue = catalogue
+        self._register = register
+        self._finder = finder
+        self._lifecycle = lifecycle
+        self._recorder = recorder
+        self._states = states
+        self._defaults = defaults
+        self._closed = False
+        self.last_order = 0
+        """Position of the newest admission."""
+
+    def close(self) -> None:
+        """Lets nobody in any more."""
+        self._closed = True
+
+    async def create(self, caller: Keypair, request: CreateRequest) -> CreateOutcome:
+        """Admits, queues, starts; or finds the live session of that name. See `LocalService.create`."""
+        self._refuse_when_closed()
+        if request.name is not None:
+            check_session_name(request.name)
+        resolution = await self._catalogue.resolve(request.image)
+        existing = self._named(caller, request)
+        if existing is not None and existing.session.status is S.TERMINATING:
+            await existing.ended.wait()  # the name is free in a moment
+            existing = self._named(caller, request)
+        if existing is None:
+            dependencies = await dependencies_of(caller, request.dependencies, self._register, self._finder.ended)
+            existing = self._named(caller, request)
+        if existing is not None:
+            return await self._reuse(existing, request, resolution.image)
+        # from here to the admission nothing else happens: what was checked stays true
+        self._refuse_when_closed()
+        check_dependencies(dependencies)
+        session = build_session(
+            caller,
+            request,
+            resolution,
+            offered=self._lifecycle.queue.available(),
+            defaults=self._defaults,
+            depends_on=[dependency.id for dependency in dependencies],
+            now=self._states.now(),
+        )
+        self.last_order += 1
+        session.enqueue_order = self.last_order
+        entry = Entry(session, image=resolution.image)
+        self._lifecycle.admit(entry)
+        return await self._wait(entry, request, created=True)
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise ServiceUnavailable("the backend is stopping and takes no new sessions: try again in a moment")
+
+    def _named(self, caller: Keypair, request: CreateRequest) -> Entry | None:
+        return self._register.named(caller.access_key, request.name) if request.name is not None else None
+
+    async def _reuse(self, entry: Entry, request: CreateRequest, image: Image) -> CreateOutcome:
+        session = entry.session
+        data = {"existingSessionId": session.id}
+        if not request.reuse:
+            raise SessionExists(f"there is a live session {session.name!r} already: take another name", data=data)
+        if session.image != image.canonical:
+            raise SessionExists(
+                f"the live session {session.name!r} runs {session.image}, not {image.canonical}: take another name",
+                data=data,
+            )
+        return await self._wait(entry, request, created=False)
+
+    async def _wait(self, entry: Entry, request: CreateRequest, *, created: bool) -> CreateOutcome:
+        timed_out = False
+        if not request.enqueue_only:
+            try:
+                async with asyncio.timeout(request.max_wait_s if request.max_wait_s > 0 else None):
+                    await entry.settled.wait()
+            except TimeoutError:
+                timed_out = True
+        await self._recorder.settled()
+        return CreateOutcome(self._finder.current(entry), created, timed_out)

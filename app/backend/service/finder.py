@@ -1,0 +1,95 @@
+"""Reading of sessions: those that live from memory, those that have ended from the store."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from ...model.errors import NotFound
+from ...model.sessions import LIVE, Session, SessionStatus
+from ..ports import Keypair, SessionStore
+from .entries import Entry, Register
+from .lookup import begins, find, is_session_id, missing
+from .queue import Queue
+from .recorder import Recorder
+
+S = SessionStatus
+
+
+class Finder:
+    """Finds sessions for those who may see them."""
+
+    def __init__(self, register: Register, store: SessionStore, recorder: Recorder, queue: Queue) -> None:
+        self._register = register
+        self._store = store
+        self._recorder = recorder
+        self._queue = queue
+
+    def current(self, entry: Entry) -> Session:
+        """Returns the record, with what a waiting session waits for now."""
+        session = entry.session
+        if session.status is S.PENDING and (waiting := self._queue.waiting(session)) is not None:
+            session.status_info = waiting.text
+        return session
+
+    def live(self, caller: Keypair, ref: str) -> Entry:
+        """Returns a session that lives.
+
+        Raises:
+            SessionNotFound, AmbiguousReference: see `lookup.find`.
+        """
+        entry = find(self._register, caller, ref)
+        self.current(entry)
+        return entry
+
+    async def get(self, caller: Keypair, ref: str) -> Session:
+        """Returns a session; ended ones are found by their full id only."""
+        try:
+            return self.live(caller, ref).session
+        except NotFound:
+            session = await self.ended(caller, ref)
+            if session is not None:
+                return session
+        # say again what went wrong: the reference may be ambiguous
+        self.live(caller, ref)
+        raise missing(ref)
+
+    async def ended(self, caller: Keypair, ref: str) -> Session | None:
+        """Returns a session as it was written last, by its full id; None when there is none."""
+        if not is_session_id(ref):
+            return None
+        await self._recorder.settled()
+        session = await self._store.get(str(uuid.UUID(ref)))
+        return session if session is not None and _may_see(caller, session) else None
+
+    async def search(
+        self,
+        caller: Keypair,
+        *,
+        statuses: Sequence[SessionStatus] | None,
+        access_key: str | None,
+        limit: int,
+        offset: int,
+    ) -> tuple[Sequence[Session], int]:
+        """Returns one page, newest first, and the total count. `access_key` None = all that the caller may see."""
+        owner = access_key if caller.is_admin else caller.access_key
+        if statuses is not None and LIVE.issuperset(statuses):
+            wanted = [
+                entry
+                for entry in self._register.seen_by(caller)
+                if entry.session.status in statuses and owner in (None, entry.session.access_key)
+            ]
+            wanted.sort(key=lambda entry: entry.session.enqueue_order, reverse=True)
+            return [self.current(entry) for entry in wanted[offset : offset + limit]], len(wanted)
+        await self._recorder.settled()
+        page, total = await self._store.search(access_key=owner, statuses=statuses, limit=limit, offset=offset)
+        live = ((self._register.get(session.id), session) for session in page)
+        return [self.current(entry) if entry else session for entry, session in live], total
+
+    def match(self, caller: Keypair, prefix: str) -> Sequence[Session]:
+        """Returns the live sessions whose id or name begins with `prefix`."""
+        return [self.current(entry) for entry in self._register.seen_by(caller) if begins(entry, prefix)]
+
+
+def _may_see(caller: Keypair, session: Session) -> bool:
+    return caller.is_admin or session.access_key == caller.access_key
