@@ -172,8 +172,8 @@ async def test_the_figures_are_written_now_and_then_for_the_next_daemon(world: A
 
 @pytest.mark.parametrize("resource", ["mem", "gpu"])
 async def test_who_uses_more_than_promised_is_warned_then_ended(world: Any, resource: str) -> None:
-    rules = {"end_samples": 2}
-    await world.restart(policies=Policies(gpu=GpuSettings(watch_mock=True, **rules), memory=MemorySettings(**rules)))
+    gpu_rules = GpuSettings(watch_mock=True, end_samples=2)
+    await world.restart(policies=Policies(gpu=gpu_rules, memory=MemorySettings(end_samples=2)))
     outcome = await world.create(resources={"gpu": "0.25", "mem": "4g"})
     events = world.service.events(world.user)
 

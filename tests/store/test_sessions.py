@@ -71,7 +71,7 @@ def test_a_record_of_an_earlier_version_is_read_with_defaults_for_what_it_did_no
     record = json.loads(dump_session(session))
     later = {"depends_on", "not_before", "batch_timeout_s", "pending_timeout_s", "split_shares", "kept_until"}
     assert not (later | {"last_stat", "runner", "exit_code"}) & set(record), "what is empty is not written"
-    everything = {"last_stat": {}, "exit_code": None, "environ": {}, "tag": None, "runner": {}}
+    everything: dict[str, object] = {"last_stat": {}, "exit_code": None, "environ": {}, "tag": None, "runner": {}}
     assert load_session(json.dumps(record | everything)) == session
 
 
