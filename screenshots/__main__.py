@@ -1,16 +1,18 @@
 """Makes the pictures of the README from the running app against a real backend of its own: `./dev screenshots`.
 
-Everything lives in a temporary HOME with two mock GPUs; nothing of the user's is touched, nothing is left running.
+Everything lives in a temporary HOME with mock GPUs whose use is written down beforehand; nothing of the user's is
+touched, nothing is left running.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,14 +20,17 @@ from bai_tui.app.client.api import ApiClient
 from bai_tui.app.config import Paths
 from bai_tui.app.local import ensure_backend
 from bai_tui.app.model.endpoint import Endpoint
+from bai_tui.app.model.metrics import CPU_UTIL
 from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.dialogs import LaunchScreen
 from bai_tui.app.tui.locate import FixedEndpoint
 from textual.pilot import Pilot
 
 FOLDER: Final = Path(__file__).parent
-SIZE: Final = (120, 36)
+SIZE: Final = (120, 40)
 WITHIN_S: Final = 60.0
+ROUNDS_SHOWN: Final = 14
+"""Seconds of measuring before the picture of a run: its trends are to be seen."""
 CODE: Final = '''\
 import math
 import time
@@ -36,16 +41,27 @@ def train(epochs: int) -> float:
     loss = 2.3
     for epoch in range(1, epochs + 1):
         for step in range(1, 25):
+            sum(number * number for number in range(150_000))
             bar = "█" * step + "░" * (24 - step)
-            print(f"\\repoch {epoch}  \\x1b[36m{bar}\\x1b[0m", end="", flush=True)
-            time.sleep(0.02)
+            print(f"\\repoch {epoch:2}  \\x1b[36m{bar}\\x1b[0m", end="", flush=True)
+            time.sleep(0.01)
         loss *= math.exp(-0.35)
         print(f"  loss \\x1b[32m{loss:.3f}\\x1b[0m")
     return loss
 
 
-train(8)
+train(30)
 '''
+USE: Final = {
+    "gpu0": {
+        "mem_used": "9g",
+        "util": 71,
+        "sessions": {"train": {"mem": "5g", "util": 58}, "eval-small": {"mem": "3g", "util": 13}},
+    },
+    "gpu1": {"mem_used": "14g", "util": 97, "sessions": {"sweep-a": {"mem": "13g", "util": 97}}},
+    "gpu2": {"mem_used": "1g", "util": 3},
+}
+"""What the sessions are said to use of the mock GPUs."""
 
 
 async def until(condition: Callable[[], Any], what: str) -> None:
@@ -58,17 +74,21 @@ async def until(condition: Callable[[], Any], what: str) -> None:
 
 
 async def sessions(endpoint: Endpoint) -> None:
-    """Fills the machine: two sessions that share a GPU, one that has the other, one that waits."""
+    """Fills the machine: two sessions that share a GPU, one that has more than half of another, one that waits."""
     async with ApiClient(endpoint) as client:
         for name, resources in (
             ("train", {"cpu": "1", "mem": "2g", "gpu": "0.5"}),
             ("notes", {"cpu": "1", "mem": "512m"}),
             ("eval-small", {"cpu": "1", "mem": "1g", "gpu": "0.25"}),
             ("sweep-a", {"cpu": "2", "mem": "4g", "gpu": "0.75"}),
-            ("sweep-b", {"cpu": "2", "mem": "4g", "gpu": "0.75"}),
+            ("sweep-b", {"cpu": "1", "mem": "2g", "gpu": "2"}),
         ):
             await client.create_session("python", name=name, resources=resources, enqueue_only=True)
             await asyncio.sleep(0.05)
+
+
+def known(history: Sequence[float | None]) -> int:
+    return sum(1 for value in history if value is not None)
 
 
 def picture(pilot: Pilot[Any], name: str) -> None:
@@ -85,6 +105,7 @@ async def take(endpoint: Endpoint) -> None:
         await until(lambda: main.ready and len(main.sessions.rows) == 5, "the sessions")
         await until(lambda: any(row.answering for row in main.sessions.rows), "a session that runs")
         await until(lambda: bench.sync.connection.images and bench.sync.connection.machine.gpus, "images and GPUs")
+        await until(lambda: bench.sync.live.cpu_pct is not None, "a round of measuring")
         main.sessions.select(next(row.id for row in main.sessions.rows if row.name == "train"))
         main.editor.cursor_blink = False
         main.editor.load_text(CODE)
@@ -94,14 +115,21 @@ async def take(endpoint: Endpoint) -> None:
         await until(lambda: not bench.store.is_busy(main.selected or ""), "rest")
         bench.execute(main.selected or "", CODE)
         main.editor.focus()
-        await until(lambda: len(feed.transcript.lines) >= 9, "some epochs")
-        await asyncio.sleep(0.3)
+        live = bench.sync.live
+        await until(lambda: known(live.history(main.selected or "", CPU_UTIL)) >= ROUNDS_SHOWN, "some rounds")
         picture(pilot, "running")
         await until(lambda: not feed.transcript.runs[-1].going, "the end of the run")
         await asyncio.sleep(1.2)
         main.sessions.focus()
         await pilot.pause()
         picture(pilot, "main")
+        app.theme = "bai-light"
+        main.sessions.select(next(row.id for row in main.sessions.rows if row.name == "sweep-b"))
+        await asyncio.sleep(0.5)
+        await pilot.pause()
+        picture(pilot, "waiting")
+        app.theme = "bai-dark"
+        main.sessions.select(next(row.id for row in main.sessions.rows if row.name == "train"))
         await pilot.press("n")
         await until(lambda: isinstance(app.screen, LaunchScreen), "the picker")
         await pilot.press("3", "1")
@@ -121,7 +149,9 @@ def make() -> int:
         os.environ["HOME"] = home
         paths = Paths.of_user()
         paths.config.mkdir(parents=True)
-        (paths.config / "config.toml").write_text('mock_gpus = "2:16g"\ncpu = 8\nmem = "24g"\n')
+        (paths.config / "config.toml").write_text('mock_gpus = "3:16g"\ncpu = 8\nmem = "24g"\n')
+        paths.state.mkdir(parents=True)
+        (paths.state / "mock-gpus.json").write_text(json.dumps(USE))
         try:
             asyncio.run(take(ensure_backend(paths)))
         finally:

@@ -18,6 +18,8 @@ from .store import IDLE_WHY, first_end
 
 _LABELS: Final = {CPU: "cpu", MEM: "mem", CUDA_SHARES: "gpu", CUDA_DEVICE: "gpus"}
 _CHECKS: Final = {"network_timeout": "idle", "session_lifetime": "life", "utilization": "util"}
+_LIMITED: Final = frozenset({MEM_USED, CUDA_MEM})
+"""What a session may not use more of than it asked for; of time it may, where nobody else wants it."""
 _MEASURED: Final = {CPU: CPU_UTIL, MEM: MEM_USED}
 
 
@@ -96,7 +98,8 @@ def _amounts(view: SessionView, live: LiveStats) -> list[Detail]:
         text = size(memory.current) + (f" of {size(memory.capacity)}" if memory.capacity else "")
         facts.append(_measured("gpu mem", text, view, live, CUDA_MEM, memory, memory.capacity))
     if held and (util := metrics.get(CUDA_UTIL)) is not None:
-        facts.append(_measured("gpu use", f"{util.current:.0f} %", view, live, CUDA_UTIL, util, util.capacity or 100.0))
+        text = f"{util.current:.0f}" + (f" of {util.capacity:.0f} %" if util.capacity else " %")
+        facts.append(_measured("gpu use", text, view, live, CUDA_UTIL, util, util.capacity or 100.0))
     return facts
 
 
@@ -105,7 +108,7 @@ def _measured(
 ) -> Detail:
     history = live.history(view.id, name)
     whole = promised or max((value for value in history if value is not None), default=0.0) or 1.0
-    over = promised is not None and metric.current > promised * 1.005 and name != CPU_UTIL
+    over = promised is not None and metric.current > promised * 1.005 and name in _LIMITED
     trend = tuple(None if value is None else value / whole for value in history)
     return Detail(label, text + (" !" if over else ""), level="soon" if over else "", trend=trend)
 
@@ -128,7 +131,7 @@ def _idle(view: SessionView, now_s: float, ends_at_s: float | None) -> list[Deta
         elif (check.remaining_s, why) == first and ends_at_s is not None:
             facts.append(_ends(label, why, ends_at_s - now_s))
         else:
-            facts.append(Detail(label, f"ends in {duration(check.remaining_s)}: {why}", quiet=True))
+            facts.append(Detail(label, f"ends in {duration(check.remaining_s)} ({why})", quiet=True))
         resources = (check.extra or {}).get("resources")
         if isinstance(resources, dict):
             facts += [
@@ -141,7 +144,7 @@ def _ends(label: str, why: str, remaining_s: float) -> Detail:
     """Returns the line of the check that ends a session first."""
     level = idle_level(remaining_s)
     keep = ", + keeps it" if level else ""
-    return Detail(label, f"ends in {left(remaining_s)}: {why}{keep}", level=level, quiet=not level)
+    return Detail(label, f"ends in {left(remaining_s)} ({why}){keep}", level=level, quiet=not level)
 
 
 def _threshold(name: str, pair: object) -> str:

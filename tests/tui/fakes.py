@@ -16,6 +16,7 @@ from bai_tui.app.client.views import (
     DeviceView,
     EventView,
     ExtensionView,
+    IdleCheckView,
     ImageView,
     JournalLine,
     MachineView,
@@ -423,7 +424,7 @@ class FakeClient:
             raise server.refuse_extend
         if not seconds:
             return ExtensionView(None, server.find(ref).view.idle_remaining_s)
-        server.change(ref, idle_remaining_s=seconds)
+        server.change(ref, idle_checks={"network_timeout": IdleCheckView(seconds)})
         return ExtensionView(datetime.fromtimestamp(server.clock() + seconds, UTC), seconds)
 
     async def prioritize(self, ref: str, priority: int) -> int:

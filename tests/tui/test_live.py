@@ -51,9 +51,9 @@ def test_sessions_that_ended_are_forgotten() -> None:
 
 def test_nothing_is_shown_as_now_when_rounds_stop() -> None:
     live = taken(LiveStats(), {"a": 1.0})
-    assert live.fresh and live.cpu_pct == 7.0
+    assert (live.fresh, live.cpu_pct) == (True, 7.0)
     live.lost()
-    assert not live.fresh and live.metrics("a") == {} and live.cpu_pct is None
+    assert (live.fresh, live.cpu_pct, live.metrics("a")) == (False, None, {})
     assert live.history("a", CPU_UTIL) == ()
     assert known(taken(live, {"a": 3.0}), "a") == [3.0]
 

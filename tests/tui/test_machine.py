@@ -237,8 +237,17 @@ async def test_a_round_lays_nothing_out_and_paints_only_what_changed(open_desk: 
         painted: list[int] = []
         laid_out: list[object] = []
         render, layout = main.sessions.render_line, main._refresh_layout
-        main.sessions.render_line = lambda y: (painted.append(y), render(y))[1]
-        main._refresh_layout = lambda *args, **more: (laid_out.append(args), layout(*args, **more))
+
+        def watched_render(y: int) -> Any:
+            painted.append(y)
+            return render(y)
+
+        def watched_layout(*args: Any, **more: Any) -> None:
+            laid_out.append(args)
+            layout(*args, **more)
+
+        main.sessions.render_line = watched_render
+        main._refresh_layout = watched_layout
         for _ in range(5):
             # what the start and the map that appeared then have still to lay out
             await desk.pilot.pause()
@@ -296,7 +305,7 @@ async def test_limits_and_idle_checks_are_in_the_details_which_scroll(open_desk:
         await desk.until(lambda: details.display and details.has_focus and "ends in" in text_of(details))
         text = text_of(details)
         for part in (
-            "ends in 5:00: too little used,",
+            "ends in 5:00 (too little used),",
             "30m from the end of its use",
             "+ keeps it",
             "life    never",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bai_tui.app.client.views import EventView
@@ -12,7 +13,7 @@ def event(name: str, session: str = "notes", **data: Any) -> EventView:
     return EventView(name, f"id-{session}", session, data=data)
 
 
-def told(*events: EventView) -> list[tuple[str, str]]:
+def told(*events: EventView) -> Sequence[tuple[str, str]]:
     notices = Notices()
     assert all(notices.take(one) for one in events)
     found = [(notice.text, notice.severity) for notice in notices.flush()]
