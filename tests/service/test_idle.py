@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -130,3 +131,33 @@ def test_an_alarm_that_is_moved_often_does_not_grow() -> None:
         alarm.set(("x", "a"), 1.0 + number, lambda: None)
     assert len(alarm._heap) < 100
     assert alarm.next_deadline() == 10_000.0
+
+
+async def test_the_alarm_looks_at_a_clock_that_may_jump(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bai_tui.app.backend.service.alarm._LONGEST_WAIT_S", 0.01)
+    now, called = 0.0, asyncio.Event()
+    alarm = Alarm(lambda: now)
+    alarm.set(("x", "a"), 1e6, called.set)
+    running = asyncio.ensure_future(alarm.run())
+    await asyncio.sleep(0)
+    now = 2e6
+    async with asyncio.timeout(5):
+        await called.wait()
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_time_never_goes_back_for_the_scheduler(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    enqueue = world.scheduler.enqueue
+
+    def recorded(request: Any, now: float, **more: Any) -> Any:
+        seen.append(now)
+        return enqueue(request, now, **more)
+
+    monkeypatch.setattr(world.scheduler, "enqueue", recorded)
+    for number, seconds in enumerate((0, 1000, -5000, 10)):
+        world.at(seconds)
+        await world.create(f"sess-{number}", enqueue_only=True)
+    assert seen == sorted(seen)
+    assert seen[1] == seen[2] == seen[3] > seen[0]
