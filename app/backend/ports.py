@@ -23,6 +23,7 @@ from ..model.images import Image
 from ..model.metrics import Metrics
 from ..model.sessions import Session, SessionStatus
 from ..model.slots import ResourceSlots
+from ..policies import LimitSettings
 
 # --- journal -------------------------------------------------------------------------------------------------
 
@@ -616,6 +617,9 @@ class Service(Protocol):
 
     def limits(self, keypair: Keypair) -> ResourceSlots | None:
         """Returns what a keypair may hold in all; None = no limit. Slots that are not named are not limited."""
+
+    def policy(self, keypair: Keypair) -> LimitSettings:
+        """Returns the limits of a keypair as they are configured."""
 
     def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
         """Yields what happens from now on, until the backend stops. A reader that lags loses the oldest events

@@ -41,6 +41,7 @@ from bai_tui.app.model.images import Image, ImageReference
 from bai_tui.app.model.metrics import Metrics
 from bai_tui.app.model.sessions import HOLDING, LIVE, TERMINAL, Session, SessionStatus, SessionType, check_session_name
 from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.app.policies import LimitSettings
 
 T = TypeVar("T")
 ADMIN = Keypair(
@@ -176,7 +177,7 @@ class FakeService:
         self.rounds: list[Newest[Sampled]] = []
         """Readers of the stream of measures."""
         self.last_round: Sampled | None = None
-        self.own_limits: ResourceSlots | None = None
+        self.own_policy = LimitSettings()
         self.enforced: list[Layer] = []
         self.checks: list[IdleCheck] = [IdleCheck("network_timeout", 1750.25)]
         self.lost: set[str] = set()
@@ -488,7 +489,11 @@ class FakeService:
         return {"msg": text, "failed_predicates": failed, "passed_predicates": [], "retries": 2, "position": 1}
 
     def limits(self, keypair: Keypair) -> ResourceSlots | None:
-        return self.own_limits
+        slots = self.own_policy.total_resource_slots
+        return ResourceSlots.parse(slots) if slots else None
+
+    def policy(self, keypair: Keypair) -> LimitSettings:
+        return self.own_policy
 
     def busy(self, session: Session) -> bool:
         return session.id in self.running

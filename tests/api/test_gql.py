@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from bai_tui.app.backend.api.gql import GraphQLEngine
+from bai_tui.app.policies import LimitSettings
 
 LIST = """query($limit:Int!, $offset:Int!, $status:String, $access_key:String, $filter:String, $order:String) {
   compute_session_list(limit:$limit, offset:$offset, status:$status, access_key:$access_key, filter:$filter,
@@ -119,6 +120,34 @@ async def test_keypair_and_user(api: Any, admin: Any) -> None:
     assert (await admin.gql("{ keypair { is_admin } }"))["data"]["keypair"] == {"is_admin": True}
     user = (await api.gql("{ user { uuid email username domain_name role groups { id name } } }"))["data"]["user"]
     assert user["groups"][0]["name"] == "default" and user["role"] == "user"
+
+
+async def test_limits_of_a_keypair(api: Any, service: Any) -> None:
+    await api.create("counted-1")
+    query = """{ keypair { concurrency_used concurrency_limit resource_policy }
+        keypair_resource_policy(name: "default") { name total_resource_slots max_concurrent_sessions
+            max_pending_session_count max_session_lifetime max_vfolder_size }
+        keypair_resource_policies { name } other: keypair_resource_policy(name: "x") { name } }"""
+    unlimited = (await api.gql(query))["data"]
+    assert unlimited["keypair"] == {"concurrency_used": 1, "concurrency_limit": None, "resource_policy": "default"}
+    assert unlimited["keypair_resource_policy"]["total_resource_slots"] == "{}"
+    service.own_policy = LimitSettings(
+        max_concurrent_sessions=3,
+        max_pending_session_count=7,
+        total_resource_slots={"cpu": "2"},
+        max_session_lifetime_s=3600,
+    )
+    limited = (await api.gql(query))["data"]
+    assert limited["keypair"]["concurrency_limit"] == 3
+    assert limited["keypair_resource_policy"] == {
+        "name": "default",
+        "total_resource_slots": '{"cpu": "2"}',
+        "max_concurrent_sessions": 3,
+        "max_pending_session_count": 7,
+        "max_session_lifetime": 3600,
+        "max_vfolder_size": 0,
+    }
+    assert (limited["keypair_resource_policies"], limited["other"]) == ([{"name": "default"}], None)
 
 
 async def test_images(api: Any) -> None:

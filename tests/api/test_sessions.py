@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from bai_tui.app.model.sessions import SessionStatus
-from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.app.policies import LimitSettings
 
 
 async def test_create_as_the_client_of_2023_asks(api: Any, service: Any) -> None:
@@ -247,7 +246,7 @@ async def test_machine(api: Any) -> None:
 
 
 async def test_limits_of_a_keypair(api: Any, service: Any) -> None:
-    service.own_limits = ResourceSlots({"cpu": 2, "cuda.shares": Decimal("0.25")})
+    service.own_policy = LimitSettings(total_resource_slots={"cpu": "2", "cuda.shares": "0.25"})
     await api.create("over-01", config={"resources": {"gpu": "0.5"}})
     presets = (await api.send("POST", "/resource/check-presets", {})).json
     assert presets["keypair_limits"] == {"cpu": "2", "mem": "Infinity", "cuda.shares": "0.25"}

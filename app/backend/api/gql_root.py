@@ -14,6 +14,7 @@ from ..ports import Keypair, Service
 from .agent import agent_row
 from .context import acting_for
 from .gql_rows import (
+    POLICY,
     SCALING_GROUP_ROW,
     SESSION_FILTERS,
     ImageRow,
@@ -23,6 +24,7 @@ from .gql_rows import (
     SessionRow,
     UserRow,
     group_row,
+    policy_row,
 )
 from .gql_schema import global_id, row_id
 from .minilang import parse_filter, parse_order
@@ -92,7 +94,14 @@ class Root:
         sessions, _ = await self._service.search(
             self._caller, statuses=sorted(HOLDING), access_key=keypair.access_key, limit=EVERYTHING, offset=0
         )
-        return KeypairRow(keypair, [SessionRow(self._service, session) for session in sessions])
+        rows = [SessionRow(self._service, session) for session in sessions]
+        return KeypairRow(keypair, rows, self._service.policy(keypair))
+
+    def keypair_resource_policy(self, _info: Any, name: str | None = None) -> dict[str, Any] | None:
+        return policy_row(self._service.policy(self._caller)) if name in (None, POLICY) else None
+
+    def keypair_resource_policies(self, _info: Any) -> list[dict[str, Any]]:
+        return [policy_row(self._service.policy(self._caller))]
 
     def user(self, _info: Any, email: str | None = None, **_: Any) -> UserRow:
         if email and email != self._caller.user_id:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 from ...model.images import Image, ImageState
 from ...model.sessions import HOLDING, Session, SessionStatus
 from ...model.slots import format_amount
+from ...policies import LimitSettings
 from ..ports import Keypair, Service
 from .gql_schema import global_id
 from .sessionview import (
@@ -22,6 +23,8 @@ from .sessionview import (
     status_data,
 )
 
+POLICY: Final = "default"
+"""Name of the resource policy of every keypair, whatever it says for one."""
 Table = Mapping[str, Callable[[Any], Any]]
 """Field name -> function from row to value."""
 
@@ -276,11 +279,12 @@ def _image_labels(image: Image) -> dict[str, str]:
 
 
 class KeypairRow(Row):
-    __slots__ = ("keypair", "sessions")
+    __slots__ = ("keypair", "policy", "sessions")
 
-    def __init__(self, keypair: Keypair, sessions: list[SessionRow]) -> None:
+    def __init__(self, keypair: Keypair, sessions: list[SessionRow], policy: LimitSettings) -> None:
         self.keypair = keypair
         self.sessions = sessions
+        self.policy = policy
 
     def compute_sessions(self, _info: Any, status: str | None = None) -> list[SessionRow]:
         return [row for row in self.sessions if status is None or row.session.status.value == status.upper()]
@@ -292,16 +296,35 @@ class KeypairRow(Row):
         "secret_key": lambda row: row.keypair.secret_key,
         "is_active": lambda row: row.keypair.is_active,
         "is_admin": lambda row: row.keypair.is_admin,
-        "resource_policy": _constant("default"),
+        "resource_policy": _constant(POLICY),
         "created_at": lambda row: row.keypair.created_at,
         "last_used": _constant(None),
         "rate_limit": _constant(None),
         "num_queries": _constant(None),
         "user": lambda row: row.keypair.user_uuid,
         "concurrency_used": lambda row: len(row.sessions),
-        "concurrency_limit": _constant(None),
+        "concurrency_limit": lambda row: row.policy.max_concurrent_sessions,
         "projects": _constant(["default"]),
         "ssh_public_key": _constant(None),
+    }
+
+
+def policy_row(policy: LimitSettings) -> dict[str, Any]:
+    """Returns the limits of a keypair under the one name that they have; null = only the machine limits."""
+    return {
+        "name": POLICY,
+        "created_at": None,
+        "default_for_unspecified": "UNLIMITED",
+        "total_resource_slots": dict(policy.total_resource_slots),
+        "max_session_lifetime": int(policy.max_session_lifetime_s),
+        "max_concurrent_sessions": policy.max_concurrent_sessions,
+        "max_pending_session_count": policy.max_pending_session_count,
+        "max_containers_per_session": 1,
+        "max_concurrent_sftp_sessions": 0,
+        "max_vfolder_count": 0,
+        "max_vfolder_size": 0,
+        "idle_timeout": None,
+        "allowed_vfolder_hosts": {},
     }
 
 

@@ -19,6 +19,8 @@ scalar GlobalIDField
 type Query {
   keypair(domain_name: String, access_key: String): KeyPair
   keypairs(domain_name: String, email: String, is_active: Boolean): [KeyPair]
+  keypair_resource_policy(name: String): KeyPairResourcePolicy
+  keypair_resource_policies: [KeyPairResourcePolicy]
   user(domain_name: String, email: String): User
   groups(domain_name: String, is_active: Boolean): [UserGroup]
   image(reference: String!, architecture: String): Image
@@ -56,6 +58,13 @@ type KeyPair {
   resource_policy: String created_at: DateTime last_used: DateTime rate_limit: Int num_queries: Int user: UUID
   concurrency_used: Int concurrency_limit: Int projects: [String] ssh_public_key: String
   compute_sessions(status: String): [ComputeSession]
+}
+
+type KeyPairResourcePolicy {
+  name: String created_at: DateTime default_for_unspecified: String total_resource_slots: JSONString
+  max_session_lifetime: Int max_concurrent_sessions: Int max_pending_session_count: Int max_containers_per_session: Int
+  max_concurrent_sftp_sessions: Int max_vfolder_count: Int max_vfolder_size: BigInt idle_timeout: BigInt
+  allowed_vfolder_hosts: JSONString
 }
 
 type User {

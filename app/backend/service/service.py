@@ -20,6 +20,7 @@ from ...model.images import Image
 from ...model.metrics import Metrics
 from ...model.sessions import Session, SessionStatus, check_session_name
 from ...model.slots import ResourceSlots
+from ...policies import LimitSettings
 from ..ports import (
     CreateOutcome,
     CreateRequest,
@@ -442,7 +443,11 @@ class LocalService:
 
     def limits(self, keypair: Keypair) -> ResourceSlots | None:
         """Returns what a keypair may hold in all; None = no limit. Slots that are not named are not limited."""
-        return slot_limit(self._policies.limits.of(keypair.access_key))
+        return slot_limit(self.policy(keypair))
+
+    def policy(self, keypair: Keypair) -> LimitSettings:
+        """Returns the limits of a keypair as they are configured."""
+        return self._policies.limits.of(keypair.access_key)
 
     def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
         """Yields what happens from this call on, until the backend stops. A reader that lags loses the oldest events
