@@ -13,7 +13,8 @@ from pathlib import Path
 
 from . import environment
 
-NAMES = ("launch", "roundtrip", "throughput", "memory", "startup", "sampler")
+_WITH_SERVERS = ("launch", "roundtrip", "throughput", "memory", "startup", "sampler")
+NAMES = (*_WITH_SERVERS, "scheduling", "admissions")
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
@@ -28,18 +29,28 @@ def _arguments() -> argparse.Namespace:
 async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], None]) -> bool:
     """Returns whether all goals were met."""
     # Only the benchmarks' own environment has the peers.
-    from . import launch, memory, roundtrip, sampler, startup, throughput
+    from . import admissions, launch, memory, roundtrip, sampler, scheduling, startup, throughput
     from .harness import Claim, machine, render
     from .ours import backend
     from .peers.jupyter import jupyter_server
 
     show("".join(f"- {line}\n" for line in machine()) + "\n")
     home = Path(tempfile.mkdtemp(prefix="bb-"))
-    (home / "ours").mkdir()
-    (home / "jupyter").mkdir()
+    for name in ("ours", "jupyter", "admissions"):
+        (home / name).mkdir()
     met = True
 
     async def claims() -> AsyncIterator[Claim]:
+        if set(names) & set(_WITH_SERVERS):
+            async for claim in beside_jupyter():
+                yield claim
+        if "scheduling" in names:
+            yield await scheduling.measure(rounds=2 if quick else 7, quick=quick)
+        if "admissions" in names:
+            async with backend(home / "admissions") as ours:
+                yield await admissions.measure(ours, rounds=2 if quick else 7, each=10 if quick else 60)
+
+    async def beside_jupyter() -> AsyncIterator[Claim]:
         async with backend(home / "ours") as ours, jupyter_server(home / "jupyter") as jupyter:
             if "launch" in names:
                 yield await launch.measure(ours, jupyter, rounds=3 if quick else 30)

@@ -14,12 +14,17 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".cache" / "bench-venv"
 PEERS = ("jupyter_server>=2.14,<3", "jupyter_client>=8.6,<9", "ipykernel>=6.29,<8", "pyzmq>=26", "psutil>=6")
 
+OPTIONAL = ("ray>=2.40,<3",)
+"""Peers that are not to be had everywhere; a claim says so when its peer is missing."""
+
 
 def python() -> Path:
     """Returns the interpreter of the benchmarks' environment, which it makes at the first call (about a minute)."""
     interpreter = FOLDER / "bin" / "python"
     stamp = FOLDER / ".complete"
-    wanted = hashlib.sha256(repr((PEERS, str(ROOT))).encode() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    wanted = hashlib.sha256(
+        repr((PEERS, OPTIONAL, str(ROOT))).encode() + (ROOT / "pyproject.toml").read_bytes()
+    ).hexdigest()
     FOLDER.parent.mkdir(exist_ok=True)
     with open(FOLDER.parent / "bench.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -36,6 +41,7 @@ def python() -> Path:
                 "--no-input",
             ]
             subprocess.run([*install, "--editable", str(ROOT), *PEERS], check=True)
+            subprocess.run([*install, *OPTIONAL], check=False)
             stamp.write_text(wanted)
     return interpreter
 

@@ -12,7 +12,17 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("bai-tui", "jupyter_server", "jupyter_client", "ipykernel", "pyzmq", "textual", "websockets", "aiohttp")
+PACKAGES = (
+    "bai-tui",
+    "jupyter_server",
+    "jupyter_client",
+    "ipykernel",
+    "pyzmq",
+    "textual",
+    "websockets",
+    "aiohttp",
+    "ray",
+)
 
 Case = Callable[[], Awaitable[float]]
 """Measures once; returns the value in the unit of its claim."""
