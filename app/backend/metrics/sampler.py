@@ -84,8 +84,9 @@ class ProcSampler:
             while True:
                 if (sampled := await self._round(executor, watched())) is not None:
                     on_sample(sampled)
-                due_s += self._interval_s * max(1, 1 + (clock() - due_s) // self._interval_s)
-                await asyncio.sleep(due_s - clock())
+                now_s = clock()
+                due_s = next_due_s(due_s, now_s, self._interval_s)
+                await asyncio.sleep(due_s - now_s)
         finally:
             executor.submit(self._table.close)
             executor.shutdown(wait=False)
@@ -140,6 +141,11 @@ class ProcSampler:
             core_pct=core_pct,
             mem_used_bytes=self._host.mem_used_bytes(),
         )
+
+
+def next_due_s(due_s: float, now_s: float, interval_s: float) -> float:
+    """Returns when the next round begins: on the beat, after now. Those that were missed are not made up for."""
+    return due_s + interval_s * max(1, 1 + (now_s - due_s) // interval_s)
 
 
 def _on_gpus(task: _Task, group: Group, gpus: Sequence[GpuReading]) -> tuple[dict[str, int], float]:
