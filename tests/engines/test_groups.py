@@ -62,7 +62,6 @@ def test_version_1(machine: Machine) -> None:
     group = found.make(77, (77, 78))
     assert group is not None
     assert group.path.parent == own
-    (group.path / "memory.limit_in_bytes").touch()
     group.limit(1 << 20)
     assert (group.path / "memory.memsw.limit_in_bytes").read_text() == "1048576", "swap is memory, too"
     assert (group.limit_bytes(), group.events.name) == (1 << 20, "memory.oom_control")
@@ -138,11 +137,21 @@ def test_a_group_that_may_not_be_made(machine: Machine, monkeypatch: pytest.Monk
     machine.says("4:memory:/a\n", V1)
     own = machine.group("a", memory__limit_in_bytes="1")
 
-    def refuse(*_args: object, **_more: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    def refuse(path: Path, *_args: object, **_more: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    assert machine.find().problem == f"{own} cannot be written: Permission denied"
+    problem = machine.find().problem
+    assert problem.startswith(f"{own}/bai-tui-")
+    assert problem.endswith("-probe cannot be written: Permission denied")
+
+
+def test_version_2_that_refuses_its_controller_is_left_as_it_was(machine: Machine) -> None:
+    machine.says("0::/service\n", V2)
+    own = machine.group("service", cgroup__controllers="memory", cgroup__procs=f"{os.getpid()}\n")
+    (own / "cgroup.subtree_control").mkdir()  # nothing can be written there
+    assert machine.find().problem == f"{own / 'cgroup.subtree_control'} cannot be written: Is a directory"
+    assert (own / "cgroup.procs").read_text().strip() == str(os.getpid())
 
 
 def test_a_process_that_may_not_be_moved_leaves_no_group(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

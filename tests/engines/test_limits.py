@@ -171,7 +171,7 @@ async def test_the_group_of_a_session_that_ended_without_a_backend_is_removed_by
     path = session.kernel.limits.group.path
     os.kill(session.kernel.pid, 9)  # it can do nothing any more
     async with asyncio.timeout(10):
-        while MemoryGroup(path).pids():
+        while MemoryGroup(path, 1).pids():
             await asyncio.sleep(0.005)
     second = ProcessEngine(folder / "alone", spares=0)
     assert not path.exists()

@@ -36,13 +36,8 @@ class MemoryGroup:
     """The control group of one session."""
 
     path: Path
-
-    @property
-    def version(self) -> int:
-        return 1 if self._v1("limit_in_bytes").exists() else 2
-
-    def _v1(self, name: str) -> Path:
-        return self.path / f"memory.{name}"
+    version: int
+    """Of the system's control groups: 1 or 2."""
 
     @property
     def events(self) -> Path:
@@ -56,7 +51,7 @@ class MemoryGroup:
             OSError: the system refuses.
         """
         for pid in pids:
-            (self.path / "cgroup.procs").write_text(str(pid))
+            _write(self.path / "cgroup.procs", str(pid))
 
     def limit(self, limit_bytes: int) -> None:
         """Sets the limit, swap included.
@@ -65,13 +60,13 @@ class MemoryGroup:
             OSError: the system refuses.
         """
         if self.version == 1:
-            self._v1("limit_in_bytes").write_text(str(limit_bytes))
+            _write(self.path / "memory.limit_in_bytes", str(limit_bytes))
             with contextlib.suppress(OSError):  # a kernel that does not account for swap
-                self._v1("memsw.limit_in_bytes").write_text(str(limit_bytes))
+                _write(self.path / "memory.memsw.limit_in_bytes", str(limit_bytes))
         else:
-            (self.path / "memory.max").write_text(str(limit_bytes))
+            _write(self.path / "memory.max", str(limit_bytes))
             with contextlib.suppress(OSError):
-                (self.path / "memory.swap.max").write_text("0")
+                _write(self.path / "memory.swap.max", "0")
 
     def limit_bytes(self) -> int:
         """Returns the limit that is in force, which the system rounds to pages; 0 when there is none."""
@@ -103,9 +98,10 @@ class MemoryGroup:
 class MemoryGroups:
     """Makes the groups of one backend, or says why there are none."""
 
-    def __init__(self, parent: Path | None, owner: str, problem: str = "") -> None:
+    def __init__(self, parent: Path | None, owner: str, problem: str = "", version: int = 0) -> None:
         """Takes the group below which they are made, and a word that tells backends of one machine apart."""
         self._parent = parent
+        self._version = version
         self._prefix = f"{_PREFIX}{owner}-"
         self.problem = problem
         """Why there are no groups, for the user; empty when there are."""
@@ -114,25 +110,25 @@ class MemoryGroups:
     def find(cls, state_dir: Path, proc: Path = Path("/proc")) -> MemoryGroups:
         """Looks at what this machine offers, and removes what an earlier backend of `state_dir` has left behind.
 
-        Takes a few small files' reading; moves this process one group down where version 2 asks for it.
+        Reads and writes a few small files; moves this process one group down where version 2 asks for it.
         """
         owner = hashlib.sha256(str(state_dir.absolute()).encode()).hexdigest()[:8]
         try:
-            parent = _parent(proc)
-            made = cls(parent, owner)
+            parent, version = _parent(proc)
+            made = cls(parent, owner, version=version)
             made._sweep()
             _rmdir(made._make("probe").path)
         except _NotHere as exc:
             return cls(None, owner, str(exc))
         except OSError as exc:
-            return cls(None, owner, f"{parent} cannot be written: {exc.strerror}")
+            return cls(None, owner, f"{exc.filename} cannot be written: {exc.strerror}")
         return made
 
     def _make(self, name: str) -> MemoryGroup:
         assert self._parent is not None
         path = self._parent / f"{self._prefix}{name}"
         path.mkdir(mode=0o755, exist_ok=True)
-        return MemoryGroup(path)
+        return MemoryGroup(path, self._version)
 
     def make(self, runner_pid: int, pids: Iterable[int]) -> MemoryGroup | None:
         """Returns a new group, without a limit, with the processes in it; None where that cannot be had. Blocks."""
@@ -170,8 +166,17 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _parent(proc: Path) -> Path:
-    """Returns the group below which sessions get theirs.
+def _write(path: Path, text: str) -> None:
+    """Writes a control file with one call, which is how the system wants it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _parent(proc: Path) -> tuple[Path, int]:
+    """Returns the group below which sessions get theirs, and the version of the system's control groups.
 
     Raises:
         _NotHere: there is none.
@@ -186,10 +191,10 @@ def _parent(proc: Path) -> Path:
             parent = _below(mount, root, own["memory"])
             if not (parent / "memory.limit_in_bytes").exists():
                 raise _NotHere(f"{parent} has no limit of memory")
-            return parent
+            return parent, 1
     for kind, _, root, mount in _mounts(proc):
         if kind == "cgroup2" and "" in own:
-            return _delegated(_below(mount, root, own[""]))
+            return _delegated(_below(mount, root, own[""])), 2
     raise _NotHere("no control groups are mounted")
 
 
@@ -229,11 +234,11 @@ def _delegated(own: Path) -> Path:
     leaf = own / BACKEND_GROUP
     leaf.mkdir(mode=0o755, exist_ok=True)
     try:
-        (leaf / "cgroup.procs").write_text(str(os.getpid()))
-        switch.write_text("+memory")
+        _write(leaf / "cgroup.procs", str(os.getpid()))
+        _write(switch, "+memory")
     except OSError:
         with contextlib.suppress(OSError):
-            (own / "cgroup.procs").write_text(str(os.getpid()))
+            _write(own / "cgroup.procs", str(os.getpid()))
         with contextlib.suppress(OSError):
             _rmdir(leaf)
         raise

@@ -30,7 +30,7 @@ class Limits:
         return {
             "cores": sorted(self.cores) if self.cores is not None else None,
             "mem_bytes": self.mem_bytes,
-            "group": str(self.group.path) if self.group is not None else None,
+            "group": [str(self.group.path), self.group.version] if self.group is not None else None,
             "in_group": self.in_group,
         }
 
@@ -41,7 +41,7 @@ class Limits:
         return cls(
             cores=frozenset(cores) if cores is not None else None,
             mem_bytes=int(stored.get("mem_bytes", 0)),
-            group=MemoryGroup(Path(group)) if group else None,
+            group=MemoryGroup(Path(group[0]), group[1]) if group else None,
             in_group=bool(stored.get("in_group")),
         )
 
