@@ -27,7 +27,7 @@ from ...model.slots import (
     parse_amount,
 )
 from ..ports import CreateRequest, Keypair, Resolution
-from ..scheduler.pools import human_bytes
+from ..scheduler.units import human_bytes
 
 IDLE_TIMEOUT: Final = "idle_timeout"
 PENDING_TIMEOUT: Final = "pending_timeout"

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from ...policies import GpuSettings, MemorySettings
-from ..scheduler.pools import human_bytes
+from ..scheduler.units import human_bytes
 
 _REARM_PCT: Final = 5.0
 """Percent points that use must fall below the warning before another warning is given: no flood at the edge."""
