@@ -22,7 +22,7 @@ from textual.strip import Strip
 from .bars import cut, lit
 from .glyphs import UNICODE, Glyphs
 from .marks import COLOURS, Mark, Marks
-from .rows import BarUse, MapBar, MapPart
+from .rows import OTHERS, BarUse, MapBar, MapPart
 from .text import count, fit, one_line, share, size
 
 STACKED_BELOW: Final = 32
@@ -118,7 +118,8 @@ class GpuMap(ScrollView, can_focus=True):
         self._held = {}
         for bar in bars:
             for part in bar.parts:
-                self._held.setdefault(part.session_id, []).append((bar, part))
+                if part.session_id != OTHERS:
+                    self._held.setdefault(part.session_id, []).append((bar, part))
         self._marks.assign((session_id, held[0][1].name) for session_id, held in self._held.items())
         self._fitted = (0, 0, -1)
         self._resize_virtual()
@@ -227,7 +228,7 @@ class GpuMap(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         found = self._at(event)
-        if found is not None and found[1] is not None:
+        if found is not None and found[1] is not None and found[1].session_id != OTHERS:
             self.post_message(self.Chosen(self, found[1].session_id))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
@@ -300,6 +301,10 @@ class GpuMap(ScrollView, can_focus=True):
         frame = self._style("free")
         segments = [Segment(self._glyphs.bar_left, frame)]
         for one in cells:
+            if one.part.session_id == OTHERS:
+                text = fit(self._glyphs.edge + one.part.name, min(one.count, len(one.part.name) + 1))
+                segments.append(Segment(text.ljust(one.count, self._glyphs.asked), self._style("quiet")))
+                continue
             chosen = one.part.session_id == self._selected
             mark = self._marks.of(one.part.session_id)
             segments.append(Segment(self._named(one, mark, chosen), self._part_style(mark, chosen)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from ..app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 
@@ -91,6 +91,10 @@ class MachineUse:
     mem_used_bytes: int | None = None
     gpus_mem_bytes: Mapping[str, int] = field(default_factory=dict)
     """GPU -> memory in use; what is not in it is not measured."""
+
+
+OTHERS: Final = ""
+"""Stands for the id of a session where a part is held by sessions that are not ours to see."""
 
 
 @dataclass(frozen=True, slots=True)

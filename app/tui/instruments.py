@@ -68,7 +68,9 @@ class Instruments:
     def show_map(self) -> None:
         """Shows who has what; nothing is worked out while the map is out of sight."""
         if self.map_shown:
-            self.map.set_bars(bars_of(self._bench.sync.connection.machine, self._bench.store.views()))
+            connection = self._bench.sync.connection
+            shared = "devices" not in connection.capabilities
+            self.map.set_bars(bars_of(connection.machine, self._bench.store.views(), shared=shared))
 
     def show_stats(self, selected: str | None) -> None:
         """Shows a round of measuring."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
-from ...widgets.rows import BarUse, Gauge, Machine, MapBar, MapPart
+from ...widgets.rows import OTHERS, BarUse, Gauge, Machine, MapBar, MapPart
 from ...widgets.text import count, share, size
 from ..client.views import SessionView
 from ..model.metrics import CPU_UTIL, MEM_USED, Metrics
@@ -17,8 +17,12 @@ _MEASURED: Final = {CPU: CPU_UTIL, MEM: MEM_USED}
 """Slot -> the metric that says how much of it a session uses; its capacity is what the session was given."""
 
 
-def bars_of(machine: Machine, views: Sequence[SessionView]) -> tuple[MapBar, ...]:
-    """Returns the GPUs of a machine, then its cores and its memory; parts in the order of `views`."""
+def bars_of(machine: Machine, views: Sequence[SessionView], *, shared: bool = False) -> tuple[MapBar, ...]:
+    """Returns the GPUs of a machine, then its cores and its memory; parts in the order of `views`.
+
+    Args:
+        shared: others have sessions there that are not in `views`.
+    """
     places = {view.id: place for place, view in enumerate(views)}
     bars = []
     for gpu in machine.gpus:
@@ -34,19 +38,22 @@ def bars_of(machine: Machine, views: Sequence[SessionView]) -> tuple[MapBar, ...
         if gpu.lost:
             told = "lost"
         bars.append(MapBar(gpu.label, note, gpu.capacity, tuple(parts), told, lost=gpu.lost))
-    bars += [_slot_bar(gauge, views) for gauge in machine.gauges if gauge.label in _MEASURED]
+    bars += [_slot_bar(gauge, views, shared) for gauge in machine.gauges if gauge.label in _MEASURED]
     return tuple(bars)
 
 
-def _slot_bar(gauge: Gauge, views: Iterable[SessionView]) -> MapBar:
+def _slot_bar(gauge: Gauge, views: Iterable[SessionView], shared: bool) -> MapBar:
     write = size if gauge.is_bytes else count
-    parts = tuple(
+    parts = [
         MapPart(view.id, view.name, amount)
         for view in views
         if (amount := view.occupying_slots.amount(gauge.label)) > 0
-    )
+    ]
+    rest = gauge.used - sum((part.amount for part in parts), Decimal(0))
+    if shared and rest > 0:
+        parts.append(MapPart(OTHERS, "others", rest))
     told = f"{write(gauge.used)}/{write(gauge.total)}"
-    return MapBar(gauge.label, "", gauge.total, parts, told, "bytes" if gauge.is_bytes else "cores")
+    return MapBar(gauge.label, "", gauge.total, tuple(parts), told, "bytes" if gauge.is_bytes else "cores")
 
 
 def use_of(bar: MapBar, parts: Iterable[MapPart], live: LiveStats, mem_bytes: int) -> BarUse:

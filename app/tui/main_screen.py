@@ -275,6 +275,8 @@ class MainScreen(Screen[None]):
             self._show_wait()
 
     def _run(self, code: str) -> None:
+        # what it says is to be seen
+        self.instruments.stand_in("", self, self.body)
         selected = self.selected
         row = None if selected is None else self.bench.store.row(selected)
         if row is None or selected is None or row.ended:
@@ -352,6 +354,7 @@ class MainScreen(Screen[None]):
             target.focus()
 
     def action_map(self) -> None:
+        self._prompt_for = None
         if self._zoomed:
             self._zoom("")
         self.instruments.toggle_map(self, self.body)
@@ -377,6 +380,7 @@ class MainScreen(Screen[None]):
 
     def _hint_for(self, act: Callable[[str], str | None]) -> None:
         """Does something to the selected session; says why where that cannot be."""
+        self._prompt_for = None
         if self.selected is not None:
             wrong = act(self.selected)
             if wrong is not None:

@@ -77,6 +77,8 @@ class FakeServer:
         self.meters: list[asyncio.Queue[StatsView | None]] = []
         self.round: StatsView | None = None
         """What is measured now; None = nothing."""
+        self.taken: dict[str, int] = {}
+        """Slot -> how much of it is taken, where that is not what the sessions hold."""
         self.refuse_extend: Exception | None = None
         self.refuse_priority: Exception | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -452,4 +454,5 @@ class FakeClient:
                 ),
             }
         )
+        used = ResourceSlots({**used, **{slot: Decimal(amount) for slot, amount in self._server.taken.items()}})
         return MachineView(ResourceSlots({"cpu": 8, "mem": 24 * 1024**3}), used, self._server.gpus)

@@ -140,6 +140,33 @@ async def test_the_map_fits_every_size(open_desk: Any, shared: FakeServer, size:
         assert main.sessions.has_focus
 
 
+async def test_a_cluster_has_others_too(open_desk: Any, server: FakeServer) -> None:
+    server.capabilities = frozenset()
+    server.gpus = ()
+    server.add("mine", slots={"cpu": "2", "mem": "4g"})
+    server.taken = {"cpu": 5}
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.app.main.sessions.rows)
+        gpu_map = desk.app.main.map
+        assert not gpu_map.display
+        await desk.press("m")
+        await desk.until(lambda: "others" in text_of(gpu_map))
+        line = text_of(gpu_map).splitlines()[0]
+        assert "▌mine" in line and "▏others▒" in line and "5/8" in line and "░" in line
+        await desk.pilot.click(gpu_map, offset=(line.index("others") + 1, 1))
+        await desk.pilot.pause()
+        assert desk.cursor == "mine"
+
+
+async def test_a_run_is_to_be_seen_on_a_narrow_screen(open_desk: Any, shared: FakeServer) -> None:
+    async with open_desk(size=(80, 24)) as desk:
+        await desk.until(lambda: desk.app.main.sessions.rows)
+        await desk.press("m")
+        await desk.until(lambda: desk.app.main.map.display)
+        await desk.press("ctrl+r")
+        await desk.until(lambda: not desk.app.main.map.display and desk.app.main.console.size.height)
+
+
 async def test_the_choice_is_remembered(open_desk: Any, shared: FakeServer, tmp_path: Any) -> None:
     async with open_desk(folder=tmp_path) as desk:
         await desk.until(lambda: desk.app.main.map.display)

@@ -1,0 +1,29 @@
+"""What each pane is, in the words of help."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ABOUT: Final = {
+    "sessions": (
+        "Every session that you have, oldest first. The shape and the word say its state: running, busy (it runs "
+        "code), asks (a run waits for input), pending (with the reason), preparing, failed, ended."
+    ),
+    "map": (
+        "A bar per GPU, one for all cores and one for all memory. Above, in the colour of each session, what it was "
+        "given; below that what it really uses of it: up to the end of its cells is all of it, a triangle is more. "
+        "A thin line below free cells is used by others. Click cells to select their session."
+    ),
+    "details": (
+        "What is known of the selected session: why it waits and since when, what it uses of what it asked for, now "
+        "and in the last minute, when idle checks end it, and what enforces its limits: hard cannot be passed, "
+        "cooperative holds for code that does not work around it, detected is noticed afterwards, counted is only "
+        "kept in the books."
+    ),
+    "editor": "Python to run. The text is kept when you leave. Escape leads to the session list.",
+    "console": (
+        "What the selected session said, run by run. At the end it follows new output; scroll up and what you read "
+        "stays where it is. Drag with the mouse to select, ctrl+c copies."
+    ),
+}
+"""What a pane is, for help."""
