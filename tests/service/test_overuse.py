@@ -79,3 +79,14 @@ def test_what_has_ended_is_forgotten() -> None:
     said(book, gpu(120))
     book.forget("s")
     assert said(book, gpu(120)) == [("s", "gpu0", False)]
+
+
+def test_any_use_of_a_gpu_that_was_not_promised_is_too_much() -> None:
+    book = watch(end_samples=2)
+    stranger = Use("s", "gpu", "gpu1", GIB, 0)
+    (found,) = book.look([stranger])
+    assert not found.ends
+    assert found.text == "uses 1g on gpu1, of which nothing was promised to it"
+    (found,) = book.look([stranger])
+    assert found.ends
+    assert said(watch(), Use("s", "gpu", "gpu1", 0, 0)) == []

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from ...model.durations import parse_duration
 from ...model.errors import BadRequest, NotImplementedHere, UnknownSlot
@@ -141,12 +141,13 @@ def asked_slots(request: CreateRequest, image: Image, offered: ResourceSlots) ->
         known[CUDA_DEVICE] = "count"  # a GPU that can be shared can be had whole
     for name in request.resources:
         slot = CUDA_SHARES if name == GPU_ALIAS else name
-        if slot in (CUDA_SHARES, CUDA_DEVICE) and slot not in known:
+        if slot in (CUDA_SHARES, CUDA_DEVICE) and CUDA_DEVICE not in known:
             raise UnknownSlot(
                 f"Unknown slot type: {name!r}: this machine has no GPU; it offers {', '.join(offered)} "
                 "(`bai-tui serve --mock-gpus 1` offers a mock one)"
             )
-    amounts = {name: amount for name, amount in ResourceSlots.parse(request.resources, known=known).items() if amount}
+    resources = request.resources if CUDA_SHARES in known else _whole_gpus(request.resources)
+    amounts = {name: amount for name, amount in ResourceSlots.parse(resources, known=known).items() if amount}
     for name in (CPU, MEM):
         minimum = image.min_slots.amount(name)
         if name in request.resources:
@@ -161,6 +162,28 @@ def asked_slots(request: CreateRequest, image: Image, offered: ResourceSlots) ->
             # a default is a wish, not a demand: it shrinks on a small machine
             amounts[name] = max(min(default, offered[name]), minimum)
     return ResourceSlots(amounts)
+
+
+def _whole_gpus(resources: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns what is asked for on a machine that only gives GPUs away whole: there a `gpu` is a `cuda.device`.
+
+    Raises:
+        BadRequest: a part of a GPU, or both names at once.
+    """
+    for name in (GPU_ALIAS, CUDA_SHARES):
+        if name not in resources:
+            continue
+        if CUDA_DEVICE in resources:
+            raise BadRequest(f"give {name!r} or {CUDA_DEVICE!r}, not both: here they are the same slot")
+        asked = ResourceSlots.parse({name: resources[name]}).amount(CUDA_SHARES)
+        if asked % 1:
+            raise BadRequest(
+                f"{format_amount(asked)} of a GPU cannot be had: the GPUs of this machine are only given away whole "
+                f"(gpu.sharing = false); ask for {name}={int(asked) + 1}"
+            )
+        rest = {slot: amount for slot, amount in resources.items() if slot != name}
+        return {**rest, CUDA_DEVICE: format_amount(asked)}
+    return resources
 
 
 def build_session(

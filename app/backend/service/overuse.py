@@ -5,6 +5,7 @@ This detects, after the fact and once a second: it fences nothing off (docs/gpu-
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,10 +28,14 @@ class Use:
     device_id: str
     used_bytes: int
     limit_bytes: int
+    """0 = nothing was promised: of a GPU any use is too much, of the machine's memory none is."""
     mock: bool = False
 
     @property
     def pct(self) -> float:
+        """Percent of the promise; infinite for a use of what was not promised at all."""
+        if self.limit_bytes <= 0:
+            return math.inf if self.used_bytes > 0 else 0.0
         return 100.0 * self.used_bytes / self.limit_bytes
 
 
@@ -48,6 +53,8 @@ class Overuse:
         use = self.use
         where = f" on {use.device_id}" if use.resource == "gpu" else " of memory"
         used, limit = human_bytes(Decimal(use.used_bytes)), human_bytes(Decimal(use.limit_bytes))
+        if use.limit_bytes <= 0:
+            return f"uses {used}{where}, of which nothing was promised to it"
         return f"uses {used} of its {limit}{where} ({use.pct:.0f} %)"
 
 
@@ -61,11 +68,13 @@ class OveruseWatch:
         self._warned: set[tuple[str, str]] = set()
 
     def look(self, uses: Iterable[Use]) -> Sequence[Overuse]:
-        """Returns whom to warn and whom to end now. One sample each; a session without a limit is not looked at."""
+        """Returns whom to warn and whom to end now. One sample each."""
         found = []
         for use in uses:
             rules = self._gpu if use.resource == "gpu" else self._memory
-            if not rules.watch or use.limit_bytes <= 0 or (use.mock and not self._gpu.watch_mock):
+            if not rules.watch or (use.mock and not self._gpu.watch_mock):
+                continue
+            if use.resource == "mem" and use.limit_bytes <= 0:
                 continue
             key = use.session_id, use.device_id
             if use.pct > rules.end_pct:
