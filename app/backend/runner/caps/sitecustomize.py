@@ -14,13 +14,11 @@ if sys.version_info >= (3, 6):
         _package = type(sys)("_bai_caps")
         _package.__path__ = [_here.rpartition("/")[0]]
         sys.modules["_bai_caps"] = _package
-        from _bai_caps import finder  # type: ignore[import-not-found]
-
-        finder.install()
+        __import__("_bai_caps.finder").finder.install()
     except Exception as _exc:
         sys.stderr.write("bai-tui: the share of GPU memory is not told to frameworks here: %s\n" % _exc)
 try:
-    import sitecustomize  # type: ignore[import-not-found]  # noqa: F401  # the next one on the path
+    __import__("sitecustomize")  # the next one on the path
 except ImportError as _exc:
     if getattr(_exc, "name", "sitecustomize") != "sitecustomize":
         raise
