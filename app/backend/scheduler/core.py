@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from ...model.errors import IllegalState
@@ -29,12 +29,6 @@ from .types import (
     Strategy,
     Waiting,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    account: Account
-    demand: Demand
 
 
 class Scheduler:
@@ -76,7 +70,8 @@ class Scheduler:
         self._capacity = Capacity(devices)
         self._line = LineUp(self._capacity, rules)
         self._waiting: dict[str, Entry] = {}
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, tuple[Account, Demand]] = {}
+        """Whose they are and what they hold."""
         self._dependencies = Dependencies()
         self._alarms = Alarms()
         self._endings = Endings()
@@ -87,7 +82,7 @@ class Scheduler:
             self._dependencies,
             self._backfill,
             self._endings,
-            lambda id: self._running[id].demand,
+            lambda id: self._running[id][1],
         )
 
     # --- in ---
@@ -167,9 +162,9 @@ class Scheduler:
         """
         self._must_be_new(session_id)
         self._ledger.adopt(session_id, allocation)
-        self._hold_resources(
-            session_id, self._line.account(access_key), self._capacity.held(allocation.slots()), since_s
-        )
+        account, demand = self._line.account(access_key), self._capacity.held(allocation.slots())
+        self._running[session_id] = (account, demand)
+        self._line.adopt(account, demand, since_s)
         self._endings.set(session_id, ends_at_s)
 
     # --- out ---
@@ -199,9 +194,9 @@ class Scheduler:
             IllegalState: it holds nothing (any more).
         """
         self._ledger.give(session_id)
-        running = self._running.pop(session_id)
+        account, demand = self._running.pop(session_id)
         self._endings.set(session_id, None)
-        self._line.ended(running.account, running.demand, now)
+        self._line.end(account, demand, now)
         out: list[Instruction] = []
         if succeeded:
             for dependent in self._dependencies.met(session_id):
@@ -248,7 +243,7 @@ class Scheduler:
         entry = self._waiting.get(session_id)
         if entry is None or entry.request.priority == priority:
             return []
-        self._come(now)
+        changed = self._come(now)
         in_line = entry.group is not None
         if in_line:
             self._line.queue.remove(entry)
@@ -257,6 +252,7 @@ class Scheduler:
         out: list[Instruction] = []
         if in_line:
             self._line.add(entry, now)
+        if in_line or changed:
             self._advance(now, out)
         self._expire(now, out)
         return out
@@ -387,19 +383,15 @@ class Scheduler:
     def _start(self, entry: Entry, grant: Grant, now: float, out: list[Instruction]) -> None:
         request = entry.request
         session_id = request.session_id
-        self._line.queue.remove(entry)
+        self._line.start(entry, now)
         self._alarms.drop(session_id)
         del self._waiting[session_id]
         entry.account.waiting -= 1
+        self._running[session_id] = (entry.account, entry.demand)
         allocation = self._ledger.take(session_id, grant)
-        self._hold_resources(session_id, entry.account, entry.demand, now)
         if request.duration_s is not None:
             self._endings.set(session_id, now + request.duration_s)
         out.append(Start(session_id, allocation, now - entry.since_s))
-
-    def _hold_resources(self, session_id: str, account: Account, demand: Demand, now: float) -> None:
-        self._running[session_id] = _Running(account, demand)
-        self._line.started(account, demand, now)
 
     def _line_up_if_free(self, entry: Entry, now: float) -> None:
         """Lines an entry up unless it is, or a session or a time holds it back."""

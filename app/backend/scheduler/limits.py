@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -46,6 +46,12 @@ class Capacity:
         shared = [device.capacity for device in devices if device.slot == CUDA_SHARES]
         self._device_shares = shared[0] if shared else None
         self._known: dict[Shape, Demand] = {}
+        self._lost = 0
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a device is lost."""
+        return self._lost > 0
 
     def demand(self, shape: Shape, slots: ResourceSlots) -> Demand:
         """Returns the demand of a request whose needs are `shape`."""
@@ -72,6 +78,7 @@ class Capacity:
     def set_there(self, device_id: str, *, there: bool) -> None:
         """Notes that a device is lost or found; the caller knows that it was not so before."""
         device = self._devices[device_id]
+        self._lost += -1 if there else 1
         self.there[device.slot] += device.capacity if there else -device.capacity
 
     def possible(self, demand: Demand) -> bool:
@@ -80,39 +87,61 @@ class Capacity:
         return all(amount <= there[slot] for slot, amount in demand.amounts.items() if slot in there)
 
 
-@dataclass(slots=True, eq=False)
 class Account:
     """One owner."""
 
-    access_key: str
-    limits: Limits
-    weight: float
-    use: Use
-    sessions: int = 0
-    """That hold resources."""
-    waiting: int = 0
-    """That wait, for whatever."""
-    held: dict[str, Decimal] = field(default_factory=dict)
-    """Slot -> amount, as demands count."""
+    __slots__ = ("_limits", "access_key", "held", "room", "sessions", "use", "waiting", "weight")
+
+    def __init__(self, access_key: str, limits: Limits, weight: float, use: Use) -> None:
+        self.access_key = access_key
+        self.weight = weight
+        self.use = use
+        self.sessions = 0
+        """That hold resources."""
+        self.waiting = 0
+        """That wait, for whatever."""
+        self.held: dict[str, Decimal] = {}
+        """Slot -> amount, as demands count."""
+        self.room: dict[str, Decimal] | None = None
+        """Limited slot -> amount that may still be taken, below zero when limits were lowered; None without limits."""
+        self.limits = limits
+
+    @property
+    def limits(self) -> Limits:
+        """What he may have."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        self.room = (
+            {slot: most - self.held.get(slot, Decimal(0)) for slot, most in limits.slots.items()}
+            if limits.slots is not None
+            else None
+        )
 
     @property
     def limited(self) -> bool:
         """Whether anything but the number of waiting sessions is limited."""
-        return self.limits.sessions is not None or self.limits.slots is not None
+        return self._limits.sessions is not None or self._limits.slots is not None
 
     def take(self, demand: Demand, now: float) -> None:
         """Notes that one more session holds resources."""
-        held = self.held
+        held, room = self.held, self.room
         for slot, amount in demand.amounts.items():
             held[slot] = held[slot] + amount if slot in held else amount
+            if room is not None and slot in room:
+                room[slot] -= amount
         self.sessions += 1
         self.use.begin(demand.dominant, now)
 
     def give(self, demand: Demand, now: float) -> None:
         """Notes that a session gave back what it held."""
-        held = self.held
+        held, room = self.held, self.room
         for slot, amount in demand.amounts.items():
             held[slot] -= amount
+            if room is not None and slot in room:
+                room[slot] += amount
         self.sessions -= 1
         self.use.end(demand.dominant, now, last=not self.sessions)
 
@@ -120,35 +149,39 @@ class Account:
 
     def may_start(self) -> bool:
         """Whether one more session may hold resources."""
-        return self.limits.sessions is None or self.sessions < self.limits.sessions
+        return self._limits.sessions is None or self.sessions < self._limits.sessions
 
-    def has_room(self, demand: Demand, beside: Demand | None = None) -> bool:
-        """Whether the limit of slots allows `demand`, and `beside` after it."""
-        return self.limits.slots is None or self._over(demand, beside) is None
+    def has_room(self, demand: Demand) -> bool:
+        """Whether the limit of slots allows `demand`."""
+        return self.room is None or self._over(demand, self.room) is None
 
-    def has_room_for_both(self, demand: Demand, beside: Demand) -> bool:
-        """Whether `beside` could start as well once `demand` has."""
-        most = self.limits.sessions
-        return (most is None or self.sessions + 2 <= most) and self.has_room(demand, beside)
+    def has_room_for_both(self, demand: Demand, other: Demand) -> bool:
+        """Whether `other` could start as well once `demand` has."""
+        most = self._limits.sessions
+        if most is not None and self.sessions + 2 > most:
+            return False
+        if self.room is None:
+            return True
+        left = {slot: room - other.amounts.get(slot, 0) for slot, room in self.room.items()}
+        return self._over(demand, left) is None
 
-    def _over(self, demand: Demand, beside: Demand | None = None) -> str | None:
-        """Returns the slot that is limited to less than what is held and `demand` together."""
-        for slot, most in (self.limits.slots or {}).items():
-            asked = demand.amounts.get(slot)
-            if asked is not None:
-                held = self.held.get(slot, 0) + (beside.amounts.get(slot, 0) if beside is not None else 0)
-                if held + asked > most:
-                    return slot
+    @staticmethod
+    def _over(demand: Demand, room: Mapping[str, Decimal]) -> str | None:
+        """Returns the slot of which `demand` asks for more than there is room for."""
+        amounts = demand.amounts
+        for slot, left in room.items():
+            if slot in amounts and amounts[slot] > left:
+                return slot
         return None
 
     def hold(self, demand: Demand) -> tuple[Hold, str] | None:
         """Returns which limit keeps `demand` from starting, and the reason in one line."""
         if not self.may_start():
-            return Hold.CONCURRENCY, f"its owner runs {self.sessions} of {self.limits.sessions} sessions"
-        slot = self._over(demand)
-        if slot is None or self.limits.slots is None:
+            return Hold.CONCURRENCY, f"its owner runs {self.sessions} of {self._limits.sessions} sessions"
+        slot = self._over(demand, self.room) if self.room is not None else None
+        if slot is None or self._limits.slots is None:
             return None
-        held, most = (_text(slot, amount) for amount in (self.held.get(slot, Decimal(0)), self.limits.slots[slot]))
+        held, most = (_text(slot, amount) for amount in (self.held.get(slot, Decimal(0)), self._limits.slots[slot]))
         asked = _text(slot, demand.amounts[slot])
         return (
             Hold.KEYPAIR_RESOURCE_LIMIT,
@@ -161,7 +194,7 @@ class Account:
         Raises:
             QuotaExceeded: with the slot, what is asked for and the limit.
         """
-        for slot, most in (self.limits.slots or {}).items():
+        for slot, most in (self._limits.slots or {}).items():
             asked = demand.amounts.get(slot)
             if asked is not None and asked > most:
                 raise QuotaExceeded(
@@ -175,7 +208,7 @@ class Account:
         Raises:
             QuotaExceeded: as many wait as may.
         """
-        most = self.limits.pending
+        most = self._limits.pending
         if most is not None and self.waiting >= most:
             raise QuotaExceeded(
                 f"{self.waiting} sessions of the access key {self.access_key} wait already, and no more than {most} "

@@ -42,31 +42,31 @@ class LineUp:
             )
         return account
 
-    def started(self, account: Account, demand: Demand, now: float) -> None:
-        """Notes that one more session of an owner holds resources."""
-        account.take(demand, now)
-        if self._by_owner or account.limited:
-            self._settle(account, now)
+    def start(self, entry: Entry, now: float) -> None:
+        """Takes an entry out of the line: its session holds resources from now on."""
+        account, group = entry.account, entry.group
+        account.take(entry.demand, now)
+        if self._by_owner and group is not None:
+            group.stream.standing = self._standing(account, now)
+        self.queue.remove(entry)
 
-    def ended(self, account: Account, demand: Demand, now: float) -> None:
+    def adopt(self, account: Account, demand: Demand, since_s: float) -> None:
+        """Notes that a session of an owner has held resources for a while."""
+        account.take(demand, since_s)
+        self._settle(account, since_s)
+
+    def end(self, account: Account, demand: Demand, now: float) -> None:
         """Notes that a session of an owner gave back what it held."""
         account.give(demand, now)
         if self._by_owner or account.limited:
             self._settle(account, now)
 
     def _settle(self, account: Account, now: float) -> None:
-        """Lets an owner's stream stand where what he holds now puts it, and take part as far as his limits allow."""
-        queue = self.queue
-        stream = queue.stream(account.access_key)
-        if stream is None:
-            return
-        if self._by_owner:
-            queue.restand(stream, self._standing(account, now))
-        if account.limited:
-            queue.set_open(stream, account.may_start())
-            if account.limits.slots is not None:
-                for group in list(stream.groups.values()):
-                    queue.put_aside(group, limited=not account.has_room(group.demand), lost=group.lost)
+        """Lets an owner's stream stand where what he holds now and his limits put it."""
+        stream = self.queue.stream(account.access_key)
+        if stream is not None:
+            stream.standing = self._standing(account, now)
+            self.queue.retop(stream)
 
     def _standing(self, account: Account, now: float) -> Standing:
         if not self._by_owner:
@@ -85,17 +85,16 @@ class LineUp:
 
     def add(self, entry: Entry, now: float) -> None:
         """Puts an entry that nothing of its own holds back in its place."""
-        account, demand, queue = entry.account, entry.demand, self.queue
-        name = account.access_key if self._by_owner or account.limited else None
+        account, queue = entry.account, self.queue
+        limited = account.limited
+        name = account.access_key if self._by_owner or limited else None
         stream = queue.stream(name)
-        kind = (demand.shape, _duration_class(entry.request.duration_s) if self.rules.backfill else None)
-        group = queue.add(entry, name, kind, self._standing(account, now) if stream is None else stream.standing)
-        if stream is None and account.limited:
-            queue.set_open(group.stream, account.may_start())
-        if len(group.line) == 1:
-            limited, lost = not account.has_room(demand), not self._capacity.possible(demand)
-            if limited or lost:
-                queue.put_aside(group, limited=limited, lost=lost)
+        if stream is None:
+            stream = queue.open(name, self._standing(account, now), account if limited else None)
+        kind = (entry.demand.shape, _duration_class(entry.request.duration_s) if self.rules.backfill else None)
+        group = queue.add(entry, stream, kind)
+        if not group.lost and self._capacity.incomplete and not self._capacity.possible(entry.demand):
+            queue.set_lost(group, True)
 
     # --- changes ---
 
@@ -128,7 +127,7 @@ class LineUp:
         """Sets those aside whom what is there of the machine can never serve, and lets the others take part again."""
         for stream in self.queue.streams():
             for group in list(stream.groups.values()):
-                self.queue.put_aside(group, limited=group.limited, lost=not self._capacity.possible(group.demand))
+                self.queue.set_lost(group, not self._capacity.possible(group.demand))
 
     # --- recent use ---
 
@@ -145,7 +144,7 @@ class LineUp:
         for stream in self.queue.streams():
             account = self.account(stream.name or "")
             if account.use.grows:
-                self.queue.restand(stream, self._standing(account, now))
+                self._settle(account, now)
 
 
 def _duration_class(duration_s: float | None) -> int | None:
