@@ -48,6 +48,8 @@ class Instruments:
         self._asked_narrow = ""
         """Which of `map` and `details` stands in place of the work on a narrow screen; empty = neither."""
         self._laid_out: object = None
+        self._mapped: tuple[object, object] = (None, None)
+        """Machine and rows that the map shows."""
         self.map_shown = False
         """Whether the map has a place: what is drawn before a style sheet is applied asks here."""
         self.details_shown = True
@@ -67,10 +69,12 @@ class Instruments:
 
     def show_map(self) -> None:
         """Shows who has what; nothing is worked out while the map is out of sight."""
-        if self.map_shown:
-            connection = self._bench.sync.connection
+        connection, store = self._bench.sync.connection, self._bench.store
+        mapped = connection.machine, store.rows()
+        if self.map_shown and not all(new is old for new, old in zip(mapped, self._mapped, strict=True)):
+            self._mapped = mapped
             shared = "devices" not in connection.capabilities
-            self.map.set_bars(bars_of(connection.machine, self._bench.store.views(), shared=shared))
+            self.map.set_bars(bars_of(connection.machine, store.views(), shared=shared))
 
     def show_stats(self, selected: str | None) -> None:
         """Shows a round of measuring."""

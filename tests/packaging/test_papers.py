@@ -10,10 +10,10 @@ import pytest
 from bai_tui.app import settings_file
 from bai_tui.app.cli.main import cli
 from bai_tui.app.config import Paths, Settings
-from bai_tui.app.tui.actions import ACTIONS
+from bai_tui.app.tui.actions import ACTIONS, KEY_NAMES
 from click.testing import CliRunner
 
-SAME = {"?": "question_mark"}
+SAME = {word: key for key, word in KEY_NAMES.items()}
 """Words of the README -> keys of Textual."""
 
 
