@@ -447,18 +447,6 @@ ACTIONS: Final = (
 )
 
 
-KEY_NAMES: Final = {
-    "question_mark": "?",
-    "shift+g": "G",
-    "plus": "+",
-    "equals_sign": "=",
-    "minus": "-",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-}
-"""Textual's names of keys -> what stands on them. Terminals of the kitty protocol say shift+g, all others G."""
-
-
 def of(target: str) -> Iterator[Action]:
     """Yields the actions of a pane, or of `everywhere`."""
     return (action for action in ACTIONS if action.target == target)
@@ -481,11 +469,6 @@ def bindings(target: str) -> list[Binding]:
         )
         for action in of(target)
     ]
-
-
-def key_label(action: Action) -> str:
-    """Returns the keys as help shows them."""
-    return " ".join(dict.fromkeys(KEY_NAMES.get(key, key.replace("ctrl+", "^")) for key in action.key.split(",")))
 
 
 def clashes() -> list[tuple[str, str, str]]:

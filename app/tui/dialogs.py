@@ -17,8 +17,8 @@ from textual.widgets import Input, Static
 from ...widgets.image_picker import ImagePicker
 from ...widgets.resource_form import ResourceForm
 from ...widgets.rows import ImageRow, Machine
-from .about import ABOUT
-from .actions import PANES, key_label, of
+from .about import ABOUT, key_label
+from .actions import PANES, of
 from .store import LaunchRequest, free_name
 
 Answer = TypeVar("Answer")

@@ -10,7 +10,8 @@ import pytest
 from bai_tui.app import settings_file
 from bai_tui.app.cli.main import cli
 from bai_tui.app.config import Paths, Settings
-from bai_tui.app.tui.actions import ACTIONS, KEY_NAMES
+from bai_tui.app.tui.about import KEY_NAMES
+from bai_tui.app.tui.actions import ACTIONS
 from click.testing import CliRunner
 
 SAME = {word: key for key, word in KEY_NAMES.items()}
