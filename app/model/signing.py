@@ -64,7 +64,7 @@ def signature(
         InvalidAuth: an unknown hash or an unreadable date.
     """
     when = parse_date(date)
-    key, empty = _key_of_day(secret_key, f"{when.year:04}{when.month:02}{when.day:02}", host, hash_name)
+    begun, empty = _begun(secret_key, f"{when.year:04}{when.month:02}{when.day:02}", host, hash_name)
     text = "\n".join(
         (
             method.upper(),
@@ -76,12 +76,14 @@ def signature(
             empty,
         )
     )
-    return hmac.digest(key, _raw(text), hash_name).hex()
+    mac = begun.copy()
+    mac.update(_raw(text))
+    return mac.hexdigest()
 
 
 @functools.lru_cache(maxsize=256)
-def _key_of_day(secret_key: str, day: str, host: str, hash_name: str) -> tuple[bytes, str]:
-    """Returns the key that requests of one day to one host are signed with, and the hash of nothing.
+def _begun(secret_key: str, day: str, host: str, hash_name: str) -> tuple[hmac.HMAC, str]:
+    """Returns what all signatures of one day for one host begin with, to be copied, and the hash of nothing.
 
     Raises:
         InvalidAuth: an unknown hash.
@@ -89,7 +91,8 @@ def _key_of_day(secret_key: str, day: str, host: str, hash_name: str) -> tuple[b
     if hash_name not in hashlib.algorithms_guaranteed or hash_name.startswith("shake"):
         raise InvalidAuth(f"the signing hash {hash_name[:32]!r} is not known; use HMAC-SHA256")
     key = hmac.digest(secret_key.encode(), day.encode(), hash_name)
-    return hmac.digest(key, _raw(host), hash_name), hashlib.new(hash_name, b"").hexdigest()
+    key = hmac.digest(key, _raw(host), hash_name)
+    return hmac.new(key, digestmod=hash_name), hashlib.new(hash_name, b"").hexdigest()
 
 
 def _raw(text: str) -> bytes:
