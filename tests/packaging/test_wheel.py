@@ -8,7 +8,7 @@ from typing import Any
 
 import bai_tui
 
-DATA_SUFFIXES = {".tcss", ".sql", ".toml", ".json", ".txt", ".typed"}
+DATA_SUFFIXES = {".tcss", ".sql", ".csv", ".toml", ".json", ".txt", ".typed"}
 
 
 def test_wheel_holds_every_tracked_file_of_the_package(wheel: Path, shipped: list[str]) -> None:

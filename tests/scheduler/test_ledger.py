@@ -479,13 +479,14 @@ def test_what_is_lacking_is_said() -> None:
     take(ledger, "a", cpu=2, gpu="1.75", mem="2.5g")
 
     def lacking(split: bool = False, **slots: str) -> list[tuple[str, str, str]]:
-        return ledger.lacking(ledger.shape(ResourceSlots.parse(slots), split=split))
+        named = {{"device": "cuda.device"}.get(slot, slot): amount for slot, amount in slots.items()}
+        return ledger.lacking(ledger.shape(ResourceSlots.parse(named), split=split))
 
     assert lacking(cpu="1", gpu="0.25") == []
     assert lacking(gpu="0.5") == [("cuda.shares", "0.5 cuda.shares", "0.25 free on gpu1")]
     assert lacking(gpu="0.5", split=True) == [("cuda.shares", "0.5 cuda.shares", "0.25 cuda.shares free")]
     assert lacking(cpu="2", mem="6g") == [("cpu", "2 cpu", "1 cpu free"), ("mem", "6g mem", "5.5g mem free")]
-    assert lacking(**{"cuda.device": "1"}) == [("cuda.device", "1 cuda.device", "0 of 2 GPUs wholly free")]
+    assert lacking(device="1") == [("cuda.device", "1 cuda.device", "0 of 2 GPUs wholly free")]
     assert lacking(gpu="1.5")[0][2] == "0 of 2 GPUs wholly free, 0.25 free on gpu1"
     take(ledger, "b", gpu="0.25")
     assert lacking(gpu="0.5")[0][2] == "nothing free on any GPU"
@@ -493,7 +494,7 @@ def test_what_is_lacking_is_said() -> None:
     ledger.lose("gpu1")
     assert lacking(gpu="0.5")[0][2] == "nothing free on any GPU, gpu1 is lost"
     ledger.lose("gpu0")
-    assert lacking(**{"cuda.device": "1"})[0][2] == "0 of 2 GPUs wholly free, gpu0 and gpu1 are lost"
+    assert lacking(device="1")[0][2] == "0 of 2 GPUs wholly free, gpu0 and gpu1 are lost"
 
 
 def test_many_lost_devices_are_counted() -> None:
@@ -563,11 +564,11 @@ def test_cores_and_memory_can_be_lost_too() -> None:
     ledger.lose("mem0")
     assert plan(ledger, cpu=1) is None or ledger.free()["cpu"] == 1
     ledger.give("a")
-    assert (ledger.free()["cpu"], ledger.free()["mem"]) == (2, 100)
+    assert ledger.free() == ResourceSlots({"cpu": 2, "mem": 100, "cuda.shares": 2})
     assert take(ledger, "b", cpu=2, mem=100) == {"cpu": {"cpu0": "2"}, "mem": {"mem1": "100"}}
     ledger.found("cpu1")
     ledger.found("mem0")
-    assert (ledger.free()["cpu"], ledger.free()["mem"]) == (2, 100)
+    assert ledger.free() == ResourceSlots({"cpu": 2, "mem": 100, "cuda.shares": 2})
 
 
 def test_unknown_devices_are_errors() -> None:

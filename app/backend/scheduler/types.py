@@ -24,7 +24,8 @@ class Distribution(StrEnum):
     """How an amount that comes from several devices is divided (cores, split shares)."""
 
     EVENLY = "evenly"
-    """As level as the quantum allows: the load is the same everywhere."""
+    """As level as the quantum allows. Cores: one after the other from whichever device has the most left. A share that
+    is split: equal parts of the fewest devices that have enough together."""
     FILL = "fill"
     """One device after the other to its end: the fewest devices."""
 
