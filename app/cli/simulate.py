@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -161,6 +162,8 @@ def _read(name: str) -> Trace:
     if name in SAMPLES:
         return SAMPLES[name].load()
     if name == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
         return read_trace(sys.stdin, "stdin")
     try:
         with Path(name).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:

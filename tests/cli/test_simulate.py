@@ -116,3 +116,10 @@ def test_stdin_is_a_trace(trace: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr("sys.stdin", io.StringIO(trace.read_text()))
     assert invoke(["simulate", "-", "--gpus", "1", "--policy", "fifo", "--output", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["requests"] == 3
+
+
+def test_stdin_that_is_no_text_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = io.BytesIO(HEADER.encode() + b"0,1,gpu=1,\xff,,\n")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(raw, encoding="utf-8"))
+    assert invoke(["simulate", "-", "--policy", "fifo"]) == 65
+    assert "stdin line 2: this is no text in UTF-8" in capsys.readouterr().err

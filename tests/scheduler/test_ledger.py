@@ -571,6 +571,19 @@ def test_cores_and_memory_can_be_lost_too() -> None:
     assert ledger.free() == ResourceSlots({"cpu": 2, "mem": 100, "cuda.shares": 2})
 
 
+def test_what_is_free_and_what_is_held_are_all_where_gpus_are_given_whole() -> None:
+    ledger = Ledger(gpus(3, shared=False))
+    take(ledger, "a", device=1)
+    ledger.lose("gpu0")
+    ledger.lose("gpu2")
+    assert (ledger.free(), ledger.available()) == (ResourceSlots({"cuda.device": 1}), ResourceSlots({"cuda.device": 2}))
+    ledger.give("a")
+    assert ledger.free() == ledger.available() == ResourceSlots({"cuda.device": 1})
+    ledger.found("gpu0")
+    ledger.found("gpu2")
+    assert ledger.free() == ledger.available() == ResourceSlots({"cuda.device": 3})
+
+
 def test_unknown_devices_are_errors() -> None:
     ledger = machine()
     for call in (ledger.lose, ledger.found, ledger.holders):

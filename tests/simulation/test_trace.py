@@ -104,6 +104,11 @@ def test_a_trace_of_nothing_is_refused(lines: list[str], words: str) -> None:
         read(*lines)
 
 
+def test_a_bad_machine_is_a_bad_line() -> None:
+    with pytest.raises(BadRequest, match=r"^my\.csv line 2: Unknown slot type: 'tpu'"):
+        read("# a comment\n", "# machine: cpu=8 tpu=1\n", HEADER)
+
+
 def test_a_bad_split_is_refused() -> None:
     with pytest.raises(BadRequest, match="split is 'maybe': write yes or no"):
         read("arrival_s,duration_s,slots,split\n", "0,1,gpu=0.5,maybe\n")

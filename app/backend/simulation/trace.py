@@ -87,6 +87,7 @@ def read_trace(lines: Iterable[str], name: str) -> Trace:
             if row[0].lstrip().startswith("#"):
                 if (match := _MACHINE.match(",".join(row).strip())) is not None:
                     machine = dict(_pairs(match[1]))
+                    ResourceSlots.parse(machine)
             elif header is None:
                 header = _header(row)
             else:
