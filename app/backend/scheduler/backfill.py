@@ -10,8 +10,9 @@ one look.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from .holds import Endings
@@ -38,9 +39,14 @@ class _Unfit:
 
     def clear(self, closed: frozenset[int] = frozenset()) -> None:
         """Knows of nothing any more but that nothing comes from the maps `closed`."""
-        if self._least:
-            self._least.clear()
+        self._least.clear()
         self._maps = closed
+
+    def learn(self, other: _Unfit) -> None:
+        """Knows what another knows as well."""
+        for kind, units in other._least.items():
+            if units < self._least.get(kind, math.inf):
+                self._least[kind] = units
 
     def covers(self, demand: Demand) -> bool:
         """Whether it is known that there is no room for a demand."""
@@ -115,6 +121,7 @@ class Backfill:
         grant = self._ledger.plan(demand.shape)
         if grant is None:
             self._unfit.add(demand, self._ledger.fits)
+            self._unfit_beside.learn(self._unfit)
         return grant
 
     def reservation(self, blocked: Entry) -> Reservation | None:
@@ -127,6 +134,7 @@ class Backfill:
             self._forecast = True
             closed = () if self._reservation else (need[0] for need in shape if not self._ledger.fits((need,)))
             self._unfit_beside.clear(frozenset(closed))
+            self._unfit_beside.learn(self._unfit)
         return self._reservation
 
     def expected(self, blocked: Entry) -> Reservation | None:
@@ -163,10 +171,19 @@ class Backfill:
 
     def next(self, queue: Queue, blocked: Entry, now: float) -> tuple[Entry, Grant] | None:
         """Returns the first one that may pass `blocked`, None when none of the first `LOOKS` groups may."""
-        unfit = self._unfit
-        for entry in islice(queue.leaders(), LOOKS):
-            if not unfit.covers(entry.demand) and entry is not blocked:
-                grant = self.beside(entry, blocked, now)
-                if grant is not None:
-                    return entry, grant
+        unfit, unfit_beside = self._unfit.covers, self._unfit_beside.covers
+        leaders = islice(queue.leaders(), LOOKS)
+        fitting = next((entry for entry in leaders if not unfit(entry.demand)), None)
+        if fitting is None:
+            return None  # without a forecast, which is dear
+        reservation = self.reservation(blocked)
+        in_time_s = reservation.when_s - now if reservation is not None else -math.inf
+        for entry in chain((fitting,), leaders):
+            duration_s = entry.request.duration_s
+            if (
+                not (unfit_beside if duration_s is None or duration_s > in_time_s else unfit)(entry.demand)
+                and entry is not blocked
+                and (grant := self.beside(entry, blocked, now)) is not None
+            ):
+                return entry, grant
         return None

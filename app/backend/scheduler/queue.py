@@ -238,14 +238,14 @@ class Queue:
         return self._entries[top[3]]
 
     def leaders(self) -> Iterator[Entry]:
-        """Yields the first of each group that takes part, in their order; nothing may change meanwhile.
+        """Returns the first of each group that takes part, in their order; nothing may change meanwhile.
 
         Only as many streams are looked at as are reached.
         """
+        return self._leaders_of(self._stream_of(self._tops[0])) if len(self._tops) == 1 else self._merged()
+
+    def _merged(self) -> Iterator[Entry]:
         entries = self._entries
-        if len(self._tops) == 1:
-            yield from self._leaders_of(self._stream_of(self._tops[0]))
-            return
         tops = iter(self._tops)
         following = next(tops, None)
         merging: list[tuple[_Top, Iterator[Entry], Standing]] = []
