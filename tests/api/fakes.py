@@ -163,6 +163,8 @@ class FakeService:
         self.keys = {key.access_key: key for key in (ADMIN, USER, OTHER, OFF)}
         self.sessions: dict[str, Session] = {}
         self.journals: dict[str, Journal] = {}
+        self.journal_waits = asyncio.Event()
+        """Set once somebody waits for a record."""
         self.runs: dict[tuple[str, str], FakeRun] = {}
         self.running: dict[str, asyncio.Task[None]] = {}
         self.streams: dict[str, int] = {}
@@ -432,6 +434,7 @@ class FakeService:
     ) -> Sequence[JournalRecord]:
         journal = self.journals[self._find(caller, ref).id]
         if len(journal.records) <= after and not journal.closed and wait_s:
+            self.journal_waits.set()
             try:
                 async with asyncio.timeout(wait_s):
                     async for _ in journal.follow(after):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -332,3 +333,13 @@ async def test_extend(api: Any, service: Any) -> None:
     await api.create("waits-01", enqueueOnly=True)
     assert (await api.send("POST", "/session/waits-01/extend", {"seconds": 60})).problem == "invalid-kernel-status"
     assert (await api.send("POST", "/session/nobody/extend", {"seconds": 60})).status == 404
+
+
+async def test_a_stop_waits_for_no_long_poll(api: Any, service: Any, runner: Any) -> None:
+    ref = await api.create("read-01")
+    async with asyncio.timeout(10):
+        polling = asyncio.create_task(api.send("GET", f"/session/{ref}/journal?after=1000&wait=60"))
+        await service.journal_waits.wait()
+        await runner.shutdown()
+        answer = await polling
+    assert (answer.status, answer.problem) == (503, "service-unavailable")

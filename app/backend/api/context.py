@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from aiohttp import web
 
-from ...model.errors import BadRequest, Forbidden, NotFound
+from ...model.errors import BadRequest, Forbidden, NotFound, ServiceUnavailable
 from ..ports import Keypair, Service
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +69,25 @@ def acting_for(caller: Keypair, owner: str | None, service: Service) -> Keypair:
     if found is None:
         raise NotFound(f"there is no access key {owner!r} on this backend")
     return found
+
+
+async def unless_closing(context: ApiContext, wait: Coroutine[Any, Any, T], what: str) -> T:
+    """Returns what a long wait returns; it is cancelled when the server begins to shut down, which waits for nobody.
+
+    Raises:
+        ServiceUnavailable: the server shuts down; `what` says what becomes of the matter.
+    """
+    waiting = asyncio.create_task(wait, name="long wait of a request")
+    closing = asyncio.create_task(context.closing.wait(), name="end of a long wait")
+    try:
+        await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            return waiting.result()
+        raise ServiceUnavailable(f"the backend is stopping; {what}")
+    finally:
+        for task in (waiting, closing):
+            task.cancel()
+        await asyncio.gather(waiting, closing, return_exceptions=True)
 
 
 def truth(request: web.Request, name: str) -> bool:

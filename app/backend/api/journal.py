@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ...model.errors import BadRequest
 from ..ports import JournalRecord
-from .context import caller_of, service_of
+from .context import caller_of, context_of, service_of, unless_closing
 
 MAX_RECORDS: Final = 5000
 MAX_WAIT_S: Final = 60.0
@@ -48,7 +48,12 @@ async def read(request: web.Request) -> web.Response:
     after = int(_number(request, "after", 0, 0, 2**62))
     limit = int(_number(request, "limit", 1000, 1, MAX_RECORDS))
     wait_s = _number(request, "wait", 0, 0, MAX_WAIT_S)
-    records = await service_of(request).journal(
+    journal = service_of(request).journal(
         caller_of(request), request.match_info["ref"], after=after, limit=limit, wait_s=wait_s
     )
+    if wait_s:
+        what = "ask the next one for the journal after the same number"
+        records = await unless_closing(context_of(request), journal, what)
+    else:
+        records = await journal
     return web.Response(body=dump(records), content_type="application/json")

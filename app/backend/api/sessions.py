@@ -11,7 +11,7 @@ from ...model.errors import BadRequest, NotFound, NotImplementedHere, SessionNot
 from ...model.sessions import LIVE, Session, SessionStatus
 from ..ports import Keypair, Service
 from .body import create_request, read_fields, read_object
-from .context import acting_for, caller_of, context_of, service_of, truth
+from .context import acting_for, caller_of, context_of, service_of, truth, unless_closing
 from .resources import EVERYTHING
 from .sessionview import create_status, info, iso, known, stat, status_history, utc_now
 
@@ -36,7 +36,11 @@ async def create(request: web.Request) -> web.Response:
     owner = body.get("owner_access_key")
     if owner is not None and not isinstance(owner, str):
         raise BadRequest("the field 'owner_access_key' must be a string")
-    outcome = await service.create(acting_for(caller, owner, service), asked)
+    creation = service.create(acting_for(caller, owner, service), asked)
+    if asked.enqueue_only:
+        outcome = await creation
+    else:
+        outcome = await unless_closing(context_of(request), creation, "the session goes on, or waits for the next one")
     session = outcome.session
     answer = {
         "sessionId": session.id,
