@@ -20,8 +20,8 @@ from bai_tui.app.backend.scheduler import (
     Rules,
     Start,
     Strategy,
+    backfill,
 )
-from bai_tui.app.backend.scheduler.backfill import LOOKS
 from bai_tui.app.backend.scheduler.ledger import Grant, Ledger, Reservation, Shape
 
 ZERO = Decimal(0)
@@ -110,7 +110,7 @@ class Naive:
             about = None if duration is None else int(duration).bit_length()
             kind = (request.access_key if self.limited(request) else None, self.shape(request), about)
             leaders.setdefault(kind, request)
-        return list(leaders.values())[:LOOKS]
+        return list(leaders.values())
 
     # --- decisions ---
 
@@ -154,7 +154,7 @@ class Naive:
                 self.stuck[first.priority] = first.session_id
             if not self.rules.backfill:
                 return
-            for request in self.leaders(now):
+            for request in self.leaders(now)[: backfill.LOOKS]:
                 if request is not first and (grant := self.beside(request, first, now)) is not None:
                     self.start(request, grant, now, out)
                     break
@@ -216,7 +216,7 @@ class Naive:
         if came or self.blocked is None or not line or line[0].session_id != self.blocked:
             return self.event(now)
         out: list[Instruction] = []
-        if self.rules.backfill and any(one is request for one in self.all_leaders(now)):
+        if self.rules.backfill and request in self.leaders(now):
             grant = self.beside(request, line[0], now)
             if grant is not None:
                 self.start(request, grant, now, out)
@@ -224,17 +224,6 @@ class Naive:
         self.expire(now, out)
         self.before = now
         return out
-
-    def all_leaders(self, now: float) -> list[PendingRequest]:
-        """The leaders without the bound: a newcomer is looked at wherever it is."""
-        seen: dict[object, PendingRequest] = {}
-        for request in sorted(self.line(now), key=self.key):
-            duration = request.duration_s
-            about = None if duration is None else int(duration).bit_length()
-            seen.setdefault(
-                (request.access_key if self.limited(request) else None, self.shape(request), about), request
-            )
-        return list(seen.values())
 
     def cancel(self, name: str, now: float) -> list[Instruction]:
         self.leave(name)

@@ -118,6 +118,48 @@ def test_a_short_one_is_not_hidden_behind_a_long_one_of_the_same_needs(machine: 
     assert started(scheduler.release("b", 20)) == ["short"]
 
 
+def test_what_comes_free_beside_a_reservation_can_be_had(machine: Machine, ask: Ask) -> None:
+    scheduler = machine(cpus=4)
+    for name, lasts in (("a", 100.0), ("b", 50.0), ("c", 40.0), ("d", 10.0)):
+        scheduler.enqueue(ask(name, {"cpu": 1}, duration_s=lasts), 0)
+    scheduler.enqueue(ask("first", {"cpu": 3}), 0)
+    scheduler.enqueue(ask("forever", {"cpu": 1}), 0)
+    assert scheduler.release("d", 10) == [], "that core is the first one's"
+    assert started(scheduler.release("a", 20)) == ["forever"], "it was not counted on"
+    scheduler.release("c", 40)
+    assert started(scheduler.release("b", 50)) == ["first"]
+
+
+def test_one_whose_time_has_come_passes_with_the_next_event(machine: Machine, ask: Ask) -> None:
+    scheduler = machine(cpus=2, gpus=1)
+    scheduler.enqueue(ask("a", {"gpu": 1}), 0)
+    scheduler.enqueue(ask("first", {"gpu": 1}), 0)
+    scheduler.enqueue(ask("later", {"cpu": 1}, not_before_s=10.0), 0)
+    assert started(scheduler.enqueue(ask("other", {"gpu": 1}), 11)) == ["later"]
+
+
+def test_who_passes_may_make_another_owner_the_first(machine: Machine, ask: Ask) -> None:
+    scheduler = machine(cpus=4, gpus=1, rules=Rules(policy=Policy.DRF))
+    scheduler.enqueue(ask("half", {"gpu": "0.5"}, access_key="root"), 0)
+    scheduler.enqueue(ask("b1", {"cpu": 1}, access_key="bob"), 0)
+    assert scheduler.enqueue(ask("a1", {"gpu": 1}, access_key="ann"), 0) == []
+    assert scheduler.enqueue(ask("b2", {"gpu": "0.5"}, access_key="bob"), 0) == []
+    assert started(scheduler.enqueue(ask("a2", {"cpu": 2}, access_key="ann"), 0)) == ["a2", "b2"]
+
+
+def test_who_passes_stays_within_its_own_limit(machine: Machine, ask: Ask) -> None:
+    limits = Limits(slots=ResourceSlots({"cpu": 1}))
+    scheduler = machine(cpus=4, mem_gib=8, gpus=1, rules=Rules(limits_of={"bob": limits}))
+    scheduler.enqueue(ask("all", {"gpu": 1, "mem": "8g"}), 0)
+    scheduler.enqueue(ask("b1", {"cpu": 1}, access_key="bob"), 0)
+    scheduler.enqueue(ask("one", {"cpu": 1}), 0)
+    scheduler.enqueue(ask("first", {"gpu": 1}), 0)
+    scheduler.enqueue(ask("b3", {"mem": "8g"}, access_key="bob"), 0)
+    scheduler.enqueue(ask("b2", {"cpu": 1}, access_key="bob"), 0)
+    assert scheduler.release("one", 0) == [], "cores are free, but bob has his"
+    assert started(scheduler.release("b1", 0)) == ["b2"]
+
+
 jobs = st.tuples(
     st.integers(0, 40),  # arrival
     st.integers(1, 30),  # longest duration

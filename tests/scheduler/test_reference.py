@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from bai_tui.app.backend.scheduler import (
@@ -16,6 +17,7 @@ from bai_tui.app.backend.scheduler import (
     Rules,
     Scheduler,
     Strategy,
+    backfill,
 )
 from bai_tui.app.model.errors import IllegalState, ImpossibleRequest, QuotaExceeded
 from bai_tui.app.model.slots import ResourceSlots
@@ -41,6 +43,18 @@ limits = st.builds(
     sessions=st.sampled_from([None, None, 2, 1]),
     pending=st.sampled_from([None, None, 4]),
 )
+asked = st.fixed_dictionaries(
+    {
+        "want": wants,
+        "owner": owners,
+        "priority": st.sampled_from([10, 10, 10, 10, 10, 0, 90]),
+        "lasts": st.sampled_from([None, None, 1.0, 3.0, 10.0, 30.0]),
+        "later": st.sampled_from([None, None, None, None, None, 0.0, 2.0]),
+        "expires": st.sampled_from([None, None, None, None, None, 1.0, 5.0]),
+        "newest": st.sampled_from([0, 0, 0, 0, 0, 1, 2]),
+        "order": st.integers(-3, 0),
+    }
+)
 every_rule = st.builds(
     Rules,
     policy=st.sampled_from([Policy.FIFO, Policy.LIFO]),
@@ -57,8 +71,15 @@ def said(instructions: list[Instruction]) -> list[object]:
 class Both(RuleBasedStateMachine):
     """Drives both schedulers alike."""
 
-    @initialize(rules=every_rule, gpus=st.integers(1, 3), cpus=st.integers(1, 4), strategy=st.sampled_from(Strategy))
-    def build(self, rules: Rules, gpus: int, cpus: int, strategy: Strategy) -> None:
+    @initialize(
+        looks=st.sampled_from([2, 64]),
+        rules=every_rule,
+        gpus=st.integers(1, 3),
+        cpus=st.integers(1, 4),
+        strategy=st.sampled_from(Strategy),
+    )
+    def build(self, looks: int, rules: Rules, gpus: int, cpus: int, strategy: Strategy) -> None:
+        backfill.LOOKS = looks  # type: ignore[misc]
         self.now = 1.0
         self.count = 0
         self.specs = [
@@ -68,51 +89,40 @@ class Both(RuleBasedStateMachine):
         self.real = Scheduler(self.specs, strategy=strategy, rules=rules)
         self.naive = Naive(self.specs, strategy, rules)
 
+    def teardown(self) -> None:
+        backfill.LOOKS = 64  # type: ignore[misc]
+
     def same(self, real: list[Instruction], naive: list[Instruction]) -> None:
         assert said(real) == said(naive)
 
-    @rule(
-        want=wants,
-        owner=owners,
-        priority=st.sampled_from([0, 10, 10, 10, 10, 90]),
-        lasts=st.sampled_from([None, None, 1.0, 3.0, 10.0, 30.0]),
-        later=st.sampled_from([None, None, None, 0.0, 2.0]),
-        expires=st.sampled_from([None, None, None, 1.0, 5.0]),
-        newest=st.sampled_from([0, 0, 0, 1, 2]),
-        order=st.integers(-3, 0),
-    )
-    def enqueue(
-        self,
-        want: dict[str, Decimal],
-        owner: str,
-        priority: int,
-        lasts: float | None,
-        later: float | None,
-        expires: float | None,
-        newest: int,
-        order: int,
-    ) -> None:
-        self.count += 1
-        known = [*self.naive.running, *self.naive.waiting]
-        request = PendingRequest(
-            session_id=f"s{self.count}",
-            slots=ResourceSlots(want),
-            order=2 * self.count + order,
-            priority=priority,
-            access_key=owner,
-            duration_s=lasts,
-            not_before_s=None if later is None else self.now + later,
-            expires_at_s=None if expires is None else self.now + expires,
-            depends_on=known[-newest:] if newest else [],
-        )
+    @rule(batch=st.lists(asked, min_size=1, max_size=6))
+    def enqueue(self, batch: list[dict[str, Any]]) -> None:
+        for one in batch:
+            self.count += 1
+            known = [*self.naive.running, *self.naive.waiting]
+            request = PendingRequest(
+                session_id=f"s{self.count}",
+                slots=ResourceSlots(one["want"]),
+                order=2 * self.count + one["order"],
+                priority=one["priority"],
+                access_key=one["owner"],
+                duration_s=one["lasts"],
+                not_before_s=None if one["later"] is None else self.now + one["later"],
+                expires_at_s=None if one["expires"] is None else self.now + one["expires"],
+                depends_on=known[-one["newest"] :] if one["newest"] else [],
+            )
+            self.ask(request)
+
+    def ask(self, request: PendingRequest) -> None:
         try:
-            self.real.check(request.slots, access_key=owner)
+            self.real.check(request.slots, access_key=request.access_key)
         except (ImpossibleRequest, QuotaExceeded) as refusal:
             with pytest.raises(type(refusal)):
                 self.real.enqueue(request, self.now)
             return
         pending = self.naive.limits(request).pending
-        if pending is not None and sum(one.access_key == owner for one in self.naive.waiting.values()) >= pending:
+        waiting = sum(one.access_key == request.access_key for one in self.naive.waiting.values())
+        if pending is not None and waiting >= pending:
             with pytest.raises(QuotaExceeded, match="wait already"):
                 self.real.enqueue(request, self.now)
             return
