@@ -1,0 +1,45 @@
+"""The joints between the rooms of the backend.
+
+Each Protocol is what one room asks of another; `daemon.py` alone knows who fulfils it. Nothing here does anything.
+
+    api      -> Service
+    service  -> ImageCatalogue, Engine, Kernel, SessionStore, Devices, Sampler (and the scheduler core, which is pure)
+"""
+
+from __future__ import annotations
+
+from .devices import Device, Devices, GpuReading, Guarantee, Layer
+from .engines import Engine, Exit, Kernel, LaunchSpec
+from .images import ImageCatalogue, Resolution
+from .journal import UPLOAD_PREFIX, JournalRecord
+from .metrics import Sampled, Sampler, Watched
+from .service import CreateOutcome, CreateRequest, DeviceUse, IdleCheck, Run, Service, SessionEvent
+from .store import Keypair, SessionStore
+
+__all__ = [
+    "UPLOAD_PREFIX",
+    "CreateOutcome",
+    "CreateRequest",
+    "Device",
+    "DeviceUse",
+    "Devices",
+    "Engine",
+    "Exit",
+    "GpuReading",
+    "Guarantee",
+    "IdleCheck",
+    "ImageCatalogue",
+    "JournalRecord",
+    "Kernel",
+    "Keypair",
+    "LaunchSpec",
+    "Layer",
+    "Resolution",
+    "Run",
+    "Sampled",
+    "Sampler",
+    "Service",
+    "SessionEvent",
+    "SessionStore",
+    "Watched",
+]

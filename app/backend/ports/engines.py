@@ -1,0 +1,129 @@
+"""What the service asks of an engine: sessions as processes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...model.console import ExecuteRequest
+from ...model.images import Image
+from .devices import Layer
+from .journal import JournalRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSpec:
+    """All that an engine needs to make a session real."""
+
+    session_id: str
+    session_dir: Path
+    """Exists, mode 0700. The runner keeps its socket, journal and exit code here."""
+    work_dir: Path
+    """Exists. Working directory and HOME of the session's processes."""
+    image: Image
+    environ: Mapping[str, str]
+    """Added to the environment that the engine builds; wins over it."""
+    bootstrap_script: str | None = None
+    grace_s: float = 2.0
+    """Between SIGTERM and SIGKILL when the session is ended."""
+    cores: frozenset[int] | None = None
+    """The session's processes run on these cores only; None = on any."""
+    mem_limit_bytes: int = 0
+    """Enforced by the best mechanism at hand (see `Engine.layers`); 0 = no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a kernel or a runner ended."""
+
+    code: int | None
+    """Exit code; None when unknown; negative for a signal."""
+    reason: str
+    """One line, e.g. `killed by SIGSEGV`."""
+
+
+class Kernel(Protocol):
+    """A session's processes, seen from the backend. Survives the backend."""
+
+    session_id: str
+
+    async def execute(self, run_id: str, request: ExecuteRequest) -> None:
+        """Hands a run to the runner; returns when the runner has it (its `run-started` record is in the journal).
+
+        Raises:
+            KernelNotReady: the runner is gone.
+            IllegalState: another run is going on.
+        """
+
+    async def send_input(self, run_id: str, text: str) -> None:
+        """Answers a `waiting-input` record."""
+
+    async def interrupt(self) -> None:
+        """Interrupts the run that is going on, as ctrl+c would; nothing happens when there is none."""
+
+    async def complete(self, code: str, cursor: int) -> Sequence[str]:
+        """Returns completions for `code` at character `cursor`; empty while a run is going on."""
+
+    async def restart(self) -> None:
+        """Replaces the kernel process; the work folder and the journal stay."""
+
+    async def terminate(self, *, grace_s: float | None = None) -> None:
+        """Ends every process of the session, double-forked ones too; returns when none is left. Idempotent."""
+
+    def records(self, after: int = 0) -> AsyncIterator[JournalRecord]:
+        """Yields the journal after number `after`, then what is added, until the runner has ended.
+
+        Reads from disk at the pace of the caller: a slow reader holds up nobody and grows no memory.
+        Safe to cancel; call again with the last number to go on.
+        """
+
+    def batches(self, after: int = 0) -> AsyncGenerator[Sequence[JournalRecord]]:
+        """Yields the same, each time all that has been written since; of much, a part."""
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest record that is known; 0 when there is none."""
+
+    @property
+    def busy_run(self) -> str | None:
+        """Id of the run that is going on, else None."""
+
+    @property
+    def last_activity(self) -> float:
+        """Unix time of the end of the last run, or of the start of the kernel."""
+
+    @property
+    def pid(self) -> int:
+        """Process id of the runner."""
+
+    async def wait(self) -> Exit:
+        """Returns when the runner has ended, by `terminate` or by itself. Safe to cancel."""
+
+    async def kernel_died(self) -> Exit:
+        """Returns when the kernel process has died by itself while the runner lives. Safe to cancel."""
+
+
+class Engine(Protocol):
+    async def warm(self, image: Image) -> None:
+        """Makes the next `start` of `image` fast. Failure is silent: `start` will tell."""
+
+    async def start(self, spec: LaunchSpec) -> Kernel:
+        """Starts runner and kernel; returns when the kernel answers.
+
+        Raises:
+            LaunchFailed: with the reason; nothing is left running.
+        """
+
+    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> Kernel | None:
+        """Takes over a session of an earlier daemon; None when its runner is gone (its leftovers are ended then)."""
+
+    def runner_info(self, kernel: Kernel) -> dict[str, Any]:
+        """Returns what `adopt` needs, to be stored: pid, start time, interpreter."""
+
+    def layers(self, kernel: Kernel) -> Sequence[Layer]:
+        """Returns the layers that the engine put in force for a session: affinity, memory, framework caps."""
+
+    async def close(self) -> None:
+        """Lets go of everything without ending sessions."""

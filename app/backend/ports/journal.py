@@ -1,0 +1,42 @@
+"""What a session has written: the records of its journal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecord:
+    """One line of a session's journal.
+
+    On disk: `{"seq":12,"t":1763870000.123,"run":"<run id>","rec":["stdout","..."]}` and a newline; `rec` is always
+    last, so that its bytes can be handed on without being decoded. Besides the console records of
+    `model.console` there are control records:
+
+    `["run-started", {"mode", "code", "options"}]`, `["waiting-input", {"is_password": bool}]`,
+    `["clean-finished", {"exitCode"}]`, `["build-finished", {"exitCode"}]`,
+    `["run-finished", {"exitCode", "signal"?}]`, `["kernel-started", {"pid"}]`,
+    `["kernel-died", {"exitCode", "signal"?, "reason"}]`.
+    """
+
+    seq: int
+    """1, 2, 3, ... without gaps within one session."""
+    time_s: float
+    """Unix time at which the runner wrote it."""
+    run_id: str | None
+    """None for records that belong to no run (a kernel that starts, late output of a background process)."""
+    kind: str
+    """First element of `rec`."""
+    raw: bytes
+    """`rec` as JSON bytes."""
+
+    @property
+    def data(self) -> Any:
+        """Second element of `rec`, decoded."""
+        return json.loads(self.raw)[1]
+
+
+UPLOAD_PREFIX: Final = ".upload-"
+"""Folders of a work folder whose name begins so hold an upload under way: half a file is never seen as a whole one."""

@@ -1,0 +1,54 @@
+"""What the service asks of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from ...model.sessions import Session, SessionStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keypair:
+    access_key: str
+    secret_key: str = field(repr=False)
+    user_id: str
+    """E-mail-like name of the user."""
+    user_uuid: str
+    is_admin: bool = False
+    is_active: bool = True
+    created_at: datetime | None = None
+
+
+class SessionStore(Protocol):
+    """SQLite behind a thread of its own. Every write is durable against the end of this process when it returns."""
+
+    async def save(self, session: Session) -> None: ...
+
+    async def save_all(self, sessions: Iterable[Session]) -> None:
+        """Writes sessions in one transaction.
+
+        Raises:
+            ServiceUnavailable: the database refused; nothing is written then.
+        """
+
+    async def last_enqueue_order(self) -> int:
+        """Returns the highest position ever given to an admission; 0 when there was none."""
+
+    async def load_live(self) -> Sequence[Session]:
+        """Returns the sessions whose status is not terminal, in the order of admission."""
+
+    async def get(self, session_id: str) -> Session | None: ...
+
+    async def search(
+        self, *, access_key: str | None, statuses: Sequence[SessionStatus] | None, limit: int, offset: int
+    ) -> tuple[Sequence[Session], int]:
+        """Returns one page, newest first, and the total count."""
+
+    async def keypairs(self) -> Sequence[Keypair]: ...
+
+    async def add_keypair(self, keypair: Keypair) -> None: ...
+
+    async def close(self) -> None: ...
