@@ -90,7 +90,9 @@ class History(RuleBasedStateMachine):
         for name in data.draw(st.permutations(sorted(self.running))):
             self.scheduler.adopt(name, Allocation.parse(self.running[name][1].wire()))
         for request in sorted(self.waiting.values(), key=lambda request: request.order):
-            assert self.scheduler.enqueue(request, self.order, again=True) == [], "who waited before waits on"
+            assert self.scheduler.enqueue(request, self.order, again=True) == [], "nobody starts before all are there"
+        assert self.scheduler.next_tick(self.order) == (self.order if self.waiting else None)
+        assert self.scheduler.tick(self.order) == [], "who waited before waits on"
         assert (self.scheduler.promised(), self.scheduler.free(), self.scheduler.occupied()) == before
         assert {name: self.scheduler.waiting_reason(name, self.order) for name in self.waiting} == reasons
 

@@ -263,7 +263,21 @@ def test_what_was_admitted_before_a_restart_is_not_refused_for_new_limits(machin
     scheduler = machine(rules=Rules(limits=Limits(slots=ResourceSlots({"cpu": 1}), pending=0)))
     assert scheduler.enqueue(ask("a", {"cpu": 2}, access_key="ann"), 0, again=True) == []
     assert scheduler.waiting("a", 0).hold is Hold.KEYPAIR_RESOURCE_LIMIT
+    assert scheduler.next_tick(0) == 0, "it is to be looked at"
+    assert scheduler.tick(0) == []
+    assert scheduler.next_tick(0) is None
     assert started(scheduler.set_rules(Rules(), 0)) == ["a"]
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_a_restart_starts_nobody_before_all_are_there(machine: Machine, ask: Ask, policy: Policy) -> None:
+    scheduler = machine(cpus=2, rules=Rules(policy=policy, backfill=False))
+    scheduler.enqueue(ask("small", {"cpu": 1}, access_key="ann"), 0, again=True)
+    scheduler.enqueue(ask("large", {"cpu": 2}, access_key="bob", priority=20), 0, again=True)
+    assert started(scheduler.tick(0)) == ["large"]
+    scheduler.enqueue(ask("last", {"cpu": 1}, access_key="cy"), 0, again=True)
+    order = started(scheduler.release("large", 1))
+    assert sorted(order) == ["last", "small"], "any event looks at all"
 
 
 def test_adopted_sessions_count_for_the_limits_of_their_owner(machine: Machine, ask: Ask) -> None:

@@ -73,6 +73,8 @@ class Scheduler:
         self._running: dict[str, tuple[Account, Demand]] = {}
         """Whose they are and what they hold."""
         self._dependencies = Dependencies()
+        self._unseen = False
+        """Whether somebody was lined up whom nobody has looked at yet."""
         self._alarms = Alarms()
         self._endings = Endings()
         self._backfill = Backfill(self._ledger, self._endings)
@@ -103,7 +105,8 @@ class Scheduler:
 
         Args:
             again: it was admitted before a restart, perhaps under other limits: it is not refused for a limit of its
-                owner now, but waits for it.
+                owner now, but waits for it. Nobody starts before the next event or `tick`, which `next_tick` asks for
+                at once: so all are in the line before the first of them is looked at, and the order is the old one.
 
         Raises:
             InvalidAmount, ImpossibleRequest, QuotaExceeded: as `check`; nothing has changed then.
@@ -117,7 +120,9 @@ class Scheduler:
         if not again:
             account.check(demand)
             account.check_waiting()
-        changed = self._come(now)
+        if again:
+            self._unseen = True
+        changed = not again and self._come(now)
         entry = Entry(request, demand, account, now, self._line.key(request))
         if request.depends_on:
             unmet = [one for one in request.depends_on if one in self._waiting or one in self._running]
@@ -130,6 +135,8 @@ class Scheduler:
             self._alarms.add(session_id, Alarm.EXPIRY, request.expires_at_s)
         self._line_up_if_free(entry, now)
         out: list[Instruction] = []
+        if again:
+            return out
         blocked = self._backfill.blocked
         if changed or blocked is None or self._line.queue.first() is not blocked:
             self._advance(now, out)
@@ -220,7 +227,7 @@ class Scheduler:
 
     def next_tick(self, now: float) -> float | None:
         """Returns when `tick` has something to do if nothing else happens; None when it never has."""
-        at_s = self._alarms.next_s
+        at_s = now if self._unseen else self._alarms.next_s
         if self._running:
             at_s = min(at_s, max(now, self._line.next_review_s))
         return None if at_s == math.inf else at_s
@@ -407,7 +414,7 @@ class Scheduler:
 
     def _come(self, now: float) -> bool:
         """Lines up those whose time has come and reviews recent use; returns whether anything may be new."""
-        changed = False
+        changed, self._unseen = self._unseen, False
         if self._alarms.next_s <= now:
             for session_id in self._alarms.pop(now, Alarm.READY):
                 self._line_up_if_free(self._waiting[session_id], now)
