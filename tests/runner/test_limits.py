@@ -16,10 +16,10 @@ from bai_tui.app.backend.runner.limits import MemoryLimit
 def test_kills_are_told_once_each(tmp_path: Path) -> None:
     events = tmp_path / "memory.events"
     events.write_text("low 0\nhigh 3\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n")
-    limit = MemoryLimit({"events": str(events), "text": "1g"})
+    limit = MemoryLimit({"events": str(events), "text": "out of memory"})
     assert limit.hit() is None, "what was before it is not this session's"
     events.write_text("oom 3\noom_kill 3\n")
-    assert limit.hit() == "out of memory: over the session's mem of 1g"
+    assert limit.hit() == "out of memory"
     assert limit.hit() is None
 
 

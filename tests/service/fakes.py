@@ -36,7 +36,7 @@ GIB = 1 << 30
 
 
 class FakeKernel:
-    """Understands `print TEXT`, `input`, `wait` (until interrupted), `die`; batch: `exit N`."""
+    """Understands `print TEXT`, `input`, `wait` (until interrupted), `die`; batch: `exit N WHY`."""
 
     def __init__(self, spec: LaunchSpec) -> None:
         self.spec = spec
@@ -75,16 +75,17 @@ class FakeKernel:
             await self.write(run_id, "stdout", rest + "\n")
             await self.finish(0)
         elif command == "exit":
-            await self.finish(int(rest))
+            code, _, why = rest.partition(" ")
+            await self.finish(int(code), why)
         elif command == "die":
             await self.die()
         elif command == "input":
             await self.write(run_id, "waiting-input", {"is_password": False})
 
-    async def finish(self, code: int) -> None:
+    async def finish(self, code: int, why: str = "") -> None:
         run_id, self.busy_run = self.busy_run, None
         self.last_activity = time.time()
-        await self.write(run_id, "run-finished", {"exitCode": code})
+        await self.write(run_id, "run-finished", {"exitCode": code, **({"reason": why} if why else {})})
 
     async def die(self) -> None:
         run_id, self.busy_run = self.busy_run, None

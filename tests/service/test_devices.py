@@ -52,15 +52,15 @@ async def test_all_layers_are_listed_for_those_who_hold_something(world: Any) ->
     waiting = await world.create("second", resources={"gpu": "0.6"}, enqueue_only=True)
     layers = world.service.layers(outcome.session)
     assert [(layer.name, layer.applies_to) for layer in layers] == [
+        ("environment", "gpu"),
+        ("affinity", "cpu"),
+        ("watcher", "mem"),
+        ("watcher", "gpu"),
         ("accounting", "cpu"),
         ("accounting", "mem"),
         ("accounting", "gpu"),
-        ("watcher", "mem"),
-        ("watcher", "gpu"),
-        ("environment", "gpu"),
-        ("affinity", "cpu"),
     ]
-    assert "ends the session at 120 % in 3 samples" in layers[4].detail
+    assert "ends the session at 120 % in 3 samples" in layers[3].detail
     assert not world.service.layers(waiting.session)
     ended = await world.service.terminate(world.user, "sess-1")
     assert not world.service.layers(ended)
@@ -192,6 +192,7 @@ async def test_who_uses_more_than_promised_is_warned_then_ended(world: Any, reso
     session = await world.ended(outcome)
     device = "gpu0" if resource == "gpu" else "mem"
     assert session.status_info.startswith("overuse: uses 4.5g of its 4g")
+    assert session.status_info.endswith(", or let the code take less")
     seen = await events_until(events, "session_terminated")
     (warning,) = [event for event in seen if event.name == "bai_overuse_warning"]
     assert warning.extra == {

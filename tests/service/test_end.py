@@ -115,17 +115,19 @@ async def test_a_runner_that_dies_is_an_error_with_the_reason(world: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("code", "result", "info", "event"),
+    ("end", "result", "info", "event"),
     [
-        (0, SessionResult.SUCCESS, "task-finished", "session_success"),
-        (3, SessionResult.FAILURE, "task-failed", "session_failure"),
+        ("0", SessionResult.SUCCESS, "task-finished", "session_success"),
+        ("3", SessionResult.FAILURE, "task-failed", "session_failure"),
+        ("137 no memory", SessionResult.FAILURE, "task-failed: no memory", "session_failure"),
     ],
 )
 async def test_a_batch_session_ends_with_its_command(
-    world: Any, code: int, result: SessionResult, info: str, event: str
+    world: Any, end: str, result: SessionResult, info: str, event: str
 ) -> None:
     events = world.service.events(world.user)
-    outcome = await world.create(type="batch", startup_command=f"exit {code}", enqueue_only=True)
+    outcome = await world.create(type="batch", startup_command=f"exit {end}", enqueue_only=True)
+    code = int(end.split()[0])
     session = await ended(world, outcome.session.id)
     assert (session.status, session.result, session.exit_code) == (S.TERMINATED, result, code)
     assert session.status_info == info

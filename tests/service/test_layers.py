@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.ports import Device, Layer
+from bai_tui.app.backend.ports import Device, Guarantee, Layer
 from bai_tui.app.backend.service.layers import layers_of
 from bai_tui.app.model.sessions import Session, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
@@ -29,9 +29,8 @@ class OneGpu:
         return []
 
 
-@pytest.mark.parametrize(("tells", "blind"), [(True, False), (False, True)])
-def test_a_watcher_that_may_miss_processes_says_so(tells: bool, blind: bool) -> None:
-    session = Session(
+def running(**allocation: dict[str, str]) -> Session:
+    return Session(
         id="i",
         kernel_id="k",
         name="name",
@@ -41,8 +40,34 @@ def test_a_watcher_that_may_miss_processes_says_so(tells: bool, blind: bool) -> 
         status=SessionStatus.RUNNING,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         requested_slots=ResourceSlots(),
-        allocation={"cuda.shares": {"gpu0": "0.5"}},
+        allocation={name.replace("_", "."): shares for name, shares in allocation.items()},
     )
+
+
+class Engine:
+    def layers(self, kernel: Any) -> Sequence[Layer]:
+        return [Layer("affinity", "cpu", Guarantee.COOPERATIVE, ""), Layer("memory-cgroup", "mem", Guarantee.HARD, "")]
+
+
+def test_the_strongest_layers_come_first() -> None:
+    session = running(cpu={"cpu0": "1"}, mem={"mem": "1"}, cuda_shares={"gpu0": "0.5"})
+    devices: Any = OneGpu(GPU)
+    engine, kernel = Engine(), object()
+    layers = layers_of(
+        session,
+        kernel,  # type: ignore[arg-type]
+        devices=devices,
+        engine=engine,  # type: ignore[arg-type]
+        gpu=GpuSettings(),
+        memory=MemorySettings(),
+    )
+    assert [layer.guarantee for layer in layers] == ["hard", "cooperative", *["detected"] * 2, *["counted"] * 3]
+    assert len({(layer.name, layer.applies_to) for layer in layers}) == len(layers), "none is told twice"
+
+
+@pytest.mark.parametrize(("tells", "blind"), [(True, False), (False, True)])
+def test_a_watcher_that_may_miss_processes_says_so(tells: bool, blind: bool) -> None:
+    session = running(cuda_shares={"gpu0": "0.5"})
     devices: Any = OneGpu(replace(GPU, tells_processes=tells))
     engine: Any = None
     layers = layers_of(session, None, devices=devices, engine=engine, gpu=GpuSettings(), memory=MemorySettings())

@@ -82,6 +82,12 @@ def size_text(size_bytes: int) -> str:
     return str(size_bytes)
 
 
+def out_of_memory(mem_bytes: int) -> str:
+    """Returns what the user hears of a process that the system has killed because of the session's limit."""
+    asked, more = size_text(mem_bytes), size_text(2 * mem_bytes)
+    return f"out of memory: the session is over its mem of {asked}; make one with more (such as -r mem={more})"
+
+
 def _names(cores: frozenset[int] | set[int]) -> str:
     """Returns `core 3`, `cores 0-3, 8`."""
     parts: list[list[int]] = []

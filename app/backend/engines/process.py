@@ -17,7 +17,7 @@ from .environment import add_caps, base_environment, early_variables
 from .groups import MemoryGroup, MemoryGroups
 from .kernel import ProcessKernel, wait_for_end
 from .leftovers import end_leftovers
-from .limits import Limits, size_text
+from .limits import Limits, out_of_memory
 from .link import RunnerError, RunnerGone, RunnerLink
 from .zygotes import NewRunner, ZygoteKey, ZygotePool
 
@@ -90,7 +90,7 @@ class ProcessEngine:
         add_caps(environ, self._caps_dir)
         memory = None
         if limits.in_group and limits.group is not None:
-            memory = {"events": str(limits.group.events), "text": size_text(limits.mem_bytes)}
+            memory = {"events": str(limits.group.events), "text": out_of_memory(limits.mem_bytes)}
         pid, started = fresh.identity["pid"], fresh.identity["start_time"]
         try:
             async with asyncio.timeout(_BOOTSTRAP_S if spec.bootstrap_script else _READY_S):

@@ -62,7 +62,7 @@ class MemoryLimit:
     """The session's limit of memory, seen from inside: how often it has cost a process its life."""
 
     def __init__(self, told: Optional[Dict[str, Any]]) -> None:
-        """Takes `events`, the file that counts, and `text`, the limit for the user; None = there is no limit."""
+        """Takes `events`, the file that counts, and `text`, what to tell the user; None = there is no limit."""
         self._fd = -1
         self._text = ""
         self._seen = 0
@@ -86,4 +86,4 @@ class MemoryLimit:
         if self._fd < 0:
             return None
         before, self._seen = self._seen, self._count()
-        return "out of memory: over the session's mem of %s" % self._text if self._seen > before else None
+        return self._text if self._seen > before else None

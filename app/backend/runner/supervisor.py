@@ -110,6 +110,8 @@ class Runner(Host):
         if killed is not None:
             self.record(["stderr", "a process was killed: %s\n" % killed])
         data: Dict[str, Any] = {"exitCode": exit_code}
+        if killed is not None and exit_code:
+            data["reason"] = killed
         if signal_name:
             data["signal"] = signal_name
         self.record(["run-finished", data])

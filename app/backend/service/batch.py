@@ -38,6 +38,7 @@ class BatchRuns:
         run_id = f"batch-{session.id}"
         run = WatchedRun(kernel, run_id, 0)
         exit_code: int | None = None
+        why = ""
         try:
             if not await _has_begun(kernel, run_id):
                 options = {"exec": session.startup_command}
@@ -46,6 +47,7 @@ class BatchRuns:
             async for record in run.records():
                 if record.kind in ("run-finished", "kernel-died"):
                     code = record.data.get("exitCode")
+                    why = record.data.get("reason") or ""
                     exit_code = code if record.kind == "run-finished" or code else None
         except BaiTuiError as exc:
             if session.status in ANSWERING:
@@ -57,7 +59,8 @@ class BatchRuns:
         session.exit_code = exit_code if exit_code is not None else -1
         success = session.exit_code == 0
         session.result = SessionResult.SUCCESS if success else SessionResult.FAILURE
-        self._end(entry, "task-finished" if success else "task-failed")
+        failed = f"task-failed: {why}" if why else "task-failed"
+        self._end(entry, "task-finished" if success else failed)
 
     def watch_time(self, entry: Entry) -> None:
         """Has the command ended when its time is up, counted from the start of the session."""

@@ -12,6 +12,8 @@ from ...policies import GpuSettings, MemorySettings
 from ..ports import Device, Devices, Engine, Guarantee, Kernel, Layer
 
 _COUNTED: Final = "no more is promised than the machine has; alone, this stops no process"
+_STRENGTH: Final = {guarantee: place for place, guarantee in enumerate(Guarantee)}
+"""Strongest first."""
 _BLIND: Final = "; the backend runs in a container, where the driver may tell other process ids: use may be missed"
 
 
@@ -24,7 +26,7 @@ def layers_of(
     gpu: GpuSettings,
     memory: MemorySettings,
 ) -> Sequence[Layer]:
-    """Returns the layers of enforcement in force; empty unless the session holds resources."""
+    """Returns the layers of enforcement in force, strongest first; empty unless the session holds resources."""
     if session.status not in HOLDING or not session.allocation:
         return ()
     shares = gpu_shares(session.allocation)
@@ -39,7 +41,7 @@ def layers_of(
     found += devices.layers(session)
     if kernel is not None:
         found += engine.layers(kernel)
-    return found
+    return sorted(found, key=lambda layer: _STRENGTH[layer.guarantee])
 
 
 def _is_watched(device: Device | None, gpu: GpuSettings) -> bool:

@@ -213,7 +213,7 @@ class Lifecycle:
         entry.revived.clear()
         session.exit_code = died.code
         if session.status in ANSWERING:
-            session.status_info = f"kernel died: {died.reason}; the next run starts a new one"
+            session.status_info = f"kernel died: {died.reason}; the next run starts a new kernel"
             self._states.tell(session, "bai_kernel_died", reason=died.reason)
 
     async def revive(self, entry: Entry, kernel: Kernel, *, dead: bool = False) -> str | None:

@@ -57,6 +57,14 @@ class Overuse:
             return f"uses {used}{where}, of which nothing was promised to it"
         return f"uses {used} of its {limit}{where} ({use.pct:.0f} %)"
 
+    @property
+    def advice(self) -> str:
+        """What to do about it: `ask for more than 8g with -r mem=...`."""
+        if self.use.resource == "gpu":
+            return "ask for a larger share of the GPU, or let the code take less"
+        limit = human_bytes(Decimal(self.use.limit_bytes))
+        return f"ask for more than {limit} with -r mem=..., or let the code take less"
+
 
 class OveruseWatch:
     """Looks at each round of the sampler."""

@@ -147,7 +147,7 @@ class Sampling:
         if entry is None or entry.session.status not in _MEASURED:
             return  # ended for another device in this very round
         if over.ends:
-            self._end(entry, f"overuse: {over.text}")
+            self._end(entry, f"overuse: {over.text}; {over.advice}")
             return
         self._states.tell(
             entry.session,
