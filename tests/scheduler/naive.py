@@ -94,11 +94,12 @@ class Naive:
 
     # --- order ---
 
-    def key(self, request: PendingRequest) -> tuple[int, int]:
-        return -request.priority, -request.order if self.rules.policy is Policy.LIFO else request.order
+    def key(self, request: PendingRequest) -> tuple[int, int, str]:
+        order = -request.order if self.rules.policy is Policy.LIFO else request.order
+        return -request.priority, order, request.session_id
 
     def line(self, now: float) -> list[PendingRequest]:
-        def key(request: PendingRequest) -> tuple[int, bool, tuple[int, int]]:
+        def key(request: PendingRequest) -> tuple[int, bool, tuple[int, int, str]]:
             return -request.priority, self.stuck.get(request.priority) != request.session_id, self.key(request)
 
         return sorted((one for one in self.waiting.values() if self.hold(one, now) is None), key=key)
@@ -118,13 +119,13 @@ class Naive:
         shape = self.shape(request)
         if self.ledger.plan(shape) is None:
             return None
-        if self.limited(request) and request.access_key == first.access_key and self.over(request, first):
-            return None
         if self.reservation is not None and not self.reservation.valid:
             self.forget()
         if not self.forecast:
             self.reservation = self.ledger.forecast(self.shape(first), self.endings())[1]
             self.forecast = True
+        if self.limited(request) and request.access_key == first.access_key and self.over(request, first):
+            return None
         when_s = self.reservation.when_s if self.reservation is not None else float("-inf")
         if request.duration_s is not None and now + request.duration_s <= when_s:
             return self.ledger.plan(shape)
@@ -224,6 +225,33 @@ class Naive:
         self.expire(now, out)
         self.before = now
         return out
+
+    def at_once(self, request: PendingRequest, now: float) -> Grant | None:
+        """What a newcomer gets that may not wait, as far as is known from the last event."""
+        name = request.session_id
+        due = request.not_before_s is None or request.not_before_s <= now
+        self.waiting[name] = replace(request, not_before_s=None if due else request.not_before_s)
+        self.unmet[name] = [one for one in request.depends_on if one in self.waiting or one in self.running]
+        try:
+            line = self.line(self.before)
+            if not line or self.hold(self.waiting[name], self.before) is not None:
+                return None
+            if line[0].session_id == name:
+                return self.ledger.plan(self.shape(request))
+            leads = name in [one.session_id for one in self.leaders(self.before)]
+            if line[0].session_id == self.blocked and self.rules.backfill and leads:
+                return self.beside(request, line[0], now)
+            return None
+        finally:
+            del self.waiting[name], self.unmet[name]
+
+    def enter(self, request: PendingRequest, grant: Grant, now: float) -> list[Instruction]:
+        out: list[Instruction] = []
+        self.waiting[request.session_id] = request
+        self.unmet[request.session_id] = []
+        self.since[request.session_id] = now
+        self.start(request, grant, now, out)
+        return out + self.event(now)
 
     def cancel(self, name: str, now: float) -> list[Instruction]:
         self.leave(name)

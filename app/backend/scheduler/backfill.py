@@ -151,13 +151,13 @@ class Backfill:
         demand = entry.demand
         if self._unfit.covers(demand):
             return None
+        reservation = self.reservation(blocked)
         if (
             entry.account is blocked.account
             and entry.account.limited
             and not entry.account.has_room_for_both(demand, blocked.demand)
         ):
             return None
-        reservation = self.reservation(blocked)
         duration_s = entry.request.duration_s
         if reservation is not None and duration_s is not None and now + duration_s <= reservation.when_s:
             return self.plan(entry)
