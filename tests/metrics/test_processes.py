@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.metrics.processes import Group, Process, ProcessTable
+from bai_tui.app.backend.metrics import processes
+from bai_tui.app.backend.metrics.processes import Group, Process, ProcessTable, group_of
 
 
 @pytest.fixture
@@ -174,13 +175,13 @@ def test_strangers_are_not_read_every_round_but_found_when_a_session_is_new(
     table = ProcessTable(tmp_path)
     table.scan({})
     opened: list[int] = []
-    real = table._open
+    real = processes._opened
 
-    def count(pid: int) -> Process | None:
+    def count(proc: str, pid: int) -> Process | None:
         opened.append(pid)
-        return real(pid)
+        return real(proc, pid)
 
-    monkeypatch.setattr(table, "_open", count)
+    monkeypatch.setattr(processes, "_opened", count)
     table.scan({})
     assert len(opened) <= 6
     assert pids(table.scan({20: "a"})["a"]) == {70}
@@ -235,3 +236,14 @@ asked()
     assert count() == before + pipes + 2
     table.close()
     assert count() == before + pipes
+
+
+def test_one_session_is_looked_at_without_the_others(tree: Any) -> None:
+    runner = tree("child = os.fork()\nif not child:\n    os.fork()\n    time.sleep(60)\ntell(child)\ntime.sleep(60)\n")
+    (child,) = runner.said()
+    group = group_of(runner.pid, Path("/proc"))
+    while len(group.below) < 2:  # the grandchild is born after the child
+        group = group_of(runner.pid, Path("/proc"))
+    assert runner_of(group).pid == runner.pid
+    assert child in pids(group) and len(group.below) == 2
+    assert group_of(2**22 + 1, Path("/proc")).runner is None

@@ -190,3 +190,26 @@ async def test_a_session_of_another_version_begins_anew(tree: Any, devices: Any,
     runner = tree("tell(1)\ntime.sleep(60)\n")
     (found,) = await rounds(ProcSampler(devices), lambda: [Watched(odd, runner.pid)], 1)
     assert found.sessions[odd.id]["mem"].max == 0
+
+
+async def test_a_last_look_before_the_end_tells_of_a_session_that_no_round_has_seen(
+    tree: Any, devices: Any, session: Any
+) -> None:
+    runner = tree(_BUSY)
+    runner.said()
+    short = session("short", occupied_slots=ResourceSlots({"cpu": 1, "mem": GIB}))
+    sampler = ProcSampler(devices, interval_s=60)
+    await sampler.look(Watched(short, runner.pid))
+    assert sampler.stat(short.id) == {}, "nobody measures"
+    first = asyncio.Event()
+    running = asyncio.create_task(sampler.run(list, lambda _: first.set()))
+    await first.wait()
+    await sampler.look(Watched(short, runner.pid))
+    before = sampler.stat(short.id)
+    assert before["mem"].current > 100_000 and before["num_procs"].current == 1
+    os.killpg(runner.pid, 9)
+    runner._process.wait()
+    await sampler.look(Watched(short, runner.pid))
+    assert sampler.forget(short.id) == before, "what was known of it stays"
+    running.cancel()
+    await asyncio.wait([running])

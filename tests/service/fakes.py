@@ -268,6 +268,9 @@ class FakeSampler:
 
     def __init__(self) -> None:
         self.metrics: dict[str, dict[str, Metric]] = {}
+        self.at_the_end: dict[str, Metric] = {}
+        """What `look` finds of a session that nothing is known of."""
+        self.looked_at: list[str] = []
         self.gpu_mem: dict[str, dict[str, int]] = {}
         self.gpus: dict[str, GpuReading] = {}
         self.last: Sampled | None = None
@@ -280,6 +283,10 @@ class FakeSampler:
 
     def forget(self, session_id: str) -> Metrics:
         return self.metrics.pop(session_id, {})
+
+    async def look(self, watched: Watched) -> None:
+        self.looked_at.append(watched.session.id)
+        self.metrics.setdefault(watched.session.id, dict(self.at_the_end))
 
     async def run(self, watched: Callable[[], Sequence[Watched]], on_sample: Callable[[Sampled], None]) -> None:
         self.watched, self._on_sample = watched, on_sample

@@ -216,3 +216,11 @@ async def test_a_session_that_uses_little_is_ended(world: Any) -> None:
     assert (check.name, check.extra["resources"]["cpu_util"][1]) == ("utilization", 10.0)
     world.at(100)
     assert (await world.ended(outcome)).status_info == "idle-utilization"
+
+
+async def test_a_session_that_no_round_has_seen_is_measured_before_its_end(world: Any) -> None:
+    outcome = await world.create()
+    world.sampler.at_the_end = {"mem": Metric(7.0)}
+    ended = await world.service.terminate(world.user, outcome.session.name)
+    assert world.sampler.looked_at == [outcome.session.id]
+    assert ended.last_stat["mem"]["current"] == "7"

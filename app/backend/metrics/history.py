@@ -22,6 +22,8 @@ from .memory import taken_bytes
 from .processes import Group
 
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_SHORTEST_S: Final = 10 / TICKS_PER_S
+"""Over less time the ticks are too coarse for a rate: the one before stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ class History:
     _written: _Counter = field(default_factory=_Counter)
     _gauges: dict[str, _Gauge] = field(default_factory=dict)
     _last_s: float | None = None
+    _cpu_pct: float = 0.0
 
     def take(self, reading: Reading, now_s: float) -> dict[str, Metric]:
         """Returns the metrics of a round.
@@ -143,9 +146,10 @@ class History:
         cpu_s = self._cpu.take(reading.cpu_s)
         # the first round has nothing to take the difference to: it tells the mean since the session was started
         over_s = elapsed_s or max(1.0, reading.age_s)
-        cpu_pct = 100 * (cpu_s - used_before_s) / over_s
+        if elapsed_s == 0.0 or elapsed_s >= _SHORTEST_S:
+            self._cpu_pct = 100 * (cpu_s - used_before_s) / over_s
         metrics = {
-            CPU_UTIL: self._gauge(CPU_UTIL, cpu_pct, self.promise.cpu_util, "percent", reading, elapsed_s),
+            CPU_UTIL: self._gauge(CPU_UTIL, self._cpu_pct, self.promise.cpu_util, "percent", reading, elapsed_s),
             CPU_USED: Metric(1000 * cpu_s, unit_hint="msec"),
             MEM_USED: self._gauge(MEM_USED, reading.mem_bytes, self.promise.mem, "bytes", reading, elapsed_s),
             IO_READ: Metric(self._read.take(reading.read_bytes), unit_hint="bytes"),

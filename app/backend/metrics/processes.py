@@ -18,6 +18,7 @@ _STRANGERS_EVERY: Final = 10
 """Rounds after which a process of nobody here is looked at again."""
 _STAT_BYTES: Final = 1024
 _IO_BYTES: Final = 512
+_CHILDREN_BYTES: Final = 1 << 16
 _OPEN: Final = os.O_RDONLY | os.O_CLOEXEC
 
 
@@ -109,6 +110,55 @@ class Group:
     """One has come or gone since the last round."""
 
 
+def _opened(proc: str, pid: int) -> Process | None:
+    try:
+        fd = os.open(f"{proc}/{pid}/stat", _OPEN)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None  # it has ended meanwhile, or is hidden from us
+    try:
+        return Process(pid, fd, os.pread(fd, _STAT_BYTES, 0))
+    except (OSError, ValueError, IndexError):
+        os.close(fd)
+        return None
+
+
+def group_of(pid: int, proc: Path) -> Group:
+    """Returns the processes of the session whose runner is `pid`, now: for one look at one session.
+
+    It asks each process for its children, and so reads nothing of others; where the system does not tell of children,
+    the runner alone is found. The processes cannot be read again.
+    """
+    group, root = Group(), str(proc)
+    queue = [pid]
+    while queue:
+        number = queue.pop()
+        process = _opened(root, number)
+        if process is None:
+            continue
+        process.read_io(root)
+        process.close()
+        if number == pid:
+            group.runner = process
+        else:
+            group.below.append(process)
+        queue += _children(root, number)
+    return group
+
+
+def _children(proc: str, pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in os.listdir(f"{proc}/{pid}/task"):  # noqa: PTH208
+            fd = os.open(f"{proc}/{pid}/task/{task}/children", _OPEN)
+            try:
+                found += map(int, os.read(fd, _CHILDREN_BYTES).split())
+            finally:
+                os.close(fd)
+    except (OSError, ValueError):  # it has ended, or the system does not tell
+        pass
+    return found
+
+
 class ProcessTable:
     """Keeps what is known of processes between rounds. Not safe for two threads at a time."""
 
@@ -146,22 +196,11 @@ class ProcessTable:
                 process.close()
             elif pid in self._strangers and not new_runner and (pid + self._round) % _STRANGERS_EVERY:
                 continue
-            if (process := self._open(pid)) is not None:
+            if (process := _opened(self._proc, pid)) is not None:
                 seen[pid] = process
         for process in self._ours.values():
             process.close()  # not listed any more
         return self._sort(seen, self._same_runners(runners, seen))
-
-    def _open(self, pid: int) -> Process | None:
-        try:
-            fd = os.open(f"{self._proc}/{pid}/stat", _OPEN)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            return None  # it has ended meanwhile, or is hidden from us
-        try:
-            return Process(pid, fd, os.pread(fd, _STAT_BYTES, 0))
-        except (OSError, ValueError, IndexError):
-            os.close(fd)
-            return None
 
     def _same_runners(self, runners: Mapping[int, str], seen: Mapping[int, Process]) -> dict[int, str]:
         """Returns the runners that still are what they were when they were seen first."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ...model.errors import BadRequest
 from ...model.metrics import Metric, Metrics, parse_metrics
@@ -19,9 +21,10 @@ from ..ports import Device, Devices, GpuReading, Sampled, Watched
 from .history import History, Promise, Reading
 from .host import HostMeter
 from .memory import MemoryMeter
-from .processes import Group, ProcessTable
+from .processes import Group, ProcessTable, group_of
 
 log = logging.getLogger(__name__)
+_LOOK_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class ProcSampler:
         self._host = HostMeter(proc)
         self._histories: dict[str, History] = {}
         self._metrics: dict[str, Metrics] = {}
+        self._proc = proc
+        self._executor: ThreadPoolExecutor | None = None
         self._last: Sampled | None = None
 
     @property
@@ -70,6 +75,30 @@ class ProcSampler:
         self._histories.pop(session_id, None)
         return self._metrics.pop(session_id, {})
 
+    async def look(self, watched: Watched) -> None:
+        """Measures one session once more, which is about to end: of one that was short nothing else would be known.
+
+        Takes milliseconds and no longer than `_LOOK_S`. Nothing happens when `run` does not run.
+        """
+        if self._executor is None:
+            return
+        task = self._task(watched.session)
+        gpus = self._last.gpus if self._last is not None else ()
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_LOOK_S):
+                metrics = await loop.run_in_executor(self._executor, self._measure_one, watched.pid, task, gpus)
+                if metrics:
+                    self._metrics[task.session_id] = metrics
+
+    def _measure_one(self, pid: int, task: _Task, gpus: Sequence[GpuReading]) -> Metrics:
+        """Runs in the thread of the sampler."""
+        group = group_of(pid, self._proc)
+        if group.runner is None:
+            return {}
+        MemoryMeter(self._proc).measure([group])
+        return self._metrics_of(task, group, gpus)[0]
+
     async def run(self, watched: Callable[[], Sequence[Watched]], on_sample: Callable[[Sampled], None]) -> None:
         """Samples until cancelled; `on_sample` is called in the event loop after each round.
 
@@ -78,7 +107,7 @@ class ProcSampler:
         """
         clock = asyncio.get_running_loop().time
         # not the default pool: a round must not wait for somebody's file
-        executor = ThreadPoolExecutor(1, thread_name_prefix="sampler")
+        executor = self._executor = ThreadPoolExecutor(1, thread_name_prefix="sampler")
         try:
             due_s = clock()
             while True:
@@ -88,6 +117,7 @@ class ProcSampler:
                 due_s = next_due_s(due_s, now_s, self._interval_s)
                 await asyncio.sleep(due_s - now_s)
         finally:
+            self._executor = None
             executor.submit(self._table.close)
             executor.shutdown(wait=False)
 
@@ -119,18 +149,15 @@ class ProcSampler:
         """Runs in the thread of the sampler."""
         groups = self._table.scan({pid: task.session_id for pid, task in tasks.items()})
         self._memory.measure(groups.values())
-        now_s, up_s = time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME)
         metrics: dict[str, Metrics] = {}
-        gpu_mem: dict[str, dict[str, int]] = {}
+        gpu_mem: dict[str, Mapping[str, int]] = {}
         for task in tasks.values():
             group = groups.get(task.session_id)
             if group is None or group.runner is None:
                 continue  # it has ended, and what was measured last stays
-            held, util_pct = _on_gpus(task, group, gpus)
+            metrics[task.session_id], held = self._metrics_of(task, group, gpus)
             if held:
                 gpu_mem[task.session_id] = held
-            reading = Reading.of(group, up_s=up_s, gpu_mem_bytes=sum(held.values()), gpu_util_pct=util_pct)
-            metrics[task.session_id] = task.history.take(reading, now_s)
         cpu_pct, core_pct = self._host.cpu_pct()
         return Sampled(
             time_s=time.time(),
@@ -141,6 +168,14 @@ class ProcSampler:
             core_pct=core_pct,
             mem_used_bytes=self._host.mem_used_bytes(),
         )
+
+    @staticmethod
+    def _metrics_of(task: _Task, group: Group, gpus: Sequence[GpuReading]) -> tuple[Metrics, Mapping[str, int]]:
+        """Returns what a session uses, and the memory that it holds on each GPU."""
+        held, util_pct = _on_gpus(task, group, gpus)
+        up_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        reading = Reading.of(group, up_s=up_s, gpu_mem_bytes=sum(held.values()), gpu_util_pct=util_pct)
+        return task.history.take(reading, time.monotonic()), held
 
 
 def next_due_s(due_s: float, now_s: float, interval_s: float) -> float:

@@ -52,5 +52,8 @@ class Sampler(Protocol):
     def forget(self, session_id: str) -> Metrics:
         """Returns the last metrics of a session that has ended and drops it."""
 
+    async def look(self, watched: Watched) -> None:
+        """Measures a session once more, which is about to end. Takes milliseconds; never raises."""
+
     async def run(self, watched: Callable[[], Sequence[Watched]], on_sample: Callable[[Sampled], None]) -> None:
         """Samples until cancelled; `on_sample` is called in the event loop after each round."""

@@ -11,7 +11,7 @@ from ...model.errors import BaiTuiError, IllegalState
 from ...model.metrics import wire_metrics
 from ...model.sessions import ANSWERING, Session, SessionResult, SessionStatus, SessionType
 from ...model.slots import MEM, ResourceSlots
-from ..ports import Devices, Engine, Exit, ImageCatalogue, Kernel, Keypair, LaunchSpec, Sampler
+from ..ports import Devices, Engine, Exit, ImageCatalogue, Kernel, Keypair, LaunchSpec, Sampler, Watched
 from ..scheduler import GiveUp, Instruction, Scheduler, Start
 from ..store.rows import dump_session
 from .admission import process_environment
@@ -294,6 +294,7 @@ class Lifecycle:
         if entry.launch is not None:
             await asyncio.wait([entry.launch])
         if entry.kernel is not None:
+            await self._sampler.look(Watched(entry.session, entry.kernel.pid))
             try:
                 await entry.kernel.terminate(grace_s=GRACE_S if grace_s is None else grace_s)
             except Exception as exc:
