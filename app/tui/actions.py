@@ -282,7 +282,17 @@ ACTIONS: Final = (
         show=False,
         key_display="^q",
     ),
-    Action("back", "escape", "everywhere", "screen.back", "back", "Go back one step", show=False, palette=False),
+    Action(
+        "back",
+        "escape",
+        "everywhere",
+        "screen.back",
+        "back",
+        "Go back one step",
+        show=False,
+        priority=True,
+        palette=False,
+    ),
     Action("list-new", "n", "sessions", "screen.launch", "new", "Pick an image and launch a session", palette=False),
     Action(
         "list-kill",

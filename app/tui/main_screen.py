@@ -13,6 +13,7 @@ from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import TextArea
 
 from ...widgets.code_editor import CodeEditor
@@ -351,16 +352,17 @@ class MainScreen(Screen[None]):
         if name == "console" and self.console_pane.asking:
             self.console_pane.focus_answer()
         else:
-            target.focus()
+            # at once: a key that follows in the same burst is for that pane
+            self.set_focus(target)
 
     def action_map(self) -> None:
         self._prompt_for = None
         if self._zoomed:
             self._zoom("")
         self.instruments.toggle_map(self, self.body)
-        if self._focused_pane() != "sessions" and (self.instruments.standing_in or self.map.has_focus):
+        if self._focused_pane() != "sessions" and (self.instruments.standing_in or self.focused is self.map):
             # what has the focus is not to be seen any more
-            self.sessions.focus()
+            self.set_focus(self.sessions)
 
     def action_along(self, step: int) -> None:
         """Selects the next session that has cells in the map."""
@@ -396,13 +398,12 @@ class MainScreen(Screen[None]):
             self.set_class(pane == name, f"-zoom-{pane}")
 
     def _focused_pane(self) -> str:
-        if self.editor.has_focus:
-            return "editor"
-        if self.map.has_focus:
-            return "map"
-        if self.details.has_focus:
-            return "details"
-        return "console" if self.console_pane.has_focus_within else "sessions"
+        # which pane has it, before that pane has heard of it
+        focused = self.focused
+        panes: dict[Widget, str] = {self.editor: "editor", self.map: "map", self.details: "details"}
+        if focused is None:
+            return "sessions"
+        return panes.get(focused) or ("console" if self.console_pane in focused.ancestors else "sessions")
 
     def action_help(self) -> None:
         from .dialogs import HelpScreen
@@ -418,11 +419,11 @@ class MainScreen(Screen[None]):
             self._zoom("")
         elif self.instruments.standing_in:
             self.instruments.stand_in("", self, self.body)
-            self.sessions.focus()
-        elif self.console_pane.asking and self.console_pane.has_focus_within and not self.console.has_focus:
-            self.console.focus()
+            self.set_focus(self.sessions)
+        elif self.console_pane.asking and self._focused_pane() == "console" and self.focused is not self.console:
+            self.set_focus(self.console)
         else:
-            self.sessions.focus()
+            self.set_focus(self.sessions)
 
     def action_follow(self) -> None:
         self.console.follow()
@@ -436,7 +437,7 @@ class MainScreen(Screen[None]):
 
         def opened(path: str | None) -> None:
             if path is not None:
-                self.editor.focus()
+                self.set_focus(self.editor)
 
         async def check(path: str) -> str | None:
             try:

@@ -104,7 +104,7 @@ class ConsolePane(Vertical):
             self._drafts[id(before)] = field.value
             if not before.waiting:
                 self._drafts.pop(id(before), None)
-        had_focus = field.has_focus
+        had_focus = self.screen.focused is field
         self._run = run if asked else None
         line.set_class(asked, "-asked")
         if asked and run is not None:
@@ -116,7 +116,7 @@ class ConsolePane(Vertical):
         else:
             field.value = ""
             if had_focus:
-                self.console.focus()
+                self.screen.set_focus(self.console)
         return asked
 
     @property
@@ -126,7 +126,7 @@ class ConsolePane(Vertical):
 
     def focus_answer(self) -> None:
         """Puts the cursor into the line."""
-        self.query_one("#answer", Input).focus()
+        self.screen.set_focus(self.query_one("#answer", Input))
 
     @on(Input.Submitted, "#answer")
     def _answered(self, event: Input.Submitted) -> None:

@@ -100,6 +100,24 @@ async def test_the_palette_offers_the_action_table(open_desk: Any) -> None:
         await desk.until(lambda: isinstance(desk.app.screen, CommandPalette))
 
 
+async def test_a_key_that_follows_at_once_is_for_the_pane_that_was_gone_to(open_desk: Any, server: FakeServer) -> None:
+    server.add("py-1", age_s=9)
+    server.add("py-2", age_s=8)
+    async with open_desk() as desk:
+        main = desk.app.main
+        await desk.until(lambda: desk.cursor == "py-1")
+        await desk.press("f3")
+        before = main.editor.text
+        # both are there before either of them is handled
+        desk.app.post_message(events.Key("escape", None))
+        desk.app.post_message(events.Key("j", "j"))
+        await desk.until(lambda: desk.cursor == "py-2")
+        desk.app.post_message(events.Key("f8", None))
+        desk.app.post_message(events.Key("f9", None))
+        await desk.until(lambda: main.has_class("-zoomed"))
+        assert main.has_class("-zoom-details") and main.editor.text == before
+
+
 async def test_zoom_gives_a_pane_the_screen_and_back(open_desk: Any) -> None:
     async with open_desk(size=(80, 24)) as desk:
         await desk.press("f4", "f9")
