@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -219,8 +220,8 @@ def test_smaller_ones_of_the_same_owner_pass_where_his_limit_allows_them(
     assert started(scheduler.enqueue(ask("a5", {"cpu": 1}, access_key="ann"), 0)) == ["a5"]
     reasons = {name: scheduler.waiting(name, 0) for name in ("a2", "a4")}
     assert {one.hold for one in reasons.values()} == {Hold.KEYPAIR_RESOURCE_LIMIT}
-    assert reasons["a2"].text == "its owner holds 1.75 of 2 cuda.shares that he may have; this one asks for 1"
-    assert reasons["a4"].text == "its owner holds 3g of 4g mem that he may have; this one asks for 1.5g"
+    assert reasons["a2"].text == "its owner holds 1.75 cuda.shares and may hold 2; this one asks for 1"
+    assert reasons["a4"].text == "its owner holds 3g mem and may hold 4g; this one asks for 1.5g"
     assert started(scheduler.release("a3", 0)) == ["a4"]
     assert started(scheduler.release("a1", 0)) == ["a2"]
 
@@ -257,6 +258,32 @@ def test_no_more_wait_than_may(machine: Machine, ask: Ask) -> None:
     scheduler.cancel("b", 0)
     scheduler.enqueue(ask("d", {"cpu": 1}, access_key="ann"), 0)
     assert scheduler.is_waiting("d")
+
+
+def test_who_need_not_wait_is_let_in_however_many_wait(machine: Machine, ask: Ask) -> None:
+    scheduler = machine(cpus=4, rules=Rules(limits=Limits(pending=1)))
+    scheduler.enqueue(ask("a", {"cpu": 2}, access_key="ann"), 0)
+    scheduler.enqueue(ask("b", {"cpu": 4}, access_key="ann"), 0)
+    before = scheduler.free(), scheduler.waiting("b", 0)
+    for late in (ask("d", {"cpu": 2}, access_key="ann", depends_on=("b",)), ask("d", {"cpu": 1}, not_before_s=9.0)):
+        with pytest.raises(QuotaExceeded, match="it would have to wait, but 1 session of"):
+            scheduler.enqueue(replace(late, access_key="ann"), 0)
+    assert (scheduler.free(), scheduler.waiting("b", 0)) == before
+    assert scheduler.next_tick(0) is None
+    scheduler.set_end("a", 10.0)
+    assert started(scheduler.enqueue(ask("c", {"cpu": 2}, access_key="ann", duration_s=5.0), 0)) == ["c"]
+    with pytest.raises(QuotaExceeded, match="wait already"):
+        scheduler.enqueue(ask("d", {"cpu": 1}, access_key="ann", priority=99), 0)
+    assert started(scheduler.release("c", 1)) == []
+    assert started(scheduler.enqueue(ask("first", {"cpu": 2}, access_key="ann", priority=99), 1)) == ["first"]
+
+
+def test_none_may_wait_but_all_may_start(machine: Machine, ask: Ask) -> None:
+    scheduler = machine(cpus=1, rules=Rules(limits=Limits(pending=0)))
+    assert started(scheduler.enqueue(ask("a", {"cpu": 1}, access_key="ann"), 0)) == ["a"]
+    with pytest.raises(QuotaExceeded, match="no more than 0 may"):
+        scheduler.enqueue(ask("b", {"cpu": 1}, access_key="ann"), 0)
+    assert scheduler.release("a", 1) == []
 
 
 def test_what_was_admitted_before_a_restart_is_not_refused_for_new_limits(machine: Machine, ask: Ask) -> None:

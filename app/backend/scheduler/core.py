@@ -110,22 +110,23 @@ class Scheduler:
 
         Raises:
             InvalidAmount, ImpossibleRequest, QuotaExceeded: as `check`; nothing has changed then.
-            QuotaExceeded: as many of its owner's sessions wait as may.
+            QuotaExceeded: it cannot start at once, and as many of its owner's sessions wait as may.
             IllegalState: the session is known already.
         """
         session_id = request.session_id
         self._must_be_new(session_id)
         demand = self._capacity.demand(self._ledger.shape(request.slots, split=request.split), request.slots)
         account = self._line.account(request.access_key)
-        if not again:
-            account.check(demand)
-            account.check_waiting()
+        entry = Entry(request, demand, account, now, self._line.key(request))
+        unmet = [one for one in request.depends_on if one in self._waiting or one in self._running]
         if again:
             self._unseen = True
+        else:
+            account.check(demand)
+            if account.waits_enough():
+                return self._start_or_refuse(entry, unmet, now)
         changed = not again and self._come(now)
-        entry = Entry(request, demand, account, now, self._line.key(request))
         if request.depends_on:
-            unmet = [one for one in request.depends_on if one in self._waiting or one in self._running]
             self._dependencies.add(session_id, unmet)
         self._waiting[session_id] = entry
         account.waiting += 1
@@ -134,19 +135,49 @@ class Scheduler:
         if request.expires_at_s is not None:
             self._alarms.add(session_id, Alarm.EXPIRY, request.expires_at_s)
         self._line_up_if_free(entry, now)
-        out: list[Instruction] = []
         if again:
-            return out
+            return []
+        out: list[Instruction] = []
         blocked = self._backfill.blocked
         if changed or blocked is None or self._line.queue.first() is not blocked:
             self._advance(now, out)
-        elif self._line.rules.backfill and self._line.queue.takes_part(entry) and self._line.queue.leads(entry):
-            grant = self._backfill.beside(entry, blocked, now)
-            if grant is not None:
-                self._start(entry, grant, now, out)
-                self._advance(now, out)
+        elif (grant := self._grant_beside(entry, blocked, now)) is not None:
+            self._start(entry, grant, now, out)
+            self._advance(now, out)
         self._expire(now, out)
         return out
+
+    def _start_or_refuse(self, entry: Entry, unmet: Sequence[str], now: float) -> list[Instruction]:
+        """Starts a newcomer that need not wait; else raises QuotaExceeded and leaves everything as it is.
+
+        So what time has brought since the last event is looked at only after it.
+        """
+        not_before_s, grant = entry.request.not_before_s, None
+        if not unmet and (not_before_s is None or not_before_s <= now):
+            blocked, queue = self._backfill.blocked, self._line.queue
+            self._line.add(entry, now)
+            if (first := queue.first()) is entry:
+                grant = self._backfill.plan(entry)
+            elif blocked is not None and first is blocked:
+                grant = self._grant_beside(entry, blocked, now)
+            if grant is None:
+                queue.remove(entry)
+        if grant is None:
+            raise entry.account.waits_too_much()
+        out: list[Instruction] = []
+        self._waiting[entry.request.session_id] = entry
+        entry.account.waiting += 1
+        self._start(entry, grant, now, out)
+        self._come(now)
+        self._advance(now, out)
+        self._expire(now, out)
+        return out
+
+    def _grant_beside(self, entry: Entry, blocked: Entry, now: float) -> Grant | None:
+        """Returns what a newcomer may get although `blocked`, the first one, waits; None when it has to wait, too."""
+        queue = self._line.queue
+        may_pass = self._line.rules.backfill and queue.takes_part(entry) and queue.leads(entry)
+        return self._backfill.beside(entry, blocked, now) if may_pass else None
 
     def adopt(
         self,
@@ -173,6 +204,10 @@ class Scheduler:
         self._running[session_id] = (account, demand)
         self._line.adopt(account, demand, since_s)
         self._endings.set(session_id, ends_at_s)
+
+    def used(self, access_key: str, slots: ResourceSlots, since_s: float, until_s: float) -> None:
+        """Counts what a session held that ended before a restart as its owner's recent use."""
+        self._line.account(access_key).use.add(self._capacity.held(slots).dominant, since_s, until_s)
 
     # --- out ---
 

@@ -185,7 +185,7 @@ class Account:
         asked = _text(slot, demand.amounts[slot])
         return (
             Hold.KEYPAIR_RESOURCE_LIMIT,
-            f"its owner holds {held} of {most} {slot} that he may have; this one asks for {asked}",
+            f"its owner holds {held} {slot} and may hold {most}; this one asks for {asked}",
         )
 
     def check(self, demand: Demand) -> None:
@@ -202,18 +202,18 @@ class Account:
                     f"the access key {self.access_key} together may hold: ask for less"
                 )
 
-    def check_waiting(self) -> None:
-        """Refuses one more that waits.
-
-        Raises:
-            QuotaExceeded: as many wait as may.
-        """
+    def waits_enough(self) -> bool:
+        """Whether as many wait as may."""
         most = self._limits.pending
-        if most is not None and self.waiting >= most:
-            raise QuotaExceeded(
-                f"{self.waiting} sessions of the access key {self.access_key} wait already, and no more than {most} "
-                "may: try again when one of them has started"
-            )
+        return most is not None and self.waiting >= most
+
+    def waits_too_much(self) -> QuotaExceeded:
+        """Returns the refusal of one more that would wait."""
+        waiting = "1 session" if self.waiting == 1 else f"{self.waiting} sessions"
+        return QuotaExceeded(
+            f"it would have to wait, but {waiting} of the access key {self.access_key} wait already, and no more than "
+            f"{self._limits.pending} may: try again when one of them has started"
+        )
 
 
 def _text(slot: str, amount: Decimal) -> str:
