@@ -10,6 +10,9 @@ from decimal import Decimal
 import pytest
 from bai_tui.app.backend.scheduler import DeviceSpec, Instruction, PendingRequest, Policy, Rules, Scheduler, Start
 from bai_tui.app.backend.scheduler.policies import REVIEW_S, HalfLife, Use
+from bai_tui.app.model.slots import ResourceSlots
+from hypothesis import given
+from hypothesis import strategies as st
 
 Machine = Callable[..., Scheduler]
 Ask = Callable[..., PendingRequest]
@@ -231,6 +234,39 @@ def test_adopted_sessions_count_from_their_start_on(machine: Machine, ask: Ask) 
     for owner in ("ann", "bob"):
         scheduler.enqueue(ask(owner, {"cpu": 2}, access_key=owner), 130.0)
     assert started(scheduler.release("old", 130.0)) == ["bob"]
+
+
+def test_what_ended_before_a_restart_counts_as_if_there_had_been_none(machine: Machine, ask: Ask) -> None:
+    """Without it, whoever used the machine all night would be first again after a restart."""
+    scheduler = machine(cpus=2, rules=FAIR)
+    fill(scheduler, ask, cpu=2)
+    scheduler.used("ann", ResourceSlots({"cpu": 2}), 0.0, 50.0)
+    scheduler.used("bob", ResourceSlots({"cpu": 1}), 0.0, 50.0)
+    for owner in ("ann", "bob"):
+        scheduler.enqueue(ask(owner, {"cpu": 2}, access_key=owner), 60.0)
+    assert started(scheduler.release("all", 60.0)) == ["bob"]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 1), st.floats(0, 1000), st.floats(0, 1000)), min_size=1, max_size=8),
+    st.floats(1, 1000),
+)
+def test_use_that_is_added_later_is_the_same_as_use_that_was_watched(
+    sessions: list[tuple[float, float, float]], half_life_s: float
+) -> None:
+    watched, added = Use(HalfLife(half_life_s)), Use(HalfLife(half_life_s))
+    events = []
+    for dominant, since_s, length_s in sessions:
+        added.add(dominant, since_s, since_s + length_s)
+        events += [(since_s, 0, dominant), (since_s + length_s, 1, dominant)]
+    left = len(sessions)
+    for at_s, ends, dominant in sorted(events):
+        if ends:
+            left -= 1
+            watched.end(dominant, at_s, last=not left)
+        else:
+            watched.begin(dominant, at_s)
+    assert math.isclose(watched.at(2000), added.at(2000), rel_tol=1e-6, abs_tol=1e-9)
 
 
 def test_nothing_is_reviewed_for_nobody(machine: Machine, ask: Ask) -> None:

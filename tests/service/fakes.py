@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bai_tui.app.backend.ports import (
     Keypair,
     LaunchSpec,
     Layer,
+    PastUse,
     Resolution,
     Sampled,
     Watched,
@@ -348,6 +350,18 @@ class MemoryStore:
             if access_key in (None, session.access_key) and (statuses is None or session.status in statuses)
         ]
         return found[offset : offset + limit], len(found)
+
+    async def used_since(self, when: datetime) -> Sequence[PastUse]:
+        return [
+            PastUse(
+                access_key=session.access_key,
+                slots=session.requested_slots,
+                since_s=session.starts_at.timestamp(),
+                until_s=session.terminated_at.timestamp(),
+            )
+            for session in self._all()
+            if session.starts_at and session.terminated_at and session.terminated_at >= when
+        ]
 
     async def keypairs(self) -> Sequence[Keypair]:
         return []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from bai_tui.app.backend.ports import Exit
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.errors import NotFound
 from bai_tui.app.model.sessions import SessionResult, SessionStatus
+from bai_tui.app.policies import SchedulerSettings
 
 S = SessionStatus
 
@@ -204,3 +206,18 @@ async def test_the_images_are_told_when_the_machine_was_looked_over(world: Any) 
     world.catalogue.refresh = look
     assert not world.service.images()
     assert len(await world.service.all_images()) == len(known)
+
+
+async def test_who_used_much_before_a_restart_is_not_first_after_it(world: Any) -> None:
+    await world.restart(scheduling=SchedulerSettings(policy="fair-share"))
+    greedy = await world.create("greedy", caller=world.user, resources={"cpu": "4"})
+    await world.service.terminate(world.user, "greedy")
+    stored = await world.store.get(greedy.session.id)
+    stored.starts_at = stored.terminated_at - timedelta(hours=9)
+    await world.store.save(stored)
+    service = await world.restart()
+    await world.create("whole", caller=world.admin, resources={"cpu": "4"})
+    first = await world.create("mine", caller=world.user, resources={"cpu": "4"}, enqueue_only=True)
+    second = await world.create("theirs", caller=world.other, resources={"cpu": "4"}, enqueue_only=True)
+    await service.terminate(world.admin, "whole")
+    assert (first.session.status is S.PENDING, second.session.status is S.PENDING) == (True, False)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -146,3 +146,25 @@ async def test_an_unreadable_record_does_not_hide_the_others(store: SqliteStore,
         lambda db: db.execute("UPDATE sessions SET record = '{\"id\":' WHERE id = ?", (bad.id,)).rowcount
     )
     assert [item.id for item in await store.load_live()] == [good.id]
+
+
+async def test_what_was_held_lately(store: SqliteStore, make_session: MakeSession) -> None:
+    def ended(day: int, **fields: object) -> Session:
+        values = {"status": SessionStatus.TERMINATED, "starts_at": NOW, "terminated_at": NOW + timedelta(days=day)}
+        return make_session(**(values | fields))
+
+    held = ResourceSlots({"cpu": 2, "cuda.shares": Decimal("0.5")})
+    scheduled = {"PENDING": NOW, "SCHEDULED": NOW - timedelta(seconds=3)}
+    await store.save_all(
+        [
+            ended(1),
+            ended(5, access_key="AKIABOB", requested_slots=held, status_history=scheduled),
+            ended(4),
+            ended(6, starts_at=None, status=SessionStatus.CANCELLED),
+            make_session(status=SessionStatus.RUNNING, starts_at=NOW),
+        ]
+    )
+    first, second = await store.used_since(NOW + timedelta(days=3))
+    assert first.until_s - first.since_s == 4 * 86400
+    assert (second.access_key, second.slots) == ("AKIABOB", held)
+    assert second.until_s - second.since_s == 5 * 86400 + 3

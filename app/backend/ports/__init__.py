@@ -14,7 +14,7 @@ from .images import ImageCatalogue, Resolution
 from .journal import UPLOAD_PREFIX, JournalRecord
 from .metrics import Sampled, Sampler, Watched
 from .service import CreateOutcome, CreateRequest, DeviceUse, IdleCheck, Run, Service, SessionEvent
-from .store import Keypair, SessionStore
+from .store import Keypair, PastUse, SessionStore
 
 __all__ = [
     "UPLOAD_PREFIX",
@@ -34,6 +34,7 @@ __all__ = [
     "Keypair",
     "LaunchSpec",
     "Layer",
+    "PastUse",
     "Resolution",
     "Run",
     "Sampled",

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ...model.sessions import Session, SessionStatus
+from ...model.slots import ResourceSlots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,17 @@ class Keypair:
     is_admin: bool = False
     is_active: bool = True
     created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastUse:
+    """What a session held that has ended."""
+
+    access_key: str
+    slots: ResourceSlots
+    since_s: float
+    """Unix time."""
+    until_s: float
 
 
 class SessionStore(Protocol):
@@ -46,6 +58,9 @@ class SessionStore(Protocol):
         self, *, access_key: str | None, statuses: Sequence[SessionStatus] | None, limit: int, offset: int
     ) -> tuple[Sequence[Session], int]:
         """Returns one page, newest first, and the total count."""
+
+    async def used_since(self, when: datetime) -> Sequence[PastUse]:
+        """Returns what sessions held that have started, and ended at `when` or later, in the order of their ends."""
 
     async def keypairs(self) -> Sequence[Keypair]: ...
 

@@ -104,6 +104,15 @@ class Use:
         self.at(now)
         self._rate = 0.0 if last else self._rate - dominant
 
+    def add(self, dominant: float, since_s: float, until_s: float) -> None:
+        """Counts a session that has ended, such as one of before a restart."""
+        used = dominant * self._half_life.accrued(until_s - since_s)
+        if self._at_s is None:
+            self._at_s = until_s
+        elif until_s > self._at_s:
+            self.at(until_s)
+        self._used += used * self._half_life.kept(self._at_s - until_s)
+
     def forget_by(self, half_life: HalfLife, now: float) -> None:
         """Changes the half-life from now on."""
         self.at(now)

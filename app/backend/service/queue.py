@@ -5,7 +5,7 @@ What it says is carried out by `lifecycle`; when it has something to do by itsel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,13 +15,16 @@ from typing import Any, Final
 from ...model.errors import BadRequest
 from ...model.sessions import Session
 from ...model.slots import CUDA_DEVICE, CUDA_SHARES, ResourceSlots, format_amount, is_bytes
-from ..scheduler import Allocation, Hold, Instruction, PendingRequest, Scheduler, Waiting
+from ..ports import PastUse
+from ..scheduler import Allocation, Hold, Instruction, PendingRequest, Policy, Scheduler, Waiting
 from ..scheduler.units import human_bytes
 from .alarm import Alarm
 
 _TICK: Final = ("tick", "")
 _SOONEST_S: Final = 0.01
 """Between two ticks, so that a clock that has moved backwards makes no storm of them."""
+_HALF_LIVES: Final = 6
+"""After so many, less than 2 % of a use is left."""
 _LOOKS: Final = (
     Hold.DEPENDENCIES,
     Hold.RESERVED_TIME,
@@ -98,6 +101,18 @@ class Queue:
         )
         self._since[session.id] = self._looks
         return self._after(instructions)
+
+    def remembers_since(self) -> datetime | None:
+        """Returns how far back recent use counts; None when the policy does not look at it."""
+        rules = self._scheduler.rules
+        if rules.policy is not Policy.FAIR_SHARE:
+            return None
+        return datetime.fromtimestamp(max(self._now() - _HALF_LIVES * rules.half_life_s, 0.0), UTC)
+
+    def recall(self, past: Iterable[PastUse]) -> None:
+        """Counts what sessions held that ended under an earlier daemon. Before anything is adopted."""
+        for use in past:
+            self._scheduler.used(use.access_key, use.slots, use.since_s, use.until_s)
 
     def cancel(self, session_id: str) -> Sequence[Instruction]:
         """Takes a waiting session out; nothing happens when it does not wait (any more)."""

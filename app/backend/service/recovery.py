@@ -69,6 +69,12 @@ class Recovery:
                 log.exception("what the session %s has left behind cannot be ended", folder.name)
         return found
 
+    async def recall(self) -> None:
+        """Counts what was used lately, where the policy looks at it."""
+        since = self._lifecycle.queue.remembers_since()
+        if since is not None:
+            self._lifecycle.queue.recall(await self._store.used_since(since))
+
     async def adopt(self, sessions: list[Session]) -> None:
         """Takes over or ends the sessions that had started; those that still wait are for `requeue`."""
         started = [session for session in sessions if session.status is not S.PENDING]

@@ -174,6 +174,7 @@ class LocalService:
         sessions += await recovery.left_behind(ended)
         orders = [session.enqueue_order for session in sessions]
         self._door.last_order = max([await self._store.last_enqueue_order(), *orders])
+        await recovery.recall()
         await recovery.adopt(sessions)
         await recovery.requeue(sessions)
         self._tasks.spawn(self._recorder.run(), name="recorder", vital=True)

@@ -32,6 +32,17 @@ SELECT count(*) FROM sessions
 WHERE (:access_key IS NULL OR access_key = :access_key)
   AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)));
 
+-- name: used_since
+SELECT access_key,
+       json_extract(record, '$.requested_slots'),
+       coalesce(json_extract(record, '$.status_history.SCHEDULED'), json_extract(record, '$.starts_at')),
+       json_extract(record, '$.terminated_at')
+FROM sessions
+WHERE live = 0
+  AND json_extract(record, '$.terminated_at') >= :since
+  AND coalesce(json_extract(record, '$.status_history.SCHEDULED'), json_extract(record, '$.starts_at')) IS NOT NULL
+ORDER BY json_extract(record, '$.terminated_at');
+
 -- name: keypairs
 SELECT access_key, secret_key, user_id, user_uuid, is_admin, is_active, created_at FROM keypairs ORDER BY access_key;
 

@@ -4,13 +4,14 @@ record of an older or newer minor version can be read."""
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import Any, Final
 
 from ...model.sessions import Session, SessionResult, SessionStatus, SessionType
 from ...model.slots import ResourceSlots
-from ..ports import Keypair
+from ..ports import Keypair, PastUse
 
 _FIELDS: Final = tuple(item.name for item in fields(Session))
 _EMPTY: Final = {
@@ -53,13 +54,28 @@ def load_session(text: str) -> Session:
             record[name] = datetime.fromisoformat(record[name])
     for name in _SLOTS:
         if name in record:
-            record[name] = ResourceSlots.parse(record[name], known=dict.fromkeys(record[name], ""))
+            record[name] = _slots(record[name])
     history = record.get("status_history", {})
     record["status_history"] = {status: datetime.fromisoformat(when) for status, when in history.items()}
     for name, kind in (("status", SessionStatus), ("type", SessionType), ("result", SessionResult)):
         if name in record:
             record[name] = kind(record[name])
     return Session(**record)
+
+
+def _slots(wire: Mapping[str, Any]) -> ResourceSlots:
+    return ResourceSlots.parse(wire, known=dict.fromkeys(wire, ""))
+
+
+def load_past_use(row: tuple[str, str, str, str]) -> PastUse:
+    """Returns the use of a row of the query `used_since`."""
+    access_key, slots, since, until = row
+    return PastUse(
+        access_key=access_key,
+        slots=_slots(json.loads(slots or "{}")),
+        since_s=datetime.fromisoformat(since).timestamp(),
+        until_s=datetime.fromisoformat(until).timestamp(),
+    )
 
 
 def dump_keypair(keypair: Keypair) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from ...model.sessions import LIVE, Session, SessionStatus
-from ..ports import Keypair
+from ..ports import Keypair, PastUse
 from .database import Database, queries
-from .rows import dump_keypair, dump_session, load_keypair, load_session
+from .rows import dump_keypair, dump_session, load_keypair, load_past_use, load_session
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,12 @@ class SqliteStore:
 
         rows, total = await self._database.submit(read)
         return _sessions(rows), total
+
+    async def used_since(self, when: datetime) -> Sequence[PastUse]:
+        """Returns what sessions held that have started, and ended at `when` or later, in the order of their ends."""
+        since = {"since": when.isoformat()}
+        rows = await self._database.submit(lambda db: db.execute(queries()["used_since"], since).fetchall())
+        return [load_past_use(row) for row in rows]
 
     async def keypairs(self) -> Sequence[Keypair]:
         rows = await self._database.submit(lambda db: db.execute(queries()["keypairs"]).fetchall())
