@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from bai_tui.app.backend.api.gql import GraphQLEngine
+from bai_tui.app.backend.api.gql_root import Root
 from bai_tui.app.policies import LimitSettings
 
 LIST = """query($limit:Int!, $offset:Int!, $status:String, $access_key:String, $filter:String, $order:String) {
@@ -281,3 +284,23 @@ def test_queries_are_parsed_once_and_forgotten_in_order() -> None:
     for number in range(200):
         engine.document(f"{{ a{number}: keypair {{ user_id }} }}")
     assert engine.document("{ keypair { user_id } }") is not first
+
+
+async def turns_during(service: Any, caller: Any, limit: int) -> int:
+    """Returns how often others come to their turn while a list is answered."""
+    root = Root(service, caller, version="1", since=datetime.now(UTC))
+    asked = {"limit": limit, "offset": 0}
+    answer = asyncio.create_task(GraphQLEngine().run(root, LIST.replace("FIELDS", "name"), asked, None))
+    turns = 0
+    while not answer.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert len(answer.result()["data"]["compute_session_list"]["items"]) == limit
+    return turns
+
+
+async def test_others_get_their_turn_during_a_long_list(api: Any, service: Any) -> None:
+    for number in range(35):
+        await api.create(f"long-{number:02d}")
+    short, long = [await turns_during(service, api.keypair, limit) for limit in (5, 35)]
+    assert long >= short + 3

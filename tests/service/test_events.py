@@ -8,6 +8,7 @@ import pytest
 from bai_tui.app.backend.ports import SessionEvent
 from bai_tui.app.backend.service.events import EventBus
 from bai_tui.app.model.errors import AmbiguousReference, BadRequest, SessionExists, SessionNotFound
+from bai_tui.app.model.sessions import LIVE
 
 Names = Callable[[list[Any]], list[str]]
 
@@ -146,3 +147,21 @@ async def test_search_by_status(world: Any) -> None:
     assert ([item.name for item in page], total) == (["three", "two-2", "one-1"], 3)
     page, total = await search(world.user, statuses=[S.TERMINATED], access_key="AKIAOTHER", limit=9, offset=0)
     assert total == 1, "others may not be searched: the caller's own come"
+
+
+async def test_pages_are_newest_first_after_a_renaming_and_a_restart(world: Any) -> None:
+    await world.create("first", resources={"cpu": "3"})
+    await world.create("second", enqueue_only=True, resources={"cpu": "4"})
+    await world.create("third", resources={"cpu": "1"}, priority=99)
+    assert (await world.service.get(world.user, "third")).status == "RUNNING"
+    await world.service.rename(world.user, "first", "eldest")
+    for _ in range(2):
+        pages = [
+            await world.service.search(world.user, statuses=list(LIVE), access_key=key, limit=1, offset=offset)
+            for key in (None, world.user.access_key)
+            for offset in range(4)
+        ]
+        names = [item.name for page, _ in pages for item in page]
+        assert names == ["third", "second", "eldest"] * 2
+        assert {total for _, total in pages} == {3}
+        await world.restart()  # which takes over those that run before those that wait

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -118,8 +118,14 @@ class Register:
         self._by_id: dict[str, Entry] = {}
         self._by_name: dict[tuple[str, str], Entry] = {}
         self._ended_names: OrderedDict[str, str] = OrderedDict()
+        self._newest = 0
+        """Highest position of an admission."""
+        self._in_order = True
+        """`_by_id` is in the order of admission: always, but after a restart."""
 
     def add(self, entry: Entry) -> None:
+        self._in_order = self._in_order and entry.session.enqueue_order >= self._newest
+        self._newest = max(self._newest, entry.session.enqueue_order)
         self._by_id[entry.session.id] = entry
         self._by_name[entry.session.access_key, entry.session.name] = entry
 
@@ -134,9 +140,9 @@ class Register:
 
     def rename(self, entry: Entry, name: str) -> None:
         """Gives the entry's session another name, which must be free."""
-        self.remove(entry)
+        self._by_name.pop((entry.session.access_key, entry.session.name), None)
         entry.session.name = name
-        self.add(entry)
+        self._by_name[entry.session.access_key, name] = entry
 
     def get(self, session_id: str) -> Entry | None:
         return self._by_id.get(session_id)
@@ -154,6 +160,13 @@ class Register:
         for entry in self._by_id.values():
             if caller.is_admin or entry.session.access_key == caller.access_key:
                 yield entry
+
+    def newest_first(self) -> Iterable[Entry]:
+        """Returns all, the newest admission first: a view, to be read at once. Costs nothing however many there are."""
+        if not self._in_order:
+            self._by_id = dict(sorted(self._by_id.items(), key=lambda item: item[1].session.enqueue_order))
+            self._in_order = True
+        return reversed(self._by_id.values())
 
     def started(self) -> list[Entry]:
         """Returns the sessions that have processes."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Sequence
+from itertools import islice
+from typing import Final
 
 from ...model.errors import NotFound
 from ...model.sessions import LIVE, Session, SessionStatus
@@ -14,6 +17,7 @@ from .queue import Queue
 from .recorder import Recorder
 
 S = SessionStatus
+_AT_ONCE: Final = 50
 
 
 class Finder:
@@ -74,17 +78,35 @@ class Finder:
         """Returns one page, newest first, and the total count. `access_key` None = all that the caller may see."""
         owner = access_key if caller.is_admin else caller.access_key
         if statuses is not None and LIVE.issuperset(statuses):
-            wanted = [
-                entry
-                for entry in self._register.seen_by(caller)
-                if entry.session.status in statuses and owner in (None, entry.session.access_key)
-            ]
-            wanted.sort(key=lambda entry: entry.session.enqueue_order, reverse=True)
-            return [self.current(entry) for entry in wanted[offset : offset + limit]], len(wanted)
+            entries, total = self._live_page(frozenset(statuses), owner, limit, offset)
+            return await self._current_all(entries), total
         await self._recorder.settled()
         page, total = await self._store.search(access_key=owner, statuses=statuses, limit=limit, offset=offset)
         live = ((self._register.get(session.id), session) for session in page)
         return [self.current(entry) if entry else session for entry, session in live], total
+
+    async def _current_all(self, entries: Sequence[Entry]) -> Sequence[Session]:
+        """Returns the records of many: looking up what each waits for must not hold up everybody else."""
+        found = []
+        for number, entry in enumerate(entries, 1):
+            found.append(self.current(entry))
+            if not number % _AT_ONCE:
+                await asyncio.sleep(0)
+        return found
+
+    def _live_page(
+        self, statuses: frozenset[SessionStatus], owner: str | None, limit: int, offset: int
+    ) -> tuple[Sequence[Entry], int]:
+        """Returns one page of those that live, newest first, and how many there are. Clients turn page after page."""
+        entries = self._register.newest_first()
+        if owner is None and statuses == LIVE:
+            return list(islice(entries, offset, offset + limit)), len(self._register)
+        if statuses != LIVE:
+            entries = [entry for entry in entries if entry.session.status in statuses]
+        if owner is not None:
+            entries = [entry for entry in entries if entry.session.access_key == owner]
+        found = list(entries)
+        return found[offset : offset + limit], len(found)
 
     def match(self, caller: Keypair, prefix: str) -> Sequence[Session]:
         """Returns the live sessions whose id or name begins with `prefix`."""

@@ -25,6 +25,8 @@ _SOONEST_S: Final = 0.01
 """Between two ticks, so that a clock that has moved backwards makes no storm of them."""
 _HALF_LIVES: Final = 6
 """After so many, less than 2 % of a use is left."""
+_TOLD_FOR_S: Final = 1.0
+"""How long what a session waits for is taken as known when nothing has happened: estimates move with time."""
 _LOOKS: Final = (
     Hold.DEPENDENCIES,
     Hold.RESERVED_TIME,
@@ -63,6 +65,9 @@ class Queue:
         self._looks = 0
         self._looked_s = self._latest_s = clock()
         self._available: ResourceSlots | None = None
+        self._told: dict[str, Waiting] = {}
+        """What `waiting` has found out since something has changed: a list asks more than once, and lists are many."""
+        self._told_at, self._told_s = 0, 0.0
         self._since: dict[str, int] = {}
         """Waiting session -> looks when it came."""
 
@@ -216,7 +221,12 @@ class Queue:
         """Returns why a session waits; None when it does not. Cheap however long the queue is."""
         if not self._scheduler.is_waiting(session.id):
             return None
-        waiting = self._scheduler.waiting(session.id, self._now())
+        now = self._now()
+        if self._told_at != self._looks or not 0 <= now - self._told_s < _TOLD_FOR_S:
+            self._told, self._told_at, self._told_s = {}, self._looks, now
+        waiting = self._told.get(session.id)
+        if waiting is None:
+            waiting = self._told[session.id] = self._scheduler.waiting(session.id, now)
         return replace(waiting, text=self.with_names(session, waiting.text)) if session.depends_on else waiting
 
     def with_names(self, session: Session, text: str) -> str:
