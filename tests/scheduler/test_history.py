@@ -85,7 +85,7 @@ class History(RuleBasedStateMachine):
     @rule(data=st.data())
     def restart(self, data: st.DataObject) -> None:
         before = self.scheduler.promised(), self.scheduler.free(), self.scheduler.occupied()
-        reasons = {name: self.scheduler.waiting_reason(name, self.order) for name in self.waiting}
+        reasons = {name: self.scheduler.waiting(name, self.order).text for name in self.waiting}
         self.scheduler = Scheduler(self.specs, strategy=self.strategy, rules=Rules(backfill=False))
         for name in data.draw(st.permutations(sorted(self.running))):
             self.scheduler.adopt(name, Allocation.parse(self.running[name][1].wire()))
@@ -94,7 +94,7 @@ class History(RuleBasedStateMachine):
         assert self.scheduler.next_tick(self.order) == (self.order if self.waiting else None)
         assert self.scheduler.tick(self.order) == [], "who waited before waits on"
         assert (self.scheduler.promised(), self.scheduler.free(), self.scheduler.occupied()) == before
-        assert {name: self.scheduler.waiting_reason(name, self.order) for name in self.waiting} == reasons
+        assert {name: self.scheduler.waiting(name, self.order).text for name in self.waiting} == reasons
 
     def follow(self, instructions: list[Instruction]) -> None:
         for start in instructions:
@@ -167,7 +167,7 @@ class History(RuleBasedStateMachine):
         queue = sorted(self.waiting.values(), key=lambda request: (-request.priority, request.order))
         assert not self.fits(queue[0].slots, self.used())
         for rank, request in enumerate(queue, 1):
-            reason = self.scheduler.waiting_reason(request.session_id, self.order)
+            reason = self.scheduler.waiting(request.session_id, self.order).text
             assert reason.startswith("waits for ")
             assert f"; {rank}" in reason
             assert "\n" not in reason

@@ -8,6 +8,9 @@ from decimal import Decimal
 
 import pytest
 from bai_tui.app.backend.scheduler import (
+    Allocation,
+    DeviceSpec,
+    Distribution,
     GiveUp,
     Hold,
     Instruction,
@@ -19,7 +22,7 @@ from bai_tui.app.backend.scheduler import (
     Start,
 )
 from bai_tui.app.backend.scheduler.holds import Alarm, Alarms
-from bai_tui.app.model.errors import BadRequest, IllegalState, QuotaExceeded
+from bai_tui.app.model.errors import BadRequest, IllegalState, InvalidAmount, QuotaExceeded
 from bai_tui.app.model.slots import ResourceSlots
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +54,7 @@ def test_success_frees_those_who_wait_for_it(machine: Machine, ask: Ask) -> None
     assert waiting.text == "waits for the sessions train and clean to succeed"
     assert waiting.position is None
     assert scheduler.release("train", 0, succeeded=True) == []
-    assert scheduler.waiting_reason("both", 0) == "waits for the session clean to succeed"
+    assert scheduler.waiting("both", 0).text == "waits for the session clean to succeed"
     assert started(scheduler.release("clean", 0, succeeded=True)) == ["both"]
 
 
@@ -108,9 +111,9 @@ def test_nobody_starts_before_its_time(machine: Machine, ask: Ask) -> None:
 def test_a_time_on_another_day_has_its_date(machine: Machine, ask: Ask) -> None:
     scheduler = machine()
     scheduler.enqueue(ask("later", {"cpu": 1}, not_before_s=3 * 86400.0 + 60), 0)
-    assert scheduler.waiting_reason("later", 0) == "starts at 1970-01-04 00:01 UTC (in 3 d)"
+    assert scheduler.waiting("later", 0).text == "starts at 1970-01-04 00:01 UTC (in 3 d)"
     scheduler.enqueue(ask("never", {"cpu": 1}, not_before_s=1e18), 0)
-    assert scheduler.waiting_reason("never", 0) == "starts in 11574074074074 d"
+    assert scheduler.waiting("never", 0).text == "starts in 11574074074074 d"
 
 
 def test_its_time_and_its_dependency_must_both_have_come(machine: Machine, ask: Ask) -> None:
@@ -296,6 +299,49 @@ def test_what_was_admitted_before_a_restart_is_not_refused_for_new_limits(machin
     assert started(scheduler.set_rules(Rules(), 0)) == ["a"]
 
 
+def test_what_was_admitted_with_another_quantum_gets_exactly_that(machine: Machine, ask: Ask) -> None:
+    scheduler = machine(cpus=9, gpus=2, quantum="0.25")
+    scheduler.enqueue(ask("a", {"gpu": "0.3"}), 0, again=True)
+    scheduler.enqueue(ask("b", {"gpu": "1.13"}), 0, again=True)
+    assert started(scheduler.tick(0)) == ["a", "b"]
+    assert scheduler.free().amount("cuda.shares") == Decimal("0.57")
+    with pytest.raises(InvalidAmount):
+        scheduler.enqueue(ask("c", {"gpu": "0.3"}), 0)
+
+
+@pytest.mark.parametrize("distribution", Distribution)
+@pytest.mark.parametrize("asked", ["0.81", "1.01", "1.49", "1.5"])
+def test_what_may_be_split_and_was_admitted_with_another_quantum_gets_exactly_that(
+    distribution: Distribution, asked: str, ask: Ask
+) -> None:
+    gpus = [DeviceSpec(f"gpu{number}", "cuda.shares", Decimal(1)) for number in range(3)]
+    scheduler = Scheduler(gpus, quantum=Decimal("0.25"), distribution=distribution)
+    for gpu in gpus:
+        scheduler.adopt(f"on {gpu.id}", Allocation({"cuda.shares": {gpu.id: Decimal("0.37")}}))
+    scheduler.enqueue(ask("a", {"gpu": asked}, split=True), 0, again=True)
+    (start,) = scheduler.tick(0)
+    assert isinstance(start, Start)
+    assert start.allocation.slots().amount("cuda.shares") == Decimal(asked)
+
+
+def test_what_this_machine_can_never_serve_waits_for_another_one(machine: Machine, ask: Ask) -> None:
+    scheduler = machine(cpus=2, gpus=0)
+    for name, slots in (("gpu", {"gpu": 1}), ("cpu", {"cpu": 3}), ("fits", {"cpu": 1})):
+        scheduler.enqueue(ask(name, slots), 0, again=True)
+    scheduler.enqueue(ask("after", {"cpu": 1}, depends_on=("cpu",)), 0, again=True)
+    scheduler.enqueue(ask("late", {"gpu": 1}, expires_at_s=5.0, not_before_s=1.0), 0, again=True)
+    assert started(scheduler.tick(0)) == ["fits"]
+    waiting = scheduler.waiting("cpu", 0)
+    assert (waiting.hold, waiting.position) == (Hold.RESOURCES, None)
+    assert waiting.text == "waits for the machine to change: 3 cpu can never be granted: this machine has 2 cpu in all"
+    assert "this machine has no cuda.shares" in scheduler.waiting("gpu", 0).text
+    assert scheduler.set_priority("gpu", 50, 1) == []
+    assert scheduler.set_rules(Rules(policy=Policy.LIFO), 1) == []
+    assert scheduler.tick(1) == []
+    assert given_up(scheduler.tick(5)).keys() == {"late"}
+    assert given_up(scheduler.cancel("cpu", 5)).keys() == {"after"}
+
+
 @pytest.mark.parametrize("policy", Policy)
 def test_a_restart_starts_nobody_before_all_are_there(machine: Machine, ask: Ask, policy: Policy) -> None:
     scheduler = machine(cpus=2, rules=Rules(policy=policy, backfill=False))
@@ -323,7 +369,7 @@ def test_limits_that_change_count_at_once_for_those_who_wait(machine: Machine, a
         scheduler.enqueue(ask(name, {"cpu": 1}, access_key="ann"), 0)
     assert scheduler.set_rules(Rules(limits=Limits(sessions=1)), 0) == [], "what runs goes on"
     assert scheduler.release("a", 0) == []
-    assert scheduler.waiting_reason("c", 0) == "its owner runs 1 of 1 sessions"
+    assert scheduler.waiting("c", 0).text == "its owner runs 1 of 1 sessions"
     assert started(scheduler.set_rules(Rules(limits=Limits(sessions=3)), 0)) == ["c", "d"]
 
 
@@ -371,11 +417,11 @@ def test_the_next_release_is_told_where_it_is_known(machine: Machine, ask: Ask) 
     scheduler.enqueue(ask("a", {"gpu": "0.75"}, duration_s=725.0), 0)
     scheduler.enqueue(ask("b", {"gpu": "0.5"}), 0)
     scheduler.enqueue(ask("d", {"cuda.device": 1}), 0)
-    assert scheduler.waiting_reason("b", 0) == (
+    assert scheduler.waiting("b", 0).text == (
         "waits for 0.5 cuda.shares; 0.25 free on gpu0; 1st in the queue; next release expected in 12 min"
     )
-    assert scheduler.waiting_reason("d", 700).endswith("; 2nd in the queue; next release expected in 25 s")
-    assert scheduler.waiting_reason("d", 800).endswith("; 2nd in the queue"), "it is late: nobody knows any more"
+    assert scheduler.waiting("d", 700).text.endswith("; 2nd in the queue; next release expected in 25 s")
+    assert scheduler.waiting("d", 800).text.endswith("; 2nd in the queue"), "it is late: nobody knows any more"
     assert scheduler.waiting("b", 800).expected_start_s == 800
     with pytest.raises(IllegalState, match="does not wait"):
         scheduler.waiting("a", 0)

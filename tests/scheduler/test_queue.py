@@ -93,7 +93,7 @@ def test_only_who_waits_can_be_cancelled(machine: Machine, ask: Ask) -> None:
         with pytest.raises(IllegalState, match="does not wait"):
             scheduler.cancel(name, 0)
         with pytest.raises(IllegalState, match="does not wait"):
-            scheduler.waiting_reason(name, 0)
+            scheduler.waiting(name, 0)
     scheduler.enqueue(ask("b", {"cpu": 1}), 0)
     with pytest.raises(IllegalState, match="holds no resources"):
         scheduler.release("b", 0)
@@ -114,7 +114,7 @@ def test_reasons(machine: Machine, ask: Ask) -> None:
     scheduler.enqueue(ask("d", {"cpu": 2, "mem": "6g"}), 0)
     scheduler.enqueue(ask("e", {"cuda.device": 1}), 0)
     scheduler.enqueue(ask("f", {"gpu": "1.5"}), 0)
-    reasons = {name: scheduler.waiting_reason(name, 0) for name in "bcdef"}
+    reasons = {name: scheduler.waiting(name, 0).text for name in "bcdef"}
     assert reasons == {
         "b": "waits for 0.5 cuda.shares; 0.25 free on gpu1; 1st in the queue",
         "c": "waits for the one before it; 2nd in the queue",
@@ -129,7 +129,7 @@ def test_places_are_ordinals(machine: Machine, ask: Ask, rank: int, text: str) -
     scheduler = machine(cpus=1)
     for number in range(rank + 1):
         scheduler.enqueue(ask(f"s{number}", {"cpu": 1}), 0)
-    assert scheduler.waiting_reason(f"s{rank}", 0).endswith(f"; {text} in the queue")
+    assert scheduler.waiting(f"s{rank}", 0).text.endswith(f"; {text} in the queue")
 
 
 @pytest.mark.parametrize("backfill", [False, True])
@@ -159,7 +159,7 @@ def test_a_decision_does_not_look_at_the_whole_queue(
     assert looked <= 2 * 50
     looked = 0
     scheduler.cancel("s3000", 0)
-    scheduler.waiting_reason("s3999", 0)
+    scheduler.waiting("s3999", 0)
     assert looked <= 1
 
 

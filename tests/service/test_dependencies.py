@@ -136,15 +136,21 @@ async def test_dependents_of_what_has_failed_before_the_restart_are_not_started_
         assert (session.status, session.status_info[:18]) == (S.CANCELLED, "dependency-failed:")
 
 
-async def test_what_depends_on_a_request_that_no_longer_fits_is_cancelled_too(world: Any) -> None:
+async def test_a_request_that_no_longer_fits_waits_for_the_machine_that_it_came_to(world: Any) -> None:
     await world.create("first", resources={"gpu": "1"})
-    await world.create("second", resources={"gpu": "1"}, **BATCH)
+    second = await world.create("second", resources={"gpu": "1"}, **BATCH)
     third = await world.create("third", dependencies=["second"], **BATCH)
-    world.devices._devices = world.devices._devices[:2]
+    devices = world.devices._devices
+    world.devices._devices = devices[:2]
     await world.restart()
-    session = await world.service.get(world.user, third.session.id)
-    assert session.status is S.CANCELLED
-    assert "failed-to-start" in session.status_info
+    for waiting in (second, third):
+        assert (await world.service.get(world.user, waiting.session.id)).status is S.PENDING
+    session = await world.service.get(world.user, "second")
+    assert world.service.waiting(session)["msg"].startswith("waits for the machine to change: 1 cuda.shares")
+    world.devices._devices = devices
+    await world.restart()
+    await world.service.terminate(world.user, "first")
+    assert (await settled(world, second)).status is S.RUNNING
 
 
 async def test_a_dependent_of_one_that_goes_on_without_its_promise_still_waits(world: Any) -> None:

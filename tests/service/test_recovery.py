@@ -134,16 +134,17 @@ async def test_a_smaller_machine_keeps_the_users_work(world: Any, caplog: pytest
     assert world.kernel(outcome).terminations
 
 
-async def test_a_waiting_request_that_no_longer_fits_is_an_error(world: Any) -> None:
+async def test_a_waiting_request_that_no_longer_fits_waits_on_and_can_be_removed(world: Any) -> None:
     await world.create(resources={"gpu": "1"})
     waiting = await world.create("second", resources={"gpu": "1"}, enqueue_only=True)
     await crash(world)
     world.devices._devices = world.devices._devices[:2]
     await world.start()
     session = await world.service.get(world.user, waiting.session.id)
-    assert session.status is S.ERROR
-    with pytest.raises(NotFound):
-        await world.service.get(world.user, "second")
+    assert session.status is S.PENDING
+    assert "can never be granted" in session.status_info
+    await world.service.terminate(world.user, "second")
+    assert (await world.service.get(world.user, waiting.session.id)).status is S.CANCELLED
 
 
 async def test_sessions_survive_the_loss_of_the_database(world: Any) -> None:

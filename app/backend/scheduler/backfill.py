@@ -169,6 +169,19 @@ class Backfill:
             self._unfit_beside.add(demand, lambda need: plan_beside(need, reservation, first) is not None)
         return grant
 
+    def at_once(self, queue: Queue, newcomer: Entry, now: float, *, may_pass: bool) -> Grant | None:
+        """Returns what a newcomer in the line gets when nothing else has happened; None when it has to wait.
+
+        Args:
+            may_pass: it need not be the first.
+        """
+        first = queue.first()
+        if first is newcomer:
+            return self.plan(newcomer)
+        if may_pass and first is not None and first is self.blocked and queue.takes_part(newcomer):
+            return self.beside(newcomer, first, now) if queue.leads(newcomer) else None
+        return None
+
     def next(self, queue: Queue, blocked: Entry, now: float) -> tuple[Entry, Grant] | None:
         """Returns the first one that may pass `blocked`, None when none of the first `LOOKS` groups may."""
         unfit, unfit_beside = self._unfit.covers, self._unfit_beside.covers

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from ...model.errors import IllegalState
+from ...model.errors import IllegalState, ImpossibleRequest
 from ...model.slots import ResourceSlots
 from .backfill import Backfill
 from .holds import Alarm, Alarms, Dependencies, Endings
@@ -104,9 +104,10 @@ class Scheduler:
         """Admits a request; it may start at once.
 
         Args:
-            again: it was admitted before a restart, perhaps under other limits: it is not refused for a limit of its
-                owner now, but waits for it. Nobody starts before the next event or `tick`, which `next_tick` asks for
-                at once: so all are in the line before the first of them is looked at, and the order is the old one.
+            again: it was admitted before a restart, perhaps under other limits, on a larger machine, with another
+                quantum: it is not refused now, but waits until that is changed again. Nobody starts before the next
+                event or `tick`, which `next_tick` asks for at once: so all are in the line before the first of them
+                is looked at, and the order is the old one.
 
         Raises:
             InvalidAmount, ImpossibleRequest, QuotaExceeded: as `check`; nothing has changed then.
@@ -115,9 +116,15 @@ class Scheduler:
         """
         session_id = request.session_id
         self._must_be_new(session_id)
-        demand = self._capacity.demand(self._ledger.shape(request.slots, split=request.split), request.slots)
+        try:
+            shape, impossible = self._ledger.shape(request.slots, split=request.split, again=again), None
+            demand = self._capacity.demand(shape, request.slots)
+        except ImpossibleRequest as exc:
+            if not again:
+                raise
+            demand, impossible = self._capacity.held(request.slots), exc.message
         account = self._line.account(request.access_key)
-        entry = Entry(request, demand, account, now, self._line.key(request))
+        entry = Entry(request, demand, account, now, self._line.key(request), impossible)
         unmet = [one for one in request.depends_on if one in self._waiting or one in self._running]
         if again:
             self._unseen = True
@@ -135,33 +142,26 @@ class Scheduler:
         if request.expires_at_s is not None:
             self._alarms.add(session_id, Alarm.EXPIRY, request.expires_at_s)
         self._line_up_if_free(entry, now)
-        if again:
-            return []
         out: list[Instruction] = []
+        if again:
+            return out
         blocked = self._backfill.blocked
         if changed or blocked is None or self._line.queue.first() is not blocked:
             self._advance(now, out)
-        elif (grant := self._grant_beside(entry, blocked, now)) is not None:
+        elif (grant := self._at_once(entry, now)) is not None:
             self._start(entry, grant, now, out)
             self._advance(now, out)
         self._expire(now, out)
         return out
 
     def _start_or_refuse(self, entry: Entry, unmet: Sequence[str], now: float) -> list[Instruction]:
-        """Starts a newcomer that need not wait; else raises QuotaExceeded and leaves everything as it is.
-
-        So what time has brought since the last event is looked at only after it.
-        """
+        """Starts a newcomer that need not wait; else raises QuotaExceeded and leaves everything, also what is due."""
         not_before_s, grant = entry.request.not_before_s, None
         if not unmet and (not_before_s is None or not_before_s <= now):
-            blocked, queue = self._backfill.blocked, self._line.queue
             self._line.add(entry, now)
-            if (first := queue.first()) is entry:
-                grant = self._backfill.plan(entry)
-            elif blocked is not None and first is blocked:
-                grant = self._grant_beside(entry, blocked, now)
+            grant = self._at_once(entry, now)
             if grant is None:
-                queue.remove(entry)
+                self._line.queue.remove(entry)
         if grant is None:
             raise entry.account.waits_too_much()
         out: list[Instruction] = []
@@ -173,11 +173,8 @@ class Scheduler:
         self._expire(now, out)
         return out
 
-    def _grant_beside(self, entry: Entry, blocked: Entry, now: float) -> Grant | None:
-        """Returns what a newcomer may get although `blocked`, the first one, waits; None when it has to wait, too."""
-        queue = self._line.queue
-        may_pass = self._line.rules.backfill and queue.takes_part(entry) and queue.leads(entry)
-        return self._backfill.beside(entry, blocked, now) if may_pass else None
+    def _at_once(self, newcomer: Entry, now: float) -> Grant | None:
+        return self._backfill.at_once(self._line.queue, newcomer, now, may_pass=self._line.rules.backfill)
 
     def adopt(
         self,
@@ -385,10 +382,6 @@ class Scheduler:
         """Returns what is promised, by the slot that was asked for; slots of `available` are there even when zero."""
         return self._ledger.occupied()
 
-    def waiting_reason(self, session_id: str, now: float) -> str:
-        """Returns the text of `waiting`. Raises as it."""
-        return self.waiting(session_id, now).text
-
     def waiting(self, session_id: str, now: float) -> Waiting:
         """Returns why a session waits. Cheap enough to be asked for a page of a long queue.
 
@@ -440,6 +433,7 @@ class Scheduler:
         not_before_s = entry.request.not_before_s
         if (
             entry.group is None
+            and entry.impossible is None
             and not self._dependencies.unmet(entry.request.session_id)
             and (not_before_s is None or not_before_s <= now)
         ):

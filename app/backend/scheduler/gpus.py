@@ -43,9 +43,11 @@ class GpuMap(Map):
         self._strategy = strategy
         self._distribution = distribution
 
-    def units(self, slot: str, amount: Decimal) -> int:
+    def units(self, slot: str, amount: Decimal, *, again: bool = False) -> int:
         if slot == CUDA_DEVICE:
             return WHOLE.units(amount, slot) * self._whole
+        if again:
+            return GRAIN.units(amount, slot)
         return self._quantum.units(amount, slot) * self._step
 
     def amount(self, slot: str, units: int) -> Decimal:
@@ -116,7 +118,7 @@ class GpuMap(Map):
         return free - free % self._step
 
     def _put_together(self, units: int) -> Plan | None:
-        """Returns parts that are multiples of the quantum, from the fewest devices."""
+        """Returns parts from the fewest devices; all are multiples of the quantum, but for one if `units` is none."""
         chosen: list[tuple[int, int]] = []
         missing = units
         for device in sorted(self._levels.from_emptiest(), key=lambda device: (-self._usable(device), device)):
@@ -133,12 +135,14 @@ class GpuMap(Map):
             device, usable = chosen[-1]
             return tuple(sorted([*chosen[:-1], (device, usable + missing)]))
         parts: list[tuple[int, int]] = []
-        steps = units // self._step
+        steps = -(-units // self._step)
+        excess = steps * self._step - units
         for left, (device, usable) in zip(range(len(chosen), 0, -1), reversed(chosen), strict=True):
             part = min(usable // self._step, steps // left)
             parts.append((device, part * self._step))
             steps -= part
-        return tuple(sorted(parts))
+        device, most = parts.pop()
+        return tuple(sorted([*parts, (device, most - excess)]))
 
     def adopted(self, slot: str, share: Iterable[tuple[str, Decimal]]) -> Plan | None:
         if slot != CUDA_DEVICE:

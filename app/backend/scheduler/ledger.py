@@ -88,11 +88,12 @@ class Ledger:
 
     # --- asking ---
 
-    def shape(self, slots: ResourceSlots, *, split: bool = False) -> Shape:
+    def shape(self, slots: ResourceSlots, *, split: bool = False, again: bool = False) -> Shape:
         """Returns what a request takes of which map. Amounts of zero count as not asked for.
 
         Args:
             split: fractions of GPUs may be put together from several devices.
+            again: it was admitted before, perhaps with another quantum: this one does not matter.
 
         Raises:
             InvalidAmount: no multiple of the slot's quantum; the message names the nearest two that are.
@@ -107,7 +108,7 @@ class Ledger:
             if number is None:
                 raise ImpossibleRequest(self._unserved(slot, amount))
             one = self._maps[number]
-            units = one.units(slot, amount)
+            units = one.units(slot, amount, again=again)
             if units > one.most(slot):
                 much, most = f"{one.text(slot, units)} {slot}", f"{one.text(slot, one.most(slot))} {slot}"
                 if much == most:  # sizes are cut to a tenth

@@ -46,8 +46,11 @@ class Map(ABC):
 
     # --- amounts ---
 
-    def units(self, slot: str, amount: Decimal) -> int:
+    def units(self, slot: str, amount: Decimal, *, again: bool = False) -> int:
         """Returns what a request of `amount` takes.
+
+        Args:
+            again: it was admitted before, perhaps with another quantum.
 
         Raises:
             InvalidAmount: no multiple of the slot's quantum; the message names the nearest two that are.

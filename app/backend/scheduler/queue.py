@@ -33,6 +33,8 @@ class Entry:
     account: Account
     since_s: float
     key: Key
+    impossible: str | None = None
+    """Why this machine can never serve it; only of one that was admitted by another machine or configuration."""
     group: Group | None = None
     """Where it lies in the line; None while something of its own holds it back."""
 

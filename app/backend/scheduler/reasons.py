@@ -43,6 +43,8 @@ class Reasons:
 
     def waiting(self, entry: Entry, now: float) -> Waiting:
         """Returns why an entry waits."""
+        if entry.impossible is not None:
+            return Waiting(hold=Hold.RESOURCES, text=f"waits for the machine to change: {entry.impossible}")
         if unmet := self._dependencies.unmet(entry.request.session_id):
             return Waiting(hold=Hold.DEPENDENCIES, text=unmet_dependencies(unmet))
         not_before_s = entry.request.not_before_s

@@ -84,10 +84,10 @@ class Lifecycle:
         self.carry_out(instructions)
 
     def requeue(self, entry: Entry) -> None:
-        """Queues a session of an earlier daemon again; limits that have changed meanwhile make it wait.
+        """Queues a session of an earlier daemon again; limits or a machine that have changed meanwhile make it wait.
 
         Raises:
-            ImpossibleRequest, InvalidAmount: it can never be granted on this machine any more.
+            InvalidAmount: nobody can ever have asked for that.
         """
         instructions = self.queue.enqueue(entry.session, again=True)
         self._register.add(entry)

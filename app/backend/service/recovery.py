@@ -128,7 +128,7 @@ class Recovery:
             self._lifecycle.end(entry, "failed-to-start: the backend ended meanwhile", final=S.ERROR)
 
     async def requeue(self, sessions: list[Session]) -> None:
-        """Queues again, in order, what waited; those that cannot start any more end with the reason.
+        """Queues again, in order, what waited; those that need what has failed meanwhile end with the reason.
 
         What a session depends on was admitted before it, so it is decided before it here, too.
         """
@@ -143,7 +143,7 @@ class Recovery:
                 continue
             try:
                 self._lifecycle.requeue(Entry(session))
-            except BaiTuiError as exc:
+            except BaiTuiError as exc:  # no request that was ever admitted: somebody wrote into the database
                 self._end(session, S.ERROR, f"failed-to-start: {exc.message}")
 
     def _end(self, session: Session, final: SessionStatus, info: str) -> None:
