@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from bai_tui.app.backend.ports import Exit
 from bai_tui.app.model.console import ExecuteRequest, RunMode
-from bai_tui.app.model.errors import NotFound
 from bai_tui.app.model.sessions import SessionResult, SessionStatus
 from bai_tui.app.policies import SchedulerSettings
 
