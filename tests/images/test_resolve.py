@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from bai_tui.app.backend.images import catalogue as module
 from bai_tui.app.backend.images.aliases import parse_aliases, shipped_aliases
 from bai_tui.app.model.errors import BadRequest, ConfigError, ImageNotFound
 from bai_tui.app.model.images import ImageState
@@ -210,3 +211,28 @@ async def test_one_that_is_installed_later_is_found(three: Sandbox, monkeypatch:
     asked = three.asked
     assert (await catalogue.resolve("python:3.9")).image.canonical == "python:3.9-debian12"
     assert three.asked == asked + 1
+
+
+async def test_one_file_is_looked_at_for_one_reference_and_all_now_and_then(
+    three: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = three.catalogue()
+    await catalogue.refresh()
+    await catalogue.resolve("python")
+    marks: list[str] = []
+    real = module.file_mark
+
+    def mark(interpreter: str) -> tuple[int, int] | None:
+        marks.append(interpreter)
+        return real(interpreter)
+
+    monkeypatch.setattr(module, "file_mark", mark)
+    for _ in range(3):
+        await catalogue.resolve("python:3.11")
+    assert len(marks) == 3 and len(set(marks)) == 1
+    path = three.root / "usr/bin/python3.13"
+    path.rename(three.root / "away")
+    assert (await catalogue.resolve("python")).image.canonical == "python:3.11-debian12"
+    (three.root / "away").rename(path)
+    monkeypatch.setattr(module, "_CHECK_AGAIN_S", -1.0)
+    assert (await catalogue.resolve("python")).image.canonical == "python:3.13-debian12", "the better one is back"

@@ -83,7 +83,7 @@ async def test_a_lost_gpu_kills_nobody_and_takes_nobody_new(world: Any) -> None:
     assert [use.lost for use in world.service.devices() if use.device.id == "gpu0"] == [True]
     waiting = await world.create("second", resources={"gpu": "0.25"}, enqueue_only=True)
     assert waiting.session.status is S.PENDING
-    assert "lost" in waiting.session.status_info
+    assert "lost" in (await world.service.get(world.user, waiting.session.id)).status_info
     async with world.service.run(world.user, "first", ExecuteRequest(RunMode.QUERY, "print on")) as run:
         assert [record.kind async for record in run.records()][-1] == "run-finished"
     world.sampler.gpus["gpu0"] = gpu()

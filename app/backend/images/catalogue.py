@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,13 @@ from .cache import ProbeCache
 from .interpreters import Candidate, Machine, candidates
 from .naming import OLDEST, Found, Named, file_mark, name_all
 from .probe import Interpreter, ProbeFailed, probe
-from .resolve import Resolver
+from .resolve import Match, Resolver
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 4
 """Interpreters that are asked at the same time."""
+_CHECK_AGAIN_S = 1.0
+"""For so long only the file of the interpreter that is asked for is looked at, not those of all others."""
 _LOOK_AGAIN_S = 5.0
 """An unknown reference makes the catalogue look again, but no more often than this."""
 
@@ -60,6 +63,9 @@ class PythonCatalogue:
         self._lock = asyncio.Lock()
         self._looks = 0
         self._looked_at = 0.0
+        self._checked_at = -math.inf
+        self._gone = False
+        self._marks: Mapping[str, tuple[int, int] | None] = {}
         self._named: list[Named] = []
         self._user: AliasTable = {}
         self._alias_error = ""
@@ -101,10 +107,13 @@ class PythonCatalogue:
             ImageNotFound: nothing fits, or the interpreter is gone; the message names the nearest.
             BadRequest: no reference.
         """
-        if not self._looks or self._check_files():
+        if not self._looks:
+            await self.refresh()
+        match = self._at_hand(reference)
+        if match is None and self._check_files():
             await self.refresh()
         try:
-            match = self._resolver.find(reference)
+            match = match or self._resolver.find(reference)
         except ImageNotFound as exc:
             if time.monotonic() - self._looked_at > _LOOK_AGAIN_S:
                 await self.refresh()
@@ -117,6 +126,20 @@ class PythonCatalogue:
         return Resolution(
             match.image, f"{reference.strip()} is not here; running {match.image.canonical} ({match.why})"
         )
+
+    def _at_hand(self, reference: str) -> Match | None:
+        """Returns what a reference leads to if that can be said from one look at one file.
+
+        All are looked at now and then, and always while one is gone: were it back, it might be the better answer.
+        """
+        if self._gone or time.monotonic() - self._checked_at > _CHECK_AGAIN_S:
+            return None
+        try:
+            match = self._resolver.find(reference)
+        except ImageNotFound:
+            return None
+        mark = file_mark(match.image.interpreter)
+        return match if mark is not None and mark == self._marks.get(match.image.canonical) else None
 
     async def _look(self) -> None:
         cache = ProbeCache(self._cache_dir)
@@ -161,6 +184,7 @@ class PythonCatalogue:
 
     def _check_files(self) -> bool:
         """Marks interpreters that have vanished since the last look, or come back. Whether one has been replaced."""
+        self._checked_at = time.monotonic()
         changed = replaced = False
         for place, one in enumerate(self._named):
             mark = file_mark(one.image.interpreter)
@@ -177,6 +201,8 @@ class PythonCatalogue:
         return replaced
 
     def _rebuild(self) -> None:
+        self._marks = {one.image.canonical: one.mark for one in self._named}
+        self._gone = any(one.image.state is not ImageState.READY for one in self._named)
         self._resolver = Resolver(self._named, self._user, self._shipped)
         self._named = [
             replace(one, image=replace(one.image, aliases=self._resolver.names_of(one.image))) for one in self._named
