@@ -206,6 +206,7 @@ def _listed(
     elif as_json and not fields:
         fields = (*JSON_DEFAULT, *(JSON_DETAIL if detail else ()))
         query["lenient"] = detail  # what a server does not know is null then
+    query["reasons"] = detail or any(field.selection == "status_data" for field in fields)
     if fields:
         wanted = selections(fields)
     else:

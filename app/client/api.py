@@ -163,11 +163,13 @@ class ApiClient:
         order: str | None = None,
         access_key: str | None = None,
         lenient: bool = False,
+        reasons: bool = False,
     ) -> tuple[Sequence[Mapping[str, Any]], int]:
-        """Returns raw GraphQL rows with exactly `fields`, and the total count, for `ps -f`.
+        """Returns raw GraphQL rows with `fields`, and the total count, for `ps -f`.
 
         Args:
-            lenient: leave out fields that the server does not know instead of failing.
+            lenient: leave out fields that the server cannot tell instead of failing.
+            reasons: `status_data` of PENDING sessions says why they wait, which may take a request more.
         """
         return await _queries.session_rows(
             self._transport,
@@ -179,6 +181,7 @@ class ApiClient:
             order=order,
             access_key=access_key,
             lenient=lenient,
+            reasons=reasons,
         )
 
     async def resolve(self, ref: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from ..model.errors import PROBLEM_BASE, BaiTuiError, ConfigError, RemoteError
 
+UNRESOLVED = "unresolved"
 _TEXT_LIMIT = 200
 
 
@@ -101,13 +102,31 @@ def _sentence(title: str, message: str) -> str:
 
 
 def graphql_error(errors: Any) -> RemoteError:
-    """Returns the error of a GraphQL answer with a non-empty `errors` array."""
+    """Returns the error of a GraphQL answer with a non-empty `errors` array.
+
+    Its `data` has under `UNRESOLVED` the fields that the server knows and failed to fill, where those are all its
+    errors.
+    """
     items = errors if isinstance(errors, list) else [errors]
     first = items[0] if items and isinstance(items[0], Mapping) else {}
     extensions = first.get("extensions")
     code = str(extensions.get("code") or "") if isinstance(extensions, Mapping) else ""
-    text = "; ".join(str(item.get("message", item)) if isinstance(item, Mapping) else str(item) for item in items)
-    return _class_of("", "", code)(text or "GraphQL-generated error", http_status=400)
+    said = [str(item.get("message", item)) if isinstance(item, Mapping) else str(item) for item in items]
+    # A list has an error for each of its rows.
+    text = "; ".join(dict.fromkeys(said)) or "GraphQL-generated error"
+    fields = list(dict.fromkeys(_field_of(item) for item in items))
+    if "" in fields:
+        return _class_of("", "", code)(text, http_status=400)
+    return _class_of("", "", code)(
+        f"the server failed to tell {', '.join(fields)}: {text}", http_status=400, data={UNRESOLVED: fields}
+    )
+
+
+def _field_of(error: Any) -> str:
+    """Returns the field below the root that an error is of; empty when it is of the whole query."""
+    path = error.get("path") if isinstance(error, Mapping) else None
+    names = [part for part in path if isinstance(part, str)] if isinstance(path, list) else []
+    return names[-1] if len(names) > 1 else ""
 
 
 def with_data(kind: type[BaiTuiError], message: str, data: Mapping[str, Any] | None = None) -> RemoteError:

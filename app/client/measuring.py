@@ -11,8 +11,8 @@ from typing import Any, Final
 from ..model.sessions import ANSWERING
 from .events import events
 from .machine import gpus, own_gpus
-from .parsing import metrics, number
-from .queries import all_sessions
+from .parsing import metrics, number, stat_of
+from .queries import STAT_FIELDS, all_rows
 from .transport import Transport
 from .views import StatsView
 
@@ -36,9 +36,9 @@ def stats_view(data: Mapping[str, Any]) -> StatsView:
 
 async def _asked(transport: Transport) -> StatsView:
     """Asks for what is known now."""
-    views = await all_sessions(transport, sorted(ANSWERING), stats=True)
-    devices = await own_gpus(transport)
-    return StatsView(time_s=time.time(), sessions={view.id: view.stat for view in views}, gpus=devices)
+    rows = await all_rows(transport, ["id", "occupying_slots", *STAT_FIELDS], sorted(ANSWERING))
+    used = {str(row.get("id") or ""): stat_of(row.get("containers")) for row in rows}
+    return StatsView(time_s=time.time(), sessions=used, gpus=await own_gpus(transport))
 
 
 async def stats(transport: Transport) -> AsyncGenerator[StatsView]:

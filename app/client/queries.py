@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..model.errors import AmbiguousReference, NotImplementedHere, RemoteError, SessionNotFound
+from ..model.errors import AmbiguousReference, Forbidden, NotImplementedHere, RemoteError, SessionNotFound
 from ..model.sessions import LIVE, SessionStatus
-from .errors import with_data
+from .cluster import explained, in_our_words, is_cluster, origin
+from .errors import UNRESOLVED, with_data
 from .parsing import image_view, session_view
 from .transport import Transport, version_of
 from .views import ImageView, SessionView
@@ -61,13 +62,14 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 async def _ask(
     transport: Transport, head: str, root: str, fields: Sequence[str], wrap: str, variables: Mapping[str, Any]
 ) -> Any:
-    """Asks for `root` with those of `fields` that the server knows; learns which it does not."""
+    """Asks for `root` with those of `fields` that the server can tell; learns which it cannot."""
     for _ in range(len(fields)):
         wanted = [f for f in fields if (root, f.partition("{")[0]) not in transport.unknown_fields]
         try:
             data = await transport.graphql(f"{head}{wrap % ' '.join(wanted)}}}", variables)
         except RemoteError as exc:
-            unknown = {(root, name) for name in _UNKNOWN.findall(exc.message)} - transport.unknown_fields
+            refused = (*_UNKNOWN.findall(exc.message), *(exc.data or {}).get(UNRESOLVED, ()))
+            unknown = {(root, name) for name in refused} - transport.unknown_fields
             if not unknown & {(root, f.partition("{")[0]) for f in wanted}:
                 raise
             transport.unknown_fields |= unknown
@@ -87,13 +89,18 @@ async def session_rows(
     order: str | None = None,
     access_key: str | None = None,
     lenient: bool = False,
+    reasons: bool = False,
 ) -> tuple[Sequence[Mapping[str, Any]], int]:
     """Returns one page of raw rows and the total count.
 
     Args:
-        lenient: leave out fields that the server does not know instead of failing.
+        lenient: leave out fields that the server cannot tell instead of failing.
+        reasons: `status_data` of PENDING sessions says why they wait, which may take a request more.
     """
-    version = version_of(await transport.info())
+    info = await transport.info()
+    version = version_of(info)
+    if reasons and is_cluster(info):
+        fields = list(dict.fromkeys([*fields, "id", "name", "status"]))
     if statuses is not None and version < _NEW_STATUSES_SINCE:
         statuses = [status for status in statuses if status not in _NEW_STATUSES]
     variables = {
@@ -118,7 +125,12 @@ async def session_rows(
         data = await transport.graphql(f"{head}{wrap % ' '.join(fields)}}}", variables)
         page = data.get("compute_session_list")
     page = page if isinstance(page, Mapping) else {}
-    return [row for row in page.get("items") or () if isinstance(row, Mapping)], int(page.get("total_count") or 0)
+    rows: Sequence[Mapping[str, Any]] = [row for row in page.get("items") or () if isinstance(row, Mapping)]
+    if is_cluster(info):
+        rows = [in_our_words(row) for row in rows]
+        if reasons:
+            rows = await explained(transport, rows)
+    return rows, int(page.get("total_count") or 0)
 
 
 async def list_sessions(
@@ -140,6 +152,7 @@ async def list_sessions(
         filter=filter,
         order=order,
         lenient=True,
+        reasons=True,
     )
     return [session_view(row) for row in rows], total
 
@@ -156,17 +169,13 @@ async def all_sessions(
             return views
 
 
-async def _live_rows(transport: Transport) -> Sequence[Mapping[str, Any]]:
-    statuses = [status for status in SessionStatus if status in LIVE]
+async def all_rows(
+    transport: Transport, fields: Sequence[str], statuses: Sequence[SessionStatus]
+) -> Sequence[Mapping[str, Any]]:
+    """Returns the raw rows of all sessions of these statuses, page after page."""
     rows: list[Mapping[str, Any]] = []
     while True:
-        page, total = await session_rows(
-            transport,
-            ["id", "name", "status", "access_key"],
-            statuses=statuses,
-            offset=len(rows),
-            lenient=True,
-        )
+        page, total = await session_rows(transport, fields, statuses=statuses, offset=len(rows), lenient=True)
         rows += page
         if not page or len(rows) >= total:
             return rows
@@ -179,7 +188,8 @@ async def resolve(transport: Transport, ref: str) -> str:
     """
     if UUID.fullmatch(ref):
         return ref.lower()
-    rows = await _live_rows(transport) if ref else []
+    statuses = [status for status in SessionStatus if status in LIVE]
+    rows = await all_rows(transport, ["id", "name", "status", "access_key"], statuses) if ref else []
     exact = [row for row in rows if row.get("name") == ref]
     own = [row for row in exact if row.get("access_key") == transport.endpoint.access_key]
     lowered = ref.lower()
@@ -211,13 +221,16 @@ async def session(transport: Transport, ref: str, *, stats: bool = False) -> Ses
     """Returns one session; an ended one is found by its full id."""
     sid = await resolve(transport, ref)
     fields = [*SESSION_FIELDS, *(STAT_FIELDS if stats else ())]
-    if version_of(await transport.info()) < PRIORITY_SINCE:
+    info = await transport.info()
+    if version_of(info) < PRIORITY_SINCE:
         fields.remove("priority")
     row = await _ask(
         transport, "query($id:UUID!){compute_session(id:$id){", "compute_session", fields, "%s}", {"id": sid}
     )
     if not isinstance(row, Mapping):
         raise with_data(SessionNotFound, f"there is no session {ref!r}")
+    if is_cluster(info):
+        (row,) = await explained(transport, [in_our_words({**row, **(await origin(transport, row) if stats else {})})])
     return session_view(row)
 
 
@@ -226,13 +239,22 @@ async def prioritize(transport: Transport, ref: str, priority: int) -> int:
 
     Raises:
         NotImplementedHere: the server's API is older than priorities.
+        RemoteError: the server refuses; a cluster lets its admins alone change them.
     """
     if version_of(await transport.info()) < PRIORITY_SINCE:
         raise with_data(NotImplementedHere, f"{transport.url} knows no priorities: they came with Backend.AI 24.09")
-    data = await transport.graphql(
-        "mutation($input:ModifyComputeSessionInput!){modify_compute_session(input:$input){item{name priority}}}",
-        {"input": {"id": await resolve(transport, ref), "priority": priority}},
-    )
+    sid = await resolve(transport, ref)
+    try:
+        data = await transport.graphql(
+            "mutation($input:ModifyComputeSessionInput!){modify_compute_session(input:$input){item{name priority}}}",
+            {"input": {"id": sid, "priority": priority}},
+        )
+    except RemoteError as exc:
+        if "permission denied" in exc.message.lower():
+            raise with_data(
+                Forbidden, f"{transport.url} lets only its admins change a priority: give it when you create a session"
+            ) from exc
+        raise
     payload = data.get("modify_compute_session")
     item = payload.get("item") if isinstance(payload, Mapping) else None
     now = item.get("priority") if isinstance(item, Mapping) else None

@@ -121,6 +121,7 @@ def test_fields(manager: Manager, bai: Bai) -> None:
 
 
 def test_detail_says_what_a_session_uses_and_waits_for(manager: Manager, bai: Bai) -> None:
+    manager.handshake["bai-tui"] = {"capabilities": ["stats"]}
     manager.rows[0].update(MEASURED)
     manager.rows[1].update(status_data=json.dumps({"scheduler": {"msg": "waits for 0.5 cuda.shares", "position": 2}}))
     header, first, second = bai("ps", "--detail").out.splitlines()

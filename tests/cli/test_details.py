@@ -44,6 +44,7 @@ def sections(text: str) -> dict[str, list[list[str]]]:
 
 @pytest.mark.parametrize("words", [("info",), ("session", "info"), ("admin", "session", "info")])
 def test_info_of_a_session_that_runs(manager: Manager, bai: Bai, words: tuple[str, ...]) -> None:
+    manager.handshake["bai-tui"] = {"capabilities": ["stats"]}
     manager.rows[0].update(MEASURED, requested_slots=manager.rows[0]["occupying_slots"])
     done = bai(*words, "first")
     assert (done.status, done.err) == (0, "")

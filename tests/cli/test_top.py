@@ -237,7 +237,8 @@ def test_one_sample_as_data(manager: Manager, bai: Bai) -> None:
 
 
 def test_a_cluster_tells_of_its_sessions(manager: Manager, bai: Bai) -> None:
-    manager.rows[0].update({**MEASURED, "status_data": None})
+    used = {"cpu_util": {"current": "370", "capacity": "1000", "unit_hint": "millicores"}}
+    manager.rows[0].update(status_data=None, containers=[{"live_stat": json.dumps(used)}])
     manager.answers["POST /resource/check-presets"] = {
         "scaling_groups": {"default": {"using": {"cpu": "1"}, "remaining": {"cpu": "3"}}}
     }

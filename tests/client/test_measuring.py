@@ -135,7 +135,8 @@ async def test_only_who_wants_stats_asks_for_them(client: ApiClient, server: Fak
 
     def answer(query: str, variables: dict[str, Any]) -> Any:
         queries.append(query)
-        return {"data": {"compute_session": {"id": SID}}} if "compute_session(" in query else rows()
+        one = {"id": SID, "dependencies": []}
+        return {"data": {"compute_session": one}} if "compute_session(" in query else rows()
 
     server.graphql = answer
     await client.list_sessions()
@@ -224,12 +225,12 @@ async def test_a_cluster_is_asked_again_and_again(
     client: ApiClient, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measuring, "_POLL_S", 0.0)
-    used = iter(["1", "2", "3"])
+    used = iter(["10", "20", "30"])
     asked: list[str] = []
 
     def answer(query: str, variables: dict[str, Any]) -> Any:
         asked.append(variables["status"])
-        stat = json.dumps({"cpu_util": {"current": next(used), "capacity": "100", "unit_hint": "percent"}})
+        stat = json.dumps({"cpu_util": {"current": next(used), "capacity": "1000", "unit_hint": "millicores"}})
         return rows({"id": SID, "status": "RUNNING", "containers": [{"live_stat": stat}]})
 
     server.graphql = answer
