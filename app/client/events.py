@@ -24,18 +24,27 @@ class EventParser:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._more: list[bytes] = []
+        """What has come since `_rest` without an end of a line: a round of measures comes in many pieces."""
+        self._length = 0
         self._name = ""
         self._data: list[str] = []
 
     def feed(self, piece: bytes) -> list[tuple[str, str]]:
         """Returns the (name, data) pairs that `piece` completes."""
+        self._more.append(piece)
+        self._length += len(piece)
+        if b"\n" not in piece and b"\r" not in piece and not self._rest.endswith(b"\r"):
+            self._check_length()
+            return []
         found: list[tuple[str, str]] = []
-        text = self._rest + piece
+        text = b"".join([self._rest, *self._more])
+        self._more.clear()
         held = b"\r" if text.endswith(b"\r") else b""  # may be half of a CRLF
         lines = text[: len(text) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = lines.pop() + held
-        if len(self._rest) > _LINE_LIMIT_BYTES:
-            raise ValueError("an event line is too long")
+        self._length = len(self._rest)
+        self._check_length()
         for line in lines:
             if not line:
                 if self._data or self._name:
@@ -49,6 +58,10 @@ class EventParser:
             elif field == "data":
                 self._data.append(value)
         return found
+
+    def _check_length(self) -> None:
+        if self._length > _LINE_LIMIT_BYTES:
+            raise ValueError("an event line is too long")
 
 
 def _decoded(text: str) -> Mapping[str, Any]:

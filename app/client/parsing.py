@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 from ..model.errors import BaiTuiError
@@ -82,14 +81,54 @@ def number(value: Any) -> float | None:
     return found if isfinite(found) else None
 
 
-def metrics(value: Any) -> dict[str, Metric]:
+class _Unread(Mapping[str, Metric]):
+    """The metrics of a `live_stat`, each read when it is asked for: of a thousand sessions few are on the screen."""
+
+    __slots__ = ("_read", "_wire")
+
+    def __init__(self, wire: Mapping[str, Any]) -> None:
+        self._wire = wire
+        self._read: dict[str, Metric] = {}
+
+    def __getitem__(self, name: str) -> Metric:
+        found = self._read.get(name)
+        if found is None:
+            wire = self._wire[name]
+            if not isinstance(wire, Mapping):
+                raise KeyError(name)
+            try:
+                found = self._read[name] = Metric.parse(wire)
+            except BaiTuiError:
+                raise KeyError(name) from None
+        return found
+
+    def current(self, name: str) -> float:
+        """Returns the current value alone; NaN when it was not measured."""
+        wire = self._wire.get(name)
+        try:
+            return float(wire["current"]) if wire is not None else nan
+        except (KeyError, TypeError, ValueError):
+            return nan
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._wire if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def current(metrics: Metrics, name: str) -> float:
+    """Returns the current value of a metric, NaN when it was not measured; of what a server has sent without reading
+    the rest of it."""
+    if isinstance(metrics, _Unread):
+        return metrics.current(name)
+    metric = metrics.get(name)
+    return nan if metric is None else metric.current
+
+
+def metrics(value: Any) -> Metrics:
     """Returns the metrics of a `live_stat`; what cannot be read is left out."""
-    found = {}
-    for name, wire in mapping(value).items():
-        if isinstance(wire, Mapping):
-            with contextlib.suppress(BaiTuiError):
-                found[str(name)] = Metric.parse(wire)
-    return found
+    return _Unread(mapping(value))
 
 
 def stat_of(containers: Any) -> Metrics:

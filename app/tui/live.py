@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..client.parsing import current
 from ..client.views import DeviceView, StatsView
 from ..model.metrics import CPU_UTIL, CUDA_MEM, CUDA_UTIL, MEM_USED, Metrics
 
@@ -73,8 +74,7 @@ class LiveStats:
             ring.last_round = self._round
             numbers = ring.numbers
             for place, name in enumerate(KEPT, at):
-                metric = metrics.get(name)
-                numbers[place] = math.nan if metric is None else metric.current
+                numbers[place] = current(metrics, name)
         if self._round % ROUNDS == 0:
             old = self._round - ROUNDS
             self._rings = {key: ring for key, ring in self._rings.items() if ring.last_round > old}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -12,7 +13,7 @@ import pytest
 from aiohttp import web
 from bai_tui.app.client import measuring
 from bai_tui.app.client.api import ApiClient
-from bai_tui.app.client.parsing import session_view, stat_of
+from bai_tui.app.client.parsing import current, metrics, session_view, stat_of
 from bai_tui.app.client.views import IdleCheckView, LayerView
 from bai_tui.app.model.errors import IllegalState, NotImplementedHere, RemoteError, SessionNotFound
 from bai_tui.app.model.metrics import Metric
@@ -310,3 +311,19 @@ async def test_create_names_what_it_depends_on_by_id(client: ApiClient, server: 
         await client.create_session("python", depends_on=["gone"])
     await client.create_session("python")
     assert not {"dependencies", "starts_at", "batch_timeout"} & set(last_json(server))
+
+
+def test_metrics_are_read_when_they_are_asked_for_and_what_is_none_is_left_out() -> None:
+    wire = {"mem": {"current": "5", "capacity": "10"}, "cpu_util": {"current": "x"}, "version": 2, "cuda_mem": {}}
+    read = metrics(wire)
+    wire["mem"] = {"current": "6", "capacity": "10"}
+    assert read["mem"] == Metric(6.0, 10.0), "read only now"
+    wire["mem"] = {"current": "7"}
+    assert read["mem"].current == 6.0, "and once"
+    assert dict(read) == {"mem": Metric(6.0, 10.0), "cuda_mem": Metric(0.0)} and len(read) == 2
+    assert "cpu_util" not in read and read.get("version") is None and not metrics({}) and not metrics(None)
+    assert [current(found, "mem") for found in (metrics({"mem": {"current": "7.5"}}), {"mem": Metric(7.5)})] == [
+        7.5
+    ] * 2
+    for damaged in ({"mem": {}}, {"mem": 3}, {"mem": {"current": "x"}}, {}):
+        assert math.isnan(current(metrics(damaged), "mem"))

@@ -215,3 +215,12 @@ def test_events_are_read_however_they_are_cut(end: str, size: int) -> None:
     found = [event for at in range(0, len(data), size) for event in parser.feed(data[at : at + size])]
     found += parser.feed(b"\n") if end == "\r" else []
     assert found == [("a", "{\n}"), ("message", "x"), ("b", "é")]
+
+
+def test_a_line_in_many_pieces_is_put_together_once_and_has_an_end() -> None:
+    parser = EventParser()
+    assert [parser.feed(piece) for piece in (b"event: a\nda", b"ta: on", b"e ti", b"me")] == [[]] * 4
+    assert parser.feed(b"\n\n") == [("a", "one time")]
+    with pytest.raises(ValueError, match="too long"):
+        for _ in range(100):
+            parser.feed(b"x" * 65536)
