@@ -10,6 +10,7 @@ from ...widgets.rows import OTHERS, BarUse, Gauge, Machine, MapBar, MapPart
 from ...widgets.text import count, share, size
 from ..client.views import SessionView
 from ..model.metrics import CPU_UTIL, MEM_USED, Metrics
+from ..model.sessions import TERMINAL
 from ..model.slots import CPU, MEM
 from .live import GpuUse, LiveStats
 
@@ -47,7 +48,8 @@ def _slot_bar(gauge: Gauge, views: Iterable[SessionView], shared: bool) -> MapBa
     parts = [
         MapPart(view.id, view.name, amount)
         for view in views
-        if (amount := view.occupying_slots.amount(gauge.label)) > 0
+        # the amounts of one that ended are what it held
+        if view.status not in TERMINAL and (amount := view.occupying_slots.amount(gauge.label)) > 0
     ]
     rest = gauge.used - sum((part.amount for part in parts), Decimal(0))
     if shared and rest > 0:

@@ -33,6 +33,9 @@ TAIL_RECORDS: Final = 5000
 """Journal records that are loaded of a session that ran before we came."""
 _POLL_S: Final = 20.0
 """How long one question for new journal records stays open."""
+_AGAIN_S: Final = 1.0
+"""Pause before a server is asked again that said it could not answer now."""
+_NOT_NOW: Final = frozenset({502, 503, 504})
 _LOST: Final = "connection lost"
 LAST_WORDS_S: Final = 2.0
 """How long a stream may go on after its session ended: what the session said last may still be on the way."""
@@ -320,18 +323,8 @@ class Runs:
     async def _read_on(self, session_id: str, console: SessionConsole) -> None:
         """Reads the journal while the session is looked at, or a run that broke off goes on."""
         try:
-            await self._load(session_id, console)
-            await self._resume(session_id, console)
-            while "journal" in self._connection.capabilities:
-                run = console.feed.current
-                if session_id != self._watched and (run is None or console.streaming):
-                    return
-                await console.idle.wait()
-                alive = self._lives(session_id)
-                new = await self._read(session_id, console, wait_s=_POLL_S if alive else 0)
-                self._resolve_lost(session_id, console, new)
-                if not alive and not new:
-                    return
+            while not await self._read_until_refused(session_id, console):
+                log.info("the journal of %s is asked for again", session_id)
         except NotFound as error:
             log.info("the journal of %s: %s", session_id, error)
             self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
@@ -344,6 +337,30 @@ class Runs:
             self._post(ConsoleChanged(session_id))
         finally:
             console.followed = False
+
+    async def _read_until_refused(self, session_id: str, console: SessionConsole) -> bool:
+        """Reads the journal; returns whether all is read that will be, False after a pause where the server cannot answer now."""
+        try:
+            await self._load(session_id, console)
+            await self._resume(session_id, console)
+            while "journal" in self._connection.capabilities:
+                run = console.feed.current
+                if session_id != self._watched and (run is None or console.streaming):
+                    break
+                await console.idle.wait()
+                alive = self._lives(session_id)
+                new = await self._read(session_id, console, wait_s=_POLL_S if alive else 0)
+                self._resolve_lost(session_id, console, new)
+                if not alive and not new:
+                    break
+        except RemoteError as error:
+            if error.http_status not in _NOT_NOW:
+                raise
+            # a server that stops, or one in between: who is there next is asked for what follows
+            log.info("the journal of %s: %s", session_id, error)
+            await asyncio.sleep(_AGAIN_S)
+            return False
+        return True
 
     async def _resume(self, session_id: str, console: SessionConsole) -> None:
         """Takes what a run said while the connection was lost, and that it is followed again."""

@@ -348,8 +348,7 @@ class SessionStore:
         status = view.status
         if extra.ending and status in LIVE:
             status = SessionStatus.TERMINATING
-        holds = bool(view.occupying_slots)
-        slots = view.occupying_slots if holds else view.requested_slots
+        slots = view.occupying_slots or view.requested_slots
         busy = (view.busy or extra.running_here) and status in ANSWERING
         spared = busy and extra.ends_why == IDLE_WHY["network_timeout"]
         return SessionRow(
@@ -359,7 +358,6 @@ class SessionStore:
             status_text=view.status_text,
             image=view.image,
             slots=dict(slots),
-            holds=holds,
             since_s=None if view.created_at is None else view.created_at.timestamp(),
             busy=busy,
             asks=extra.asks and status in ANSWERING,

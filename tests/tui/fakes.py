@@ -26,7 +26,7 @@ from bai_tui.app.client.views import (
 )
 from bai_tui.app.model.console import ExecuteRequest, Frame, RunStatus
 from bai_tui.app.model.endpoint import Endpoint
-from bai_tui.app.model.errors import IllegalState, SessionExists, SessionNotFound, Unreachable
+from bai_tui.app.model.errors import IllegalState, RemoteError, SessionExists, SessionNotFound, Unreachable
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
@@ -83,6 +83,8 @@ class FakeServer:
         self.refuse_priority: Exception | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
         self.up = True
+        self.stopping = False
+        """Whether it shuts down: long waits are told so, and no connection is broken yet."""
         self.refuse_create: Exception | None = None
         self.refuse_answer: Exception | None = None
         self.hold_create: asyncio.Event | None = None
@@ -378,6 +380,8 @@ class FakeClient:
         if len(session.journal) <= after and wait_s:
             async with session.grown:
                 while len(session.journal) <= after and server.up and session.view.status not in TERMINAL:
+                    if server.stopping:
+                        raise RemoteError("the backend is stopping; ask the next one", http_status=503)
                     await session.grown.wait()
             server.check()
         return session.journal[after : after + limit]

@@ -269,6 +269,34 @@ async def test_a_prompt_of_a_run_begun_elsewhere_is_answered(open_desk: Any, ser
         assert [what for call, what in server.calls if call == "answer"] == [(run_id, text) for text in "abc"]
 
 
+@pytest.mark.parametrize("goes_down", [True, False])
+async def test_a_backend_that_stops_is_no_news_and_its_next_one_is_read_on(
+    open_desk: Any, server: FakeServer, monkeypatch: pytest.MonkeyPatch, goes_down: bool
+) -> None:
+    monkeypatch.setattr("bai_tui.app.tui.runs._AGAIN_S", 0.01)
+    server.add("py-1")
+    session = server.find("py-1")
+    async with open_desk() as desk:
+        await session.add("stdout", "before\n", None)
+        await desk.until(lambda: "before" in desk.console)
+        server.stopping = True
+        async with session.grown:
+            session.grown.notify_all()
+        await desk.pilot.pause()
+        if goes_down:
+            server.go_down()
+            async with session.grown:
+                session.grown.notify_all()
+            await desk.until(lambda: desk.app.bench.sync.connection.client is None)
+        await session.add("stdout", "meanwhile\n", None)
+        server.stopping, server.up = False, True
+        desk.app.bench.sync.poke()
+        await desk.until(lambda: "meanwhile" in desk.console)
+        await session.add("stdout", "after\n", None)
+        await desk.until(lambda: "after" in desk.console)
+        assert "stopping" not in desk.console and "cannot be read" not in desk.console
+
+
 async def test_a_prompt_is_answered_after_its_stream_broke(open_desk: Any, server: FakeServer) -> None:
     server.add("py-1")
     server.scripts["ask"] = Script([("out", "name? "), ("ask", False)])
