@@ -34,11 +34,17 @@ _NODE: Final = "edges{node{result message attempts updatedAt subSteps{step resul
 _MISSING: Final = re.compile(r"-\s+(?P<slot>[\w.-]+): missing=(?P<amount>[^\n)]+)")
 _DETAIL: Final = re.compile(r"[^()]*\. \((?P<detail>.*)\)", re.DOTALL)
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_EARLIER: Final = re.compile(rf"the earlier session ({_ID.pattern})")
 
 
 def is_cluster(info: ServerInfo) -> bool:
     """Returns whether the server is somebody else's: ours announces what it can do beyond the public API."""
     return not info.capabilities
+
+
+def tellable(fields: Sequence[str]) -> list[str]:
+    """Returns the fields without what managers fail to tell: an error of theirs for each list, and in their log."""
+    return [field for field in fields if not field.startswith("dependencies")]
 
 
 def in_our_words(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -107,7 +113,7 @@ async def explained(transport: Transport, rows: Sequence[Mapping[str, Any]]) -> 
     ][-_AT_MOST:]
     if not waiting or _HISTORY in transport.unknown_fields or not _keeps_history(await transport.info()):
         return rows
-    names = {str(row.get("id")): str(row.get("name") or "") for row in rows}
+    names = {str(row["id"]): str(row.get("name") or "") for row in rows if str(row.get("id")) in waiting}
     query = "".join(
         f's{i}:{_HISTORY[0]}(scope:{{sessionId:"{one}"}},limit:1){{{_NODE}}}' for i, one in enumerate(waiting)
     )
@@ -160,13 +166,19 @@ def _reason(history: Any, names: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def one_line(message: str, names: Mapping[str, str]) -> str:
-    """Returns what a scheduler said in one line: the particular, not the general; sessions by their names."""
+    """Returns what a scheduler said in one line: the particular, not the general.
+
+    Args:
+        names: Of the sessions that wait now, by id.
+    """
     missing = [f"{_plain(match['amount'])} {match['slot']}" for match in _MISSING.finditer(message)]
     if missing:
         return f"no agent has enough free: {', '.join(dict.fromkeys(missing))} missing"
     inner = _DETAIL.fullmatch(message.strip())
     message = message if inner is None else inner["detail"]
     message = re.sub(rf"(\S+) \({_ID.pattern}\)", r"\1", message)
+    # A record is written once and counted on: the one that stood in the way may run by now.
+    message = _EARLIER.sub(lambda found: found[0] if found[1] in names else "an earlier session", message)
     message = _ID.sub(lambda found: names.get(found[0]) or found[0], message)
     return " ".join(message.split())
 
@@ -181,26 +193,21 @@ async def origin(transport: Transport, row: Mapping[str, Any]) -> Mapping[str, A
 
     Managers tell of one session the first letter of its project, and fail to tell what it depends on.
     """
-    sid, project = str(row.get("id") or ""), str(row.get("group_name") or "")
-    cut, silent = len(project) == 1, row.get("dependencies") is None
-    if not _ID.fullmatch(sid) or not (cut or silent):
+    sid, cut = str(row.get("id") or ""), len(str(row.get("group_name") or "")) == 1
+    if not _ID.fullmatch(sid):
         return {}
     node = b64encode(f"ComputeSessionNode:{sid}".encode()).decode()
-    parts = (
-        f'compute_session_list(limit:1,offset:0,filter:"id == \\"{sid}\\""){{items{{group_name}}}}' if cut else "",
-        f'compute_session_node(id:"{node}"){{dependees{{edges{{node{{name id:row_id}}}}}}}}' if silent else "",
-    )
+    project = f'compute_session_list(limit:1,offset:0,filter:"id == \\"{sid}\\""){{items{{group_name}}}}' if cut else ""
+    dependees = f'compute_session_node(id:"{node}"){{dependees{{edges{{node{{name id:row_id}}}}}}}}'
     try:
-        told = await transport.graphql(f"query{{{' '.join(parts)}}}", {})
+        told = await transport.graphql(f"query{{{dependees} {project}}}", {})
     except Unreachable:
         raise
     except RemoteError:
         return {"group_name": None} if cut else {}
-    found: dict[str, Any] = {}
+    edges = mapping(mapping(told.get("compute_session_node")).get("dependees")).get("edges")
+    found = {"dependencies": [mapping(edge).get("node") for edge in edges] if isinstance(edges, list) else None}
     if cut:
         items = mapping(told.get("compute_session_list")).get("items")
         found["group_name"] = mapping(items[0]).get("group_name") if isinstance(items, list) and items else None
-    if silent:
-        edges = mapping(mapping(told.get("compute_session_node")).get("dependees")).get("edges")
-        found["dependencies"] = [mapping(edge).get("node") for edge in edges] if isinstance(edges, list) else None
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..model.errors import AmbiguousReference, Forbidden, NotImplementedHere, RemoteError, SessionNotFound
 from ..model.sessions import LIVE, SessionStatus
-from .cluster import explained, in_our_words, is_cluster, origin
+from .cluster import explained, in_our_words, is_cluster, origin, tellable
 from .errors import UNRESOLVED, with_data
 from .parsing import image_view, session_view
 from .transport import Transport, version_of
@@ -120,6 +120,8 @@ async def session_rows(
     if lenient:
         if version < PRIORITY_SINCE:
             fields = [field for field in fields if field != "priority"]
+        if is_cluster(info):
+            fields = tellable(fields)
         page = await _ask(transport, head, "compute_session_list", fields, wrap, variables)
     else:
         data = await transport.graphql(f"{head}{wrap % ' '.join(fields)}}}", variables)
@@ -224,6 +226,8 @@ async def session(transport: Transport, ref: str, *, stats: bool = False) -> Ses
     info = await transport.info()
     if version_of(info) < PRIORITY_SINCE:
         fields.remove("priority")
+    if is_cluster(info):
+        fields = tellable(fields)
     row = await _ask(
         transport, "query($id:UUID!){compute_session(id:$id){", "compute_session", fields, "%s}", {"id": sid}
     )
