@@ -339,7 +339,7 @@ class Runs:
             console.followed = False
 
     async def _read_until_refused(self, session_id: str, console: SessionConsole) -> bool:
-        """Reads the journal; returns whether all is read that will be, False after a pause where the server cannot answer now."""
+        """Reads the journal; returns whether that is over, False after a pause where the server cannot answer now."""
         try:
             await self._load(session_id, console)
             await self._resume(session_id, console)
