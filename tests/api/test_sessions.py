@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -94,6 +94,9 @@ async def test_create_says_only_what_run_understands(api: Any, service: Any) -> 
             "both",
         ),
         ({"image": "python", "starts_at": "soon"}, 400, "invalid-api-params", "write a time such as"),
+        ({"image": "python", "starts_at": "in 3 hours"}, 400, "invalid-api-params", "or from now, such as 2h30m"),
+        ({"image": "python", "starts_at": "5 parsecs"}, 400, "invalid-api-params", "or from now"),
+        ({"image": "python", "starts_at": "9999999d"}, 400, "invalid-api-params", "or from now"),
         ({"image": "python", "starts_at": "2030-01-01T10:00"}, 400, "invalid-api-params", "add an offset"),
         ({"image": "python", "batch_timeout": "long"}, 400, "invalid-api-params", "no duration"),
         ({"image": "python", "batch_timeout": True}, 400, "invalid-api-params", "'batch_timeout'"),
@@ -178,7 +181,7 @@ async def test_small_ones(api: Any) -> None:
     assert history["RUNNING"] == history["result"]["running"]
     assert (await api.send("GET", f"/session/{ref}/abusing-report")).json["abuse_report"] is None
     graph = (await api.send("GET", f"/session/{ref}/dependency-graph")).json
-    assert (graph["session_name"], graph["status"], graph["depends_on"]) == ("small-01", "RUNNING", [])
+    assert (graph["session_name"], graph["status"], graph["depends_on"]) == ("small-01", "KernelStatus.RUNNING", [])
     assert (await api.send("GET", f"/stream/session/{ref}/apps")).json == []
     assert (await api.send("GET", f"/stream/session/{ref}/tcpproxy?app=sshd")).problem == "object-not-found"
     assert (await api.send("POST", f"/session/{ref}/interrupt")).status == 204
@@ -285,15 +288,28 @@ async def _diamond(api: Any) -> dict[str, str]:
     return refs
 
 
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("30min", 30), ("1d1hr", 1500), ("+2hours 15min", 135), ("90 sec", 1.5), ("+ 0.5h", 30)]
+)
+async def test_a_start_may_be_told_from_now(api: Any, service: Any, text: str, minutes: float) -> None:
+    before = datetime.now(UTC)
+    await api.create("later-1", type="batch", startupCommand="true", starts_at=text, enqueueOnly=True)
+    wanted = service.created[-1].starts_at - timedelta(minutes=minutes)
+    assert before <= wanted <= datetime.now(UTC)
+
+
 async def test_dependency_graph(api: Any, service: Any) -> None:
     refs = await _diamond(api)
     service.sessions[refs["last-1"]].depends_on.append("f0000000-0000-4000-8000-000000000000")
     graph = (await api.send("GET", "/session/last-1/dependency-graph")).json
-    assert (graph["session_id"], graph["status"]) == (refs["last-1"], "PENDING")
+    assert (graph["session_id"], graph["status"]) == (refs["last-1"], "KernelStatus.PENDING")
+    changed = datetime.strptime(graph["status_changed"].split(".")[0], "%Y-%m-%d %H:%M:%S")
+    assert changed.replace(tzinfo=UTC) == service.sessions[refs["last-1"]].status_changed.replace(microsecond=0)
+    assert graph["status_changed"].endswith("+00:00")
     left, right = graph["depends_on"]
     assert [left["session_name"], right["session_name"]] == ["left-1", "right-1"]
     (top,) = left["depends_on"]
-    assert (top["session_name"], top["status"], top["depends_on"]) == ("top-1", "RUNNING", [])
+    assert (top["session_name"], top["status"], top["depends_on"]) == ("top-1", "KernelStatus.RUNNING", [])
     assert top.keys() == graph.keys()
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -15,6 +16,23 @@ from ..ports import CreateRequest
 from .problems import MalformedBody
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
+_FROM_NOW: Final = re.compile(
+    r"\+?\s*(?=\d)"
+    r"(?:(?P<days>\d+(?:\.\d+)?)\s*d(?:ays?)?)?\s*"
+    r"(?:(?P<hours>\d+(?:\.\d+)?)\s*h(?:(?:ou)?rs?)?)?\s*"
+    r"(?:(?P<minutes>\d+(?:\.\d+)?)\s*m(?:in(?:ute)?s?)?)?\s*"
+    r"(?:(?P<seconds>\d+(?:\.\d+)?)\s*s(?:ec(?:ond)?s?)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A time from now in the words of Backend.AI's manager: `30min`, `1d1hr`, `+2hours 15min`."""
+
+
+def _from_now(text: str) -> datetime | None:
+    """Returns the moment that is so long from now; None when `text` is no such time. Raises OverflowError."""
+    parts = _FROM_NOW.fullmatch(text.strip())
+    if parts is None:
+        return None
+    return datetime.now(UTC) + timedelta(**{unit: float(number) for unit, number in parts.groupdict("0").items()})
 
 
 class Fields:
@@ -66,15 +84,16 @@ class Fields:
         return 0.0 if value is None else parse_duration(value)
 
     def moment(self, *names: str) -> datetime | None:
-        """Returns the aware datetime of a text in ISO 8601, None when absent or empty."""
+        """Returns the aware datetime of a text in ISO 8601, or of a time from now on; None when absent or empty."""
         text = self._get(names, str, "a time in ISO 8601")
         if not text:
             return None
         try:
-            when = datetime.fromisoformat(text)
-        except ValueError:
+            when = _from_now(text) or datetime.fromisoformat(text)
+        except (ValueError, OverflowError):
             raise BadRequest(
-                f"the field '{self._where}{names[0]}' is {text[:64]!r}: write a time such as 2026-01-31T18:00:00+00:00"
+                f"the field '{self._where}{names[0]}' is {text[:64]!r}: write a time such as "
+                "2026-01-31T18:00:00+00:00, or from now, such as 2h30m"
             ) from None
         if when.tzinfo is None:
             raise BadRequest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC
 from typing import Any
 
 from aiohttp import web
@@ -186,8 +187,9 @@ async def dependency_graph(request: web.Request) -> web.Response:
         return {
             "session_id": session.id,
             "session_name": session.name,
-            "status": session.status.value,
-            "status_changed": session.status_changed.isoformat(),
+            # as a manager's database prints them: the tree of the client takes them apart at these very places
+            "status": f"KernelStatus.{session.status.value}",
+            "status_changed": f"{session.status_changed.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00:00",
             "depends_on": [node(found[session_id], depth + 1) for session_id in further],
         }
 
