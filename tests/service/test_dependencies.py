@@ -84,7 +84,7 @@ async def test_only_batch_sessions_of_ones_own_that_may_succeed_can_be_depended_
     await world.ended(done)
     for ref, text in (
         ("inter", "never reports success"),
-        (failed.session.id, "ended without success .TERMINATED, task-failed"),
+        (failed.session.id, "ended without success .TERMINATED, task-failed: exit status"),
         ("failed", "no session 'failed' of yours"),
         (foreign.session.id, "of yours"),
         ("4e0a1b2c-0000-4000-8000-000000000000", "of yours"),

@@ -118,7 +118,7 @@ async def test_a_runner_that_dies_is_an_error_with_the_reason(world: Any) -> Non
     ("end", "result", "info", "event"),
     [
         ("0", SessionResult.SUCCESS, "task-finished", "session_success"),
-        ("3", SessionResult.FAILURE, "task-failed", "session_failure"),
+        ("3", SessionResult.FAILURE, "task-failed: exit status 3", "session_failure"),
         ("137 no memory", SessionResult.FAILURE, "task-failed: no memory", "session_failure"),
     ],
 )

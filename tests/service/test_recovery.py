@@ -117,7 +117,11 @@ async def test_a_batch_that_went_on_meanwhile_is_followed_not_run_twice(world: A
     await kernel.finish(5)
     service = await world.start()
     session = await world.ended(outcome)
-    assert (session.result, session.exit_code, session.status_info) == (SessionResult.FAILURE, 5, "task-failed")
+    assert (session.result, session.exit_code, session.status_info) == (
+        SessionResult.FAILURE,
+        5,
+        "task-failed: exit status 5",
+    )
     records = await service.journal(world.user, session.id, after=0, limit=99, wait_s=0)
     assert [record.kind for record in records].count("run-started") == 1
 

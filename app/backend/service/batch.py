@@ -59,6 +59,7 @@ class BatchRuns:
         session.exit_code = exit_code if exit_code is not None else -1
         success = session.exit_code == 0
         session.result = SessionResult.SUCCESS if success else SessionResult.FAILURE
+        why = why or (f"exit status {exit_code}" if exit_code is not None else "")
         failed = f"task-failed: {why}" if why else "task-failed"
         self._end(entry, "task-finished" if success else failed)
 
