@@ -89,6 +89,6 @@ class DeviceWatch:
         """Returns device -> problem of the GPUs that a session holds and that are not there."""
         return {
             device: self._problems.get(device, "this machine does not have it any more")
-            for device in gpu_shares(session.allocation)
+            for device in sorted(gpu_shares(session.allocation), key=lambda device: (len(device), device))
             if device in self._problems or device not in self._known
         }
