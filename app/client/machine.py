@@ -12,6 +12,8 @@ from .parsing import amount, mapping, number, slots
 from .transport import Transport
 from .views import DeviceView, MachineView
 
+_AGENTS = ("agent_list", "")
+
 
 def _device_view(row: Mapping[str, Any]) -> DeviceView:
     promised = {str(sid): amount("cuda.shares", share) for sid, share in mapping(row.get("promised")).items()}
@@ -59,12 +61,15 @@ async def machine(transport: Transport) -> MachineView:
     if "devices" in info.capabilities:
         body = mapping(await transport.request("GET", "/machine"))
         return MachineView(slots(body.get("available")), slots(body.get("occupied")), gpus(body.get("gpus")))
-    try:
-        return await _by_agents(transport)
-    except Unreachable:
-        raise
-    except RemoteError:
-        return await _by_presets(transport)  # only an admin may see agents
+    if _AGENTS not in transport.unknown_fields:
+        try:
+            return await _by_agents(transport)
+        except Unreachable:
+            raise
+        except RemoteError as exc:
+            if exc.http_status < 500:
+                transport.unknown_fields.add(_AGENTS)  # only an admin may see them, and that does not change
+    return await _by_presets(transport)
 
 
 async def _by_agents(transport: Transport) -> MachineView:

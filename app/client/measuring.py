@@ -18,8 +18,8 @@ from .views import StatsView
 
 STATS: Final = "bai_stats"
 """Name of the event that holds a round (capability `stats`)."""
-_POLL_S: Final = 3.0
-"""Agents of a cluster measure every few seconds."""
+_POLL_S: Final = 5.0
+"""Agents of a cluster measure every 5 seconds."""
 
 
 def stats_view(data: Mapping[str, Any]) -> StatsView:

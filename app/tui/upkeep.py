@@ -10,7 +10,7 @@ from textual.message import Message
 from ...widgets.text import duration
 from ..model.errors import BaiTuiError
 from ..model.sessions import ANSWERING, SessionStatus
-from .messages import SessionsChanged, Told
+from .messages import Complained, SessionsChanged, Told
 from .store import SessionStore
 from .sync import Sync
 
@@ -107,7 +107,8 @@ class Upkeep:
         self._sync.poke()
 
     def _refused(self, session_id: str, error: BaiTuiError) -> None:
-        """Says in the row why the server did not."""
+        """Says why the server did not: in full, and in the row, which has place for a few words."""
+        self._post(Complained(error.message))
         self._store.note(session_id, error.message)
         self._post(SessionsChanged())
         self._sync.poke()

@@ -367,6 +367,8 @@ async def test_the_machine_for_those_who_may_not_see_agents(client: ApiClient, s
     machine = await client.machine()
     assert machine.occupied == ResourceSlots({"cpu": 2, "mem": 536870912, "cuda.shares": Decimal("0.5")})
     assert set(machine.available) == {"cpu", "mem", "cuda.shares"}
+    assert await client.machine() == machine
+    assert server.targets().count("POST /admin/gql") == 1  # what was refused is not asked for again
 
 
 async def test_answer_names_the_run(client: ApiClient, server: FakeServer) -> None:

@@ -48,7 +48,7 @@ async def test_plus_keeps_the_selected_session(open_desk: Any, server: FakeServe
         await desk.until(lambda: any("notes is not extended any more" in text for text in desk.toasts))
 
 
-async def test_a_refused_extension_says_why_in_the_row_until_the_next_change(
+async def test_a_refused_extension_says_why_in_full_and_in_the_row_until_the_next_change(
     open_desk: Any, server: FakeServer
 ) -> None:
     ref = server.add("notes")
@@ -57,6 +57,7 @@ async def test_a_refused_extension_says_why_in_the_row_until_the_next_change(
         await desk.until(lambda: desk.names == ["notes"])
         await desk.press("equals_sign")
         await desk.until(lambda: "this cluster cannot extend [a/b]" in desk.list_text)
+        assert "this cluster cannot extend [a/b]" in desk.toasts
         server.change(ref, status=SessionStatus.RESTARTING)
         server.tell("session_started", ref)
         await desk.until(lambda: "cannot extend" not in desk.list_text)
