@@ -64,13 +64,15 @@ async def test_terminate_of_an_idle_session_does_not_wait_for_the_grace(session:
         await session.kernel.terminate(grace_s=60)
 
 
-async def test_terminate_ends_the_run_for_its_readers(session: Any) -> None:
+@pytest.mark.parametrize("why", ["", "idle-timeout"])
+async def test_terminate_ends_the_run_for_its_readers(session: Any, why: str) -> None:
     run_id = await session.begin("import time; print('go'); time.sleep(60)")
     await session.follow(run_id, until=lambda record: record.kind == "stdout")
     reader = asyncio.create_task(session.follow(run_id))
-    await session.kernel.terminate()
+    await session.kernel.terminate(why=why)
     end = (await reader).end
-    assert (end.kind, end.data["reason"]) == ("kernel-died", "the session was ended")
+    reason = f"the session was ended: {why}" if why else "the session was ended"
+    assert (end.kind, end.data["reason"]) == ("kernel-died", reason)
     assert [record async for record in session.kernel.records(session.kernel.last_seq)] == []
 
 

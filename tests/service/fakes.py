@@ -50,6 +50,7 @@ class FakeKernel:
         self.alive = True
         self.restarts = 0
         self.terminations: list[float | None] = []
+        self.why = ""
         self.hold_termination: asyncio.Event | None = None
         self._changed = asyncio.Condition()
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
@@ -112,8 +113,9 @@ class FakeKernel:
         self.alive = True
         await self.write(None, "kernel-started", {"pid": 1})
 
-    async def terminate(self, *, grace_s: float | None = None) -> None:
+    async def terminate(self, *, grace_s: float | None = None, why: str = "") -> None:
         self.terminations.append(grace_s)
+        self.why = why
         if self.hold_termination is not None and grace_s != 0:
             await self.hold_termination.wait()
         await self.end(Exit(0, "terminated"))

@@ -175,6 +175,7 @@ async def test_who_uses_more_than_promised_is_warned_then_ended(world: Any, reso
     gpu_rules = GpuSettings(watch_mock=True, end_samples=2)
     await world.restart(policies=Policies(gpu=gpu_rules, memory=MemorySettings(end_samples=2)))
     outcome = await world.create(resources={"gpu": "0.25", "mem": "4g"})
+    kernel = world.kernel(outcome)
     events = world.service.events(world.user)
 
     def use(size: float) -> None:
@@ -193,6 +194,7 @@ async def test_who_uses_more_than_promised_is_warned_then_ended(world: Any, reso
     device = "gpu0" if resource == "gpu" else "mem"
     assert session.status_info.startswith("overuse: uses 4.5g of its 4g")
     assert session.status_info.endswith(", or let the code take less")
+    assert kernel.why == session.status_info, "who reads the output is told, too"
     seen = await events_until(events, "session_terminated")
     (warning,) = [event for event in seen if event.name == "bai_overuse_warning"]
     assert warning.extra == {

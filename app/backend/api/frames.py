@@ -14,6 +14,8 @@ MAX_FRAME_BYTES: Final = 256 * 1024
 """A frame takes no further record once it holds this much."""
 SILENT_KINDS: Final = frozenset({"run-started", "kernel-started"})
 """Records that a watcher of a run is not shown."""
+SESSION_ENDED: Final = "the session was ended"
+"""How the reason begins where the kernel went with its session."""
 _ENDINGS: Final = frozenset({"run-finished", "kernel-died"})
 _STATUS_OF: Final = {
     "waiting-input": RunStatus.WAITING_INPUT,
@@ -80,6 +82,8 @@ def tells(record: JournalRecord) -> bool:
 def death_notice(data: dict[str, Any]) -> str:
     """Returns the sentence about a dead kernel for the reader of its output."""
     signal, reason = data.get("signal"), data.get("reason")
+    if str(reason).startswith(SESSION_ENDED):
+        return f"T{str(reason)[1:]}."
     if signal and reason and str(signal) not in str(reason):
         return f"The kernel died: {reason} ({signal})."
     if reason or signal:

@@ -192,12 +192,13 @@ class ProcessKernel:
         """
         await self._call("restart")
 
-    async def terminate(self, *, grace_s: float | None = None) -> None:
+    async def terminate(self, *, grace_s: float | None = None, why: str = "") -> None:
         """Ends every process of the session; returns when none is left. Idempotent; cancelled, it goes on."""
         if self._exit.done() or self._pid == 0:
             return
         # The runner's end is the answer: it says nothing before.
-        call = asyncio.create_task(self._call("terminate", grace_s=grace_s), name=f"terminate-{self.session_id}")
+        asked = self._call("terminate", grace_s=grace_s, why=why)
+        call = asyncio.create_task(asked, name=f"terminate-{self.session_id}")
         ended = asyncio.create_task(self.wait(), name=f"end-{self.session_id}")
         try:
             limit_s = _STUBBORN_S + (grace_s if grace_s is not None else self._grace_s)

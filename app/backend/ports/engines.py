@@ -69,8 +69,12 @@ class Kernel(Protocol):
     async def restart(self) -> None:
         """Replaces the kernel process; the work folder and the journal stay."""
 
-    async def terminate(self, *, grace_s: float | None = None) -> None:
-        """Ends every process of the session, double-forked ones too; returns when none is left. Idempotent."""
+    async def terminate(self, *, grace_s: float | None = None, why: str = "") -> None:
+        """Ends every process of the session, double-forked ones too; returns when none is left. Idempotent.
+
+        Args:
+            why: what the reader of a run that is going on is told.
+        """
 
     def records(self, after: int = 0) -> AsyncIterator[JournalRecord]:
         """Yields the journal after number `after`, then what is added, until the runner has ended.

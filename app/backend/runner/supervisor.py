@@ -356,10 +356,10 @@ class Runner(Host):
 
     def _op_terminate(self, message: Message, answer: Any) -> None:
         grace_s = message.get("grace_s")
-        self._terminate(self._launch["grace_s"] if grace_s is None else float(grace_s))
+        self._terminate(self._launch["grace_s"] if grace_s is None else float(grace_s), message.get("why") or "")
 
-    def _terminate(self, grace_s: float) -> None:
-        self._break_run("the session was ended")
+    def _terminate(self, grace_s: float, why: str = "") -> None:
+        self._break_run("the session was ended: %s" % why if why else "the session was ended")
         if self._files is not None:
             self._files.exit = {"code": 0, "reason": "the session was ended"}
         self._end(grace_s, self._finish)

@@ -28,6 +28,8 @@ from .tasks import Tasks
 log = logging.getLogger(__name__)
 S = SessionStatus
 GRACE_S: Final = 2.0
+_ASKED_FOR: Final = frozenset({"user-requested", "force-terminated", "task-finished", "task-failed"})
+"""Ends that need no explaining to who reads the output of the session."""
 _RECORD_DELAY_S: Final = 1.0
 _REMOVAL_WAIT_S: Final = 2.0
 """How long an ending waits for its work folder to be removed; a large one is removed after it."""
@@ -296,7 +298,8 @@ class Lifecycle:
         if entry.kernel is not None:
             await self._sampler.look(Watched(entry.session, entry.kernel.pid))
             try:
-                await entry.kernel.terminate(grace_s=GRACE_S if grace_s is None else grace_s)
+                why = "" if info in _ASKED_FOR else info
+                await entry.kernel.terminate(grace_s=GRACE_S if grace_s is None else grace_s, why=why)
             except Exception as exc:
                 log.exception("the processes of the session %s could not be ended", entry.session.id)
                 final, info = S.ERROR, f"{info}; its processes could not be ended: {exc}"
