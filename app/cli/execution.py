@@ -135,7 +135,9 @@ class Execution:
 
     async def _do(self) -> int:
         plan = self._plan
-        await self._client.info()
+        info = await self._client.info()
+        if "idle_timeout" in plan.resource_opts and not info.capabilities:
+            self._talk(f"{self._client.endpoint.url} has no idle timeout of one session: its own idle checks end it")
         session = self._session = await self._create()
         if plan.enqueue_only:
             return await self._enqueued(session)

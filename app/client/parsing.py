@@ -11,7 +11,7 @@ from typing import Any
 
 from ..model.errors import BaiTuiError
 from ..model.metrics import Metric, Metrics
-from ..model.sessions import SessionStatus
+from ..model.sessions import TERMINAL, SessionStatus
 from ..model.slots import ResourceSlots, parse_amount
 from .views import (
     CreatedSession,
@@ -199,7 +199,8 @@ def session_view(row: Mapping[str, Any]) -> SessionView:
     text = str(row.get("status") or "")
     data = mapping(row.get("status_data"))
     allocation = data.get("allocation")
-    checks = idle_checks(row.get("idle_checks"))
+    # a cluster still tells what was left when the session ended
+    checks = idle_checks(row.get("idle_checks")) if text not in TERMINAL else {}
     left = [check.remaining_s for check in checks.values() if check.remaining_s is not None]
     return SessionView(
         id=str(row.get("id") or row.get("session_id") or ""),

@@ -133,6 +133,15 @@ def test_idle_timeouts_are_sent_in_seconds(manager: Manager, bai: Bai, text: str
     assert manager.created["config"]["resource_opts"] == {"idle_timeout": seconds}
 
 
+def test_a_cluster_has_no_idle_timeout_of_one_session(manager: Manager, bai: Bai) -> None:
+    told = "has no idle timeout of one session"
+    assert told in bai("run", "--idle-timeout", "2h", "-c", "x", "python").err
+    assert told not in bai("run", "--quiet", "--idle-timeout", "2h", "-c", "x", "python").err
+    assert told not in bai("run", "-c", "x", "python").err
+    manager.handshake["bai-tui"] = {"capabilities": ["extend"]}
+    assert told not in bai("run", "--idle-timeout", "2h", "-c", "x", "python").err
+
+
 @pytest.mark.parametrize(("built", "code", "status"), [(2, 127, 2), (0, 127, 127), (2, 5, 5)])
 def test_a_build_that_fails_is_the_reason_why_nothing_was_executed(
     manager: Manager, bai: Bai, built: int, code: int, status: int

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from bai_tui.app.client.api import ApiClient
 from bai_tui.app.client.cluster import in_our_words, one_line
-from bai_tui.app.client.parsing import stat_of
+from bai_tui.app.client.parsing import session_view, stat_of
 from bai_tui.app.model.errors import Forbidden, RemoteError
 from bai_tui.app.model.metrics import CPU_UTIL, CUDA_MEM, CUDA_UTIL, MEM_USED
 from bai_tui.app.model.sessions import LIVE
@@ -186,3 +186,10 @@ async def test_who_may_change_priorities(client: ApiClient, server: FakeServer) 
     }
     with pytest.raises(Forbidden, match="lets only its admins change a priority"):
         await client.prioritize("473aebfb-4ee2-4ab7-875e-3eabb892d9cb", 20)
+
+
+def test_nothing_ends_what_has_ended() -> None:
+    row = {"id": "1", "status": "TERMINATED", "idle_checks": '{"network_timeout": {"remaining": 3540}}'}
+    view = session_view(row)
+    assert (view.idle_remaining_s, view.idle_checks) == (None, {})
+    assert session_view({**row, "status": "RUNNING"}).idle_remaining_s == 3540
