@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from bai_tui.app.backend.ports import Keypair
 from bai_tui.app.backend.store import SqliteStore
+from bai_tui.app.backend.store.database import migrations, queries
 from bai_tui.app.backend.store.rows import dump_session, load_session
 from bai_tui.app.model.sessions import Session, SessionResult, SessionStatus, SessionType
 from bai_tui.app.model.slots import ResourceSlots
@@ -168,3 +172,14 @@ async def test_what_was_held_lately(store: SqliteStore, make_session: MakeSessio
     assert first.until_s - first.since_s == 4 * 86400
     assert (second.access_key, second.slots) == ("AKIABOB", held)
     assert second.until_s - second.since_s == 5 * 86400 + 3
+
+
+@pytest.mark.parametrize("name", ["search_sessions", "count_sessions"])
+def test_records_of_other_pages_are_not_read(tmp_path: Path, name: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "plan.db")) as db:
+        for _, script in migrations():
+            db.executescript(script)
+        asked = {"statuses": '["RUNNING"]', "limit": 1, "offset": 1}
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {queries()[name]}", asked)]
+    assert any("USING COVERING INDEX sessions_by_status" in step for step in plan), plan
+    assert not any(step.startswith("SCAN sessions") for step in plan), plan

@@ -21,16 +21,28 @@ SELECT record FROM sessions WHERE id = :id;
 SELECT coalesce(max(enqueue_order), 0) FROM sessions;
 
 -- name: search_sessions
+-- A page is cut from an index first: records are large, and those of other pages are not read.
 SELECT record FROM sessions
-WHERE (:access_key IS NULL OR access_key = :access_key)
-  AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
+WHERE id IN (
+    SELECT id FROM sessions
+    WHERE status IN (SELECT value FROM json_each(:statuses))
+    ORDER BY enqueue_order DESC
+    LIMIT :limit OFFSET :offset
+)
+ORDER BY enqueue_order DESC;
+
+-- name: count_sessions
+SELECT count(*) FROM sessions WHERE status IN (SELECT value FROM json_each(:statuses));
+
+-- name: search_sessions_of_owner
+SELECT record FROM sessions
+WHERE access_key = :access_key AND status IN (SELECT value FROM json_each(:statuses))
 ORDER BY enqueue_order DESC
 LIMIT :limit OFFSET :offset;
 
--- name: count_sessions
+-- name: count_sessions_of_owner
 SELECT count(*) FROM sessions
-WHERE (:access_key IS NULL OR access_key = :access_key)
-  AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)));
+WHERE access_key = :access_key AND status IN (SELECT value FROM json_each(:statuses));
 
 -- name: used_since
 SELECT access_key,

@@ -76,14 +76,15 @@ class SqliteStore:
         """Returns one page, newest first, and the total count. None = every owner, every status."""
         asked = {
             "access_key": access_key,
-            "statuses": None if statuses is None else json.dumps([status.value for status in statuses]),
+            "statuses": json.dumps([status.value for status in (SessionStatus if statuses is None else statuses)]),
             "limit": limit,
             "offset": offset,
         }
+        kind = "" if access_key is None else "_of_owner"
 
         def read(db: sqlite3.Connection) -> tuple[list[tuple[str]], int]:
-            rows = db.execute(queries()["search_sessions"], asked).fetchall()
-            return rows, db.execute(queries()["count_sessions"], asked).fetchone()[0]
+            rows = db.execute(queries()[f"search_sessions{kind}"], asked).fetchall()
+            return rows, db.execute(queries()[f"count_sessions{kind}"], asked).fetchone()[0]
 
         rows, total = await self._database.submit(read)
         return _sessions(rows), total
