@@ -67,7 +67,10 @@ _OPTIONS = (
         "--priority", type=click.IntRange(0, 100), help="Place in the queue: more goes first; 10 if not told."
     ),
     click.option(
-        "--depends", metavar="SESSION", multiple=True, help="Start after this session has ended with success."
+        "--depends",
+        metavar="SESSION",
+        multiple=True,
+        help="Start after this session has ended with success; it may have already.",
     ),
     click.option(
         "--starts-at",

@@ -103,8 +103,8 @@ class ApiClient:
             name: None = a fresh one.
             resources: slot -> amount as typed; `gpu` is understood by every server.
             max_wait_s: give up waiting after so many seconds (status `TIMEOUT`, the session stays queued); 0 = never.
-            depends_on: ids, names or unique prefixes of live sessions that must end with success first; ids of ended
-                ones.
+            depends_on: ids, names or unique prefixes of live sessions that must end with success first; ids or whole
+                names of ended ones, of which the last counts.
             starts_at: aware; a batch session starts no earlier.
             batch_timeout_s: a batch session is ended after so long, in whole seconds; 0 = never.
         """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model.errors import AmbiguousReference, Forbidden, NotImplementedHere, RemoteError, SessionNotFound
-from ..model.sessions import LIVE, SessionStatus
+from ..model.sessions import LIVE, TERMINAL, SessionStatus
 from .cluster import explained, in_our_words, is_cluster, origin, tellable
 from .errors import UNRESOLVED, with_data
 from .parsing import image_view, session_view
@@ -55,6 +55,7 @@ _NEW_STATUSES = frozenset({SessionStatus.PREPARED, SessionStatus.CREATING})
 _NEW_STATUSES_SINCE = (8, "20240315")
 """Older servers refuse a list that names a status they do not know."""
 _PAGE = 100
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _UNKNOWN = re.compile(r"Cannot query field ['\"](\w+)['\"]")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -209,6 +210,30 @@ async def resolve(transport: Transport, ref: str) -> str:
         f"{ref!r} could mean {len(matches)} sessions: {shown}{more}; write more of it",
         {"matches": matches},
     )
+
+
+async def resolve_dependency(transport: Transport, ref: str) -> str:
+    """Returns the id of a session to depend on: what `resolve` finds, else the last ended one of exactly that name.
+
+    A short one may have succeeded before the next command names it.
+    """
+    try:
+        return await resolve(transport, ref)
+    except SessionNotFound:
+        if not _NAME.fullmatch(ref):
+            raise
+        ended, _ = await session_rows(
+            transport,
+            ["id", "name"],
+            statuses=[status for status in SessionStatus if status in TERMINAL],
+            limit=1,
+            filter=f'name == "{ref}"',
+            order="-created_at",
+            access_key=transport.endpoint.access_key,
+        )
+        if not ended or ended[0].get("name") != ref:
+            raise
+        return str(ended[0]["id"])
 
 
 def _not_found(ref: str, names: Sequence[str]) -> str:

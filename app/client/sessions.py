@@ -14,7 +14,7 @@ from ..model.slots import CUDA_SHARES, GPU_ALIAS
 from .address import segment
 from .errors import with_data
 from .parsing import created_session, journal_line, mapping, moment, number
-from .queries import PRIORITY_SINCE, resolve
+from .queries import PRIORITY_SINCE, resolve_dependency
 from .transport import Transport, version_of
 from .views import CreatedSession, ExtensionView, JournalLine, ServerInfo
 
@@ -89,7 +89,7 @@ async def create(
         body["priority"] = priority
     if depends_on:
         # A cluster takes ids only, and ours says less well which name was wrong.
-        body["dependencies"] = [await resolve(transport, ref) for ref in dict.fromkeys(depends_on)]
+        body["dependencies"] = [await resolve_dependency(transport, ref) for ref in dict.fromkeys(depends_on)]
     if starts_at is not None:
         body["starts_at"] = starts_at.isoformat()
     if batch_timeout_s:

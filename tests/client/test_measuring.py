@@ -312,6 +312,24 @@ async def test_create_names_what_it_depends_on_by_id(client: ApiClient, server: 
     assert not {"dependencies", "starts_at", "batch_timeout"} & set(last_json(server))
 
 
+async def test_create_may_depend_on_the_last_ended_one_of_a_name(client: ApiClient, server: FakeServer) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def graphql(query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        asked.append(variables)
+        return rows(*([{"id": OTHER, "name": "train"}] if "TERMINATED" in variables["status"] else []))
+
+    server.graphql = graphql
+    server.answers["POST /session"] = {"sessionId": SID}
+    await client.create_session("python", type="batch", startup_command="make", depends_on=["train"])
+    assert last_json(server)["dependencies"] == [OTHER]
+    last = asked[-1]
+    assert (last["filter"], last["order"], last["limit"]) == ('name == "train"', "-created_at", 1)
+    for ref in ("tra", 'x" | name != "'):
+        with pytest.raises(SessionNotFound):
+            await client.create_session("python", type="batch", startup_command="make", depends_on=[ref])
+
+
 def test_metrics_are_read_when_they_are_asked_for_and_what_is_none_is_left_out() -> None:
     wire = {"mem": {"current": "5", "capacity": "10"}, "cpu_util": {"current": "x"}, "version": 2, "cuda_mem": {}}
     read = metrics(wire)
