@@ -125,7 +125,7 @@ class Both(RuleBasedStateMachine):
         if pending is not None and waiting >= pending:
             grant = self.naive.at_once(request, self.now)
             if grant is None:
-                with pytest.raises(QuotaExceeded, match="wait already"):
+                with pytest.raises(QuotaExceeded, match=r"waits? already"):
                     self.real.enqueue(request, self.now)
             else:
                 self.same(self.real.enqueue(request, self.now), self.naive.enter(request, grant, self.now))

@@ -79,7 +79,7 @@ async def test_the_notice_of_the_image_is_in_the_status_data(world: Any) -> None
         ({"resources": {"gpu": "1.5"}}, ImpossibleRequest, "cuda.shares"),
         ({"resources": {"cpu": "5"}}, ImpossibleRequest, "cpu"),
         ({"resources": {"cpu": "0"}}, BadRequest, "at least 1"),
-        ({"resources": {"mem": "1m"}}, BadRequest, "at least"),
+        ({"resources": {"mem": "1m"}}, BadRequest, "1m of the slot 'mem' is less than .* at least 64m"),
         ({"resource_opts": {"idle_timeout": "soon"}}, BadRequest, "idle_timeout"),
         ({"resource_opts": {"shmem": "x"}}, InvalidAmount, "x"),
         ({"type": "system"}, NotImplementedHere, "system"),

@@ -209,10 +209,11 @@ class Account:
 
     def waits_too_much(self) -> QuotaExceeded:
         """Returns the refusal of one more that would wait."""
-        waiting = "1 session" if self.waiting == 1 else f"{self.waiting} sessions"
+        of, one = f"of the access key {self.access_key}", self.waiting == 1
+        waiting = f"1 session {of} waits" if one else f"{self.waiting} sessions {of} wait"
         return QuotaExceeded(
-            f"it would have to wait, but {waiting} of the access key {self.access_key} wait already, and no more than "
-            f"{self._limits.pending} may: try again when one of them has started"
+            f"it would have to wait, but {waiting} already, and no more than {self._limits.pending} may: try again "
+            "when one of them has started"
         )
 
 

@@ -153,9 +153,9 @@ def asked_slots(request: CreateRequest, image: Image, offered: ResourceSlots) ->
         if name in request.resources:
             amount = amounts.get(name, Decimal(0))
             if amount < minimum:
+                least, asked = (human_bytes(one) if name == MEM else format_amount(one) for one in (minimum, amount))
                 raise BadRequest(
-                    f"{format_amount(amount)} of the slot {name!r} is less than the image {image.canonical} needs: "
-                    f"at least {human_bytes(minimum) if name == MEM else format_amount(minimum)}"
+                    f"{asked} of the slot {name!r} is less than the image {image.canonical} needs: at least {least}"
                 )
         elif name in offered:
             default = image.default_slots.amount(name) or _FALLBACK[name]
