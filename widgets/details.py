@@ -48,14 +48,15 @@ class Details(ScrollView, can_focus=True):
         "details--near",
         "details--soon",
     }
-    DEFAULT_CSS = "Details { overflow-x: hidden; scrollbar-size-vertical: 1; }"
+    DEFAULT_CSS = "Details { overflow-x: hidden; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }"
 
     def __init__(self, *, glyphs: Glyphs = UNICODE, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._glyphs = glyphs
         self._facts: Sequence[Detail] = ()
         self._lines: list[_Line] = []
-        self._laid_out = 0
+        self._laid_out = (0, 0)
+        """Width and height that the lines are for."""
 
     def set_facts(self, facts: Sequence[Detail], *, top: bool = False) -> None:
         """Shows other facts, painting the lines that changed; from the top when they are those of another thing."""
@@ -76,22 +77,33 @@ class Details(ScrollView, can_focus=True):
         self.refresh()
 
     def _wrap(self) -> None:
-        self._laid_out = self.scrollable_content_region.width
-        width = max(4, self._laid_out - _LABEL_WIDTH - 2)
+        width, height = self._laid_out = self._room()
+        width = max(4, width - _LABEL_WIDTH - 1)
+        blocks = [(fact.spare, self._lines_of(fact, width)) for fact in self._facts]
+        room = height - sum(len(lines) for spare, lines in blocks if not spare)
         self._lines = []
-        for fact in self._facts:
-            value = one_line(fact.value)
-            style = fact.level or ("quiet" if fact.quiet else "value")
-            if fact.trend:
-                taken = max(VALUE_WIDTH, cell_len(value) + 1)
-                trend = sparkline(fact.trend, min(TREND_WIDTH, width - taken), self._glyphs)
-                self._lines.append(_Line(fact.label, fit(value, min(taken, width)), style, trend))
-                continue
-            for place, text in enumerate(wrapped(value, width)):
-                self._lines.append(_Line(fact.label if place == 0 else "", text, style))
+        for spare, lines in blocks:
+            if spare:
+                room -= len(lines)
+            if not spare or room >= 0:
+                self._lines += lines
+
+    def _room(self) -> tuple[int, int]:
+        return self.scrollable_content_region.width, self.scrollable_content_region.height
+
+    def _lines_of(self, fact: Detail, width: int) -> list[_Line]:
+        value = one_line(fact.value)
+        style = fact.level or ("quiet" if fact.quiet else "value")
+        if fact.trend:
+            taken = max(VALUE_WIDTH, cell_len(value) + 1)
+            trend = sparkline(fact.trend, min(TREND_WIDTH, width - taken - 1), self._glyphs)
+            return [_Line(fact.label, fit(value, min(taken, width)), style, trend)]
+        return [
+            _Line(fact.label if place == 0 else "", text, style) for place, text in enumerate(wrapped(value, width))
+        ]
 
     def render_line(self, y: int) -> Strip:
-        if self._laid_out != self.scrollable_content_region.width:
+        if self._laid_out != self._room():
             # painted before the resize event was handled
             self._wrap()
         row = y + self.scroll_offset.y

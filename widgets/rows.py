@@ -22,8 +22,6 @@ class SessionRow:
     image: str = ""
     slots: Mapping[str, Decimal] = field(default_factory=dict)
     """What it holds, or asks for while it waits."""
-    holds: bool = False
-    """Whether `slots` are held, not only asked for."""
     since_s: float | None = None
     """Unix time of creation; None when unknown."""
     busy: bool = False
@@ -154,3 +152,5 @@ class Detail:
     """`near` or `soon`: how much it needs the user; empty = not at all."""
     trend: tuple[float | None, ...] = ()
     """What it was lately, oldest first, 1 = all that was asked for; None = not measured. Drawn behind the value."""
+    spare: bool = False
+    """Shown only where all lines that are not have room, and this one too."""

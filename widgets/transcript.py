@@ -228,7 +228,7 @@ class Transcript:
             parts[0] = str(self.lines.pop()) + parts[0]
         else:
             self._touch(self._row)
-        if len(text) + len(parts[0]) > MAX_LINE_CHARS:
+        if max(map(len, parts)) > MAX_LINE_CHARS:
             parts = [piece for part in parts for piece in _pieces(part)]
         self._chars += len(text)
         last = parts.pop()

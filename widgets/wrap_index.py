@@ -94,7 +94,11 @@ class WrapIndex:
         rows, width, append = self._rows, self._width, self._starts.append
         for line in lines:
             append(rows)
-            rows += 1 if isinstance(line, str) and len(line) * 2 <= width else height(line, width)
+            if isinstance(line, str) and ((cells := len(line)) * 2 <= width or (cells <= width and line.isascii())):
+                # nearly every line: worth the while where 100,000 are counted
+                rows += 1
+            else:
+                rows += height(line, width)
         self._rows = rows
 
     def locate(self, row: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from ...widgets.glyphs import status_word
 from ...widgets.rows import Detail
 from ...widgets.session_list import idle_level
 from ...widgets.text import count, duration, left, share, size
-from ..client.views import SessionView
+from ..client.views import SessionView, WaitingView
 from ..model.metrics import CPU_UTIL, CUDA_MEM, CUDA_UTIL, MEM_USED, Metric, Metrics
 from ..model.sessions import ANSWERING, SessionStatus
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, ResourceSlots
@@ -21,6 +21,11 @@ _CHECKS: Final = {"network_timeout": "idle", "session_lifetime": "life", "utiliz
 _LIMITED: Final = frozenset({MEM_USED, CUDA_MEM})
 """What a session may not use more of than it asked for; of time it may, where nobody else wants it."""
 _MEASURED: Final = {CPU: CPU_UTIL, MEM: MEM_USED}
+_STRENGTH: Final = {"hard": 0, "cooperative": 1, "detected": 2, "counted": 3}
+_LAYERS: Final = {"memory-cgroup": "cgroup", "framework-caps": "frameworks"}
+"""Layers whose names are longer than the column."""
+_SLOT_WIDTH: Final = 3
+_LAYER_WIDTH: Final = 11
 
 
 def session_facts(view: SessionView, live: LiveStats, now_s: float, ends_at_s: float | None) -> list[Detail]:
@@ -30,7 +35,7 @@ def session_facts(view: SessionView, live: LiveStats, now_s: float, ends_at_s: f
         now_s: clock time.
         ends_at_s: clock time at which an idle check ends it if nothing happens.
     """
-    facts = [Detail("name", view.name)]
+    facts = []
     state = status_word(view.status, view.status_text, busy=view.busy)
     waits = view.status is SessionStatus.PENDING and view.waiting is not None
     facts.append(Detail("state", state + (f": {view.status_info}" if view.status_info and not waits else "")))
@@ -53,20 +58,31 @@ def _waiting(view: SessionView, now_s: float) -> list[Detail]:
         return []
     facts = []
     if (waiting := view.waiting) is not None:
-        facts.append(Detail("waits", waiting.text.replace(CUDA_SHARES, "gpu")))
+        facts.append(Detail("waits", _why(waiting)))
         if any(name != "resources" for name in waiting.failed):
             facts.append(Detail("", "held back by " + ", ".join(waiting.failed), quiet=True))
-        if waiting.position is not None and "in the queue" not in waiting.text:
+        if waiting.position is not None:
             facts.append(Detail("place", f"{_ordinal(waiting.position)} in the queue"))
         if (start := waiting.expected_start) is not None:
             wait_s = start.timestamp() - now_s
-            about = "any moment" if wait_s <= 0 else f"in {duration(wait_s)}"
-            facts.append(Detail("starts", f"{start.astimezone():%H:%M:%S}, {about}, if nothing ends early"))
+            about = "any moment" if wait_s <= 0 else f"in {left(wait_s)}"
+            facts.append(Detail("starts", f"by {start.astimezone():%H:%M:%S}, {about}"))
     if view.priority is not None:
-        facts.append(Detail("prio", f"{view.priority} of 100", quiet=True))
+        facts.append(Detail("prio", f"{view.priority} of 100, [ ] changes it", quiet=True))
     if view.depends_on:
         facts.append(Detail("after", ", ".join(view.depends_on)))
     return facts
+
+
+def _why(waiting: WaitingView) -> str:
+    """Returns why it waits, without what has a line of its own, and which is counted down there."""
+    told = [
+        name
+        for name, value in (("in the queue", waiting.position), ("next release", waiting.expected_start))
+        if value is not None
+    ]
+    clauses = waiting.text.replace(CUDA_SHARES, "gpu").removeprefix("waits ").split("; ")
+    return "; ".join(clause for clause in clauses if not any(part in clause for part in told)) or waiting.text
 
 
 def _amounts(view: SessionView, live: LiveStats) -> list[Detail]:
@@ -83,6 +99,9 @@ def _amounts(view: SessionView, live: LiveStats) -> list[Detail]:
         devices = list(view.allocation.get(slot, {}))
         if metric is None and len(devices) == 1 and slot in (CUDA_SHARES, CUDA_DEVICE):
             facts.append(Detail(_LABELS[slot], f"{write(amount)} of {devices[0]}"))
+        elif metric is None and len(devices) > 1 and slot in (CUDA_SHARES, CUDA_DEVICE):
+            parts = (f"{_share_text(text)} of {device}" for device, text in view.allocation[slot].items())
+            facts.append(Detail(_LABELS[slot], ", ".join(parts)))
         elif metric is None:
             facts.append(Detail(_LABELS.get(slot, slot), write(amount) + ("" if held else " asked")))
         else:
@@ -90,10 +109,6 @@ def _amounts(view: SessionView, live: LiveStats) -> list[Detail]:
             used = f"{metric.current / 100:.1f}" if slot == CPU else size(metric.current)
             text = f"{used} of {write(amount)}"
             facts.append(_measured(_LABELS[slot], text, view, live, name, metric, promised))
-    for slot in (CUDA_SHARES, CUDA_DEVICE):
-        parts = view.allocation.get(slot, {})
-        if len(parts) > 1:
-            facts += [Detail("", f"{_share_text(text)} of {device}", quiet=True) for device, text in parts.items()]
     if held and (memory := metrics.get(CUDA_MEM)) is not None:
         text = size(memory.current) + (f" of {size(memory.capacity)}" if memory.capacity else "")
         facts.append(_measured("gpu mem", text, view, live, CUDA_MEM, memory, memory.capacity))
@@ -126,6 +141,8 @@ def _idle(view: SessionView, now_s: float, ends_at_s: float | None) -> list[Deta
         why = IDLE_WHY.get(name, name.replace("_", " "))
         if check.remaining_s is None:
             facts.append(Detail(label, "never ends it", quiet=True))
+        elif view.busy and name == "network_timeout":
+            facts.append(Detail(label, "not while it runs code", quiet=True))
         elif check.in_grace:
             facts.append(Detail(label, f"{duration(check.remaining_s)} from the end of its use", quiet=True))
         elif (check.remaining_s, why) == first and ends_at_s is not None:
@@ -143,8 +160,8 @@ def _idle(view: SessionView, now_s: float, ends_at_s: float | None) -> list[Deta
 def _ends(label: str, why: str, remaining_s: float) -> Detail:
     """Returns the line of the check that ends a session first."""
     level = idle_level(remaining_s)
-    keep = ", + keeps it" if level else ""
-    return Detail(label, f"ends in {left(remaining_s)} ({why}){keep}", level=level, quiet=not level)
+    text = f"in {left(remaining_s)} ({why}), + keeps it" if level else f"ends in {left(remaining_s)} ({why})"
+    return Detail(label, text, level=level, quiet=not level)
 
 
 def _threshold(name: str, pair: object) -> str:
@@ -174,11 +191,22 @@ def _about(view: SessionView) -> list[Detail]:
 
 
 def _layers(view: SessionView) -> list[Detail]:
-    """What enforces its slots, and how much each layer is worth."""
+    """What enforces its slots, strongest first: a line each, and where there is room how it works and its hole.
+
+    What is said of several slots in the same words is said once.
+    """
+    everything = {layer.applies_to for layer in view.layers}
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for layer in view.layers:
+        same.setdefault((layer.guarantee, layer.name, layer.detail), []).append(layer.applies_to)
+    strongest = sorted(same.items(), key=lambda item: _STRENGTH.get(item[0][0], len(_STRENGTH)))
     facts = []
-    for place, layer in enumerate(view.layers):
-        facts.append(Detail("limits" if place == 0 else "", f"{layer.applies_to} {layer.name}: {layer.guarantee}"))
-        facts.append(Detail("", layer.detail, quiet=True))
+    for place, ((guarantee, name, detail), slots) in enumerate(strongest):
+        whose = "all" if len(everything) > 1 and set(slots) == everything else ",".join(slots)
+        line = f"{whose:<{_SLOT_WIDTH}} {_LAYERS.get(name, name):<{_LAYER_WIDTH}} {guarantee}"
+        facts.append(Detail("limits" if place == 0 else "", line))
+        if detail:
+            facts.append(Detail("", detail, quiet=True, spare=True))
     return facts
 
 

@@ -7,13 +7,16 @@ differently now and never lays anything out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
 from ...widgets.machine_strip import MachineStrip
 from ...widgets.rows import BarUse, MachineUse, MapBar, MapPart
+from ...widgets.text import one_line
 from .details import nothing_selected, session_facts
 from .machine_map import bars_of, use_of
 from .panes import DetailsPane, MapPane
@@ -45,6 +48,7 @@ class Instruments:
         self.map = MapPane(self._use_of, glyphs=bench.glyphs, id="map")
         self.details = DetailsPane(glyphs=bench.glyphs, id="details")
         self._detailed: str | None = None
+        self._title = ""
         self._asked_narrow = ""
         """Which of `map` and `details` stands in place of the work on a narrow screen; empty = neither."""
         self._laid_out: object = None
@@ -55,9 +59,8 @@ class Instruments:
         self.details_shown = True
 
     def mounted(self) -> None:
-        """Names the panes."""
+        """Names the map; the details are named after their session."""
         self.map.border_title = "Machine"
-        self.details.border_title = "Details"
 
     # -- showing ---------------------------------------------------------------------------------------------------
 
@@ -96,11 +99,18 @@ class Instruments:
         store = self._bench.store
         view = None if selected is None else store.view(selected)
         if view is None or selected is None:
-            facts = nothing_selected()
+            facts, title = nothing_selected(), "Details"
         else:
+            title = f"Details {self._bench.glyphs.dot} {one_line(view.name)}"
+            # of a run of ours we know before the next list does
+            view = replace(view, busy=store.is_busy(selected))
             facts = session_facts(view, self._bench.sync.live, self._bench.clock(), store.ends_at_s(selected))
         other = self._detailed is not None and store.real_id(self._detailed) != selected
         self._detailed = selected
+        if title != self._title:
+            # a border title that is set paints its pane anew
+            self._title = title
+            self.details.border_title = Content(title)
         self.details.set_facts(facts, top=other)
 
     # -- where they stand ------------------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ class MainScreen(Screen[None]):
         self._wanted: str | None = None
         """A session to select as soon as it is in the list."""
         self._zoomed = ""
+        self._titles: tuple[str, str, str] | None = None
+        """Title and subtitle of the editor, title of the console."""
         self._restored = False
         self._shown = False
         self._run_clock: Timer | None = None
@@ -141,7 +143,8 @@ class MainScreen(Screen[None]):
         if rows is not sessions.rows:
             sessions.set_rows(rows)
             live = sum(1 for row in rows if not row.ended)
-            sessions.border_subtitle = f"{live}" if rows else ""
+            if (told := f"{live}" if rows else "") != sessions.border_subtitle:
+                sessions.border_subtitle = told
         if self._wanted is not None and store.view(self._wanted) is not None:
             wanted, self._wanted = self._wanted, None
             sessions.select(wanted)
@@ -211,11 +214,14 @@ class MainScreen(Screen[None]):
     def _show_title(self) -> None:
         view = None if self.selected is None else self.bench.store.view(self.selected)
         where = "" if view is None else f"{one_line(view.name)} {self.bench.glyphs.dot} {one_line(view.image)}"
-        self.editor.border_subtitle = _plain(where)
         name = self.bench.file_name + (f" {self.bench.glyphs.running}" if self.bench.file_changed else "")
-        self.editor.border_title = _plain(name or " ")
         console = "Console" if view is None else f"Console {self.bench.glyphs.dot} {one_line(view.name)}"
-        self.console_pane.border_title = _plain(console)
+        titles = name or " ", where, console
+        if titles != self._titles:
+            # a border title that is set paints its pane anew
+            self._titles = titles
+            self.editor.border_title, self.editor.border_subtitle = _plain(titles[0]), _plain(where)
+            self.console_pane.border_title = _plain(console)
 
     def _tick(self) -> None:
         self.sessions.tick()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Final
 
 from textual.message import Message
@@ -24,11 +24,16 @@ from .store import LAUNCHING, SessionStore
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient, ExecuteStream
+    from ..client.views import JournalLine
     from .sync import Connection
 
 log = logging.getLogger(__name__)
 
 _PAGE: Final = 1000
+"""Journal records that are asked for at a time at most."""
+_PAGE_LEAST: Final = 2
+_PAGE_CHARS: Final = 200_000
+"""Characters of output that are taken at a time: what keeps the screen waiting for some milliseconds only."""
 TAIL_RECORDS: Final = 5000
 """Journal records that are loaded of a session that ran before we came."""
 _POLL_S: Final = 20.0
@@ -63,6 +68,14 @@ class SessionConsole:
         self.reader: asyncio.Task[object] | None = None
         """The question for new journal records that is open."""
         self.followed = False
+        self.page = 8
+        """Journal records to ask for next."""
+
+    def sized(self, lines: Sequence[JournalLine]) -> None:
+        """Learns from records how many of them to ask for at a time."""
+        if lines:
+            chars = sum(len(line.data) if isinstance(line.data, str) else len(str(line.data)) for line in lines)
+            self.page = max(_PAGE_LEAST, min(_PAGE, _PAGE_CHARS * len(lines) // max(1, chars)))
 
 
 class Runs:
@@ -367,8 +380,9 @@ class Runs:
         run = console.feed.current
         if run is None or run.note != _LOST or run.run_id is None or "journal" not in self._connection.capabilities:
             return
-        while await self._read(session_id, console, wait_s=0) == _PAGE:
-            pass
+        asked = console.page
+        while await self._read(session_id, console, wait_s=0) >= asked:
+            asked = console.page
         if run.going and run.note == _LOST:
             run.note = ""
             console.feed.transcript.touch(run)
@@ -395,7 +409,7 @@ class Runs:
         """Takes new journal records; returns how many. Broken off, losing nothing, when a run of ours begins."""
         client = self._client()
         task = asyncio.ensure_future(
-            client.journal(session_id, after=console.feed.last_seq, limit=_PAGE, wait_s=wait_s)
+            client.journal(session_id, after=console.feed.last_seq, limit=console.page, wait_s=wait_s)
         )
         console.reader = task
         try:
@@ -408,6 +422,7 @@ class Runs:
             raise
         finally:
             console.reader = None
+        console.sized(lines)
         before = console.feed.current
         waited = before is not None and before.waiting
         console.feed.journal(lines)
@@ -431,17 +446,25 @@ class Runs:
                 if start:
                     feed.last_seq = start
                     feed.transcript.note(f"{start:,} earlier records are in the session's journal", "quiet")
-                while True:
-                    lines = await client.journal(session_id, after=feed.last_seq, limit=_PAGE)
-                    feed.journal(lines)
+                async for _ in self._pages(client, session_id, console):
                     self._post(ConsoleChanged(session_id))
-                    if len(lines) < _PAGE:
-                        break
-                    await asyncio.sleep(0)
             else:
                 feed.transcript.write(await client.logs(session_id))
             console.loaded = True
             self._mark(session_id, console)
+
+    async def _pages(self, client: ApiClient, session_id: str, console: SessionConsole) -> AsyncIterator[None]:
+        """Takes what the journal holds after what we have, and yields after each part of it."""
+        more = True
+        while more:
+            asked = console.page
+            lines = await client.journal(session_id, after=console.feed.last_seq, limit=asked)
+            console.sized(lines)
+            console.feed.journal(lines)
+            yield
+            # the screen is painted in between, whether or not the answer was there already
+            await asyncio.sleep(0)
+            more = len(lines) >= asked
 
     async def _tail(self, client: ApiClient, session_id: str) -> int:
         """Returns the number after which the last `TAIL_RECORDS` records follow; 0 = all of them."""
@@ -463,8 +486,8 @@ class Runs:
         try:
             await self._load(session_id, console)
             if "journal" in self._connection.capabilities:
-                client = self._client()
-                console.feed.journal(await client.journal(session_id, after=console.feed.last_seq, limit=_PAGE))
+                async for _ in self._pages(self._client(), session_id, console):
+                    pass
         except NotFound:
             console.loaded = True
         except RemoteError as error:

@@ -377,6 +377,8 @@ class FakeClient:
         server = self._server
         server.check()
         session = server.find(ref)
+        if limit > 1:
+            server.calls.append(("journal", limit))
         if len(session.journal) <= after and wait_s:
             async with session.grown:
                 while len(session.journal) <= after and server.up and session.view.status not in TERMINAL:

@@ -289,6 +289,37 @@ async def test_a_round_lays_nothing_out_and_paints_only_what_changed(open_desk: 
         assert set(painted) == {4, 5} and not laid_out
 
 
+async def test_a_round_and_a_list_that_say_nothing_new_paint_no_pane(open_desk: Any, server: FakeServer) -> None:
+    server.add("py-1", age_s=9)
+    async with open_desk() as desk:
+        main = desk.app.main
+        await desk.until(lambda: desk.cursor == "py-1" and server.meters)
+        server.measure({"py-1": {"cpu_util": (50, 100), "mem": (G // 4, G)}})
+        await desk.until(lambda: "50%" in desk.list_text)
+        for _ in range(5):
+            await desk.pilot.pause()
+        painted: list[str] = []
+        for pane in (main.editor, main.console_pane, main.details, main.map):
+            pane.refresh = lambda *_, pane=pane, **__: painted.append(pane.id)
+        lists = sum(1 for call, _ in server.calls if call == "list")
+        desk.app.bench.sync.poke()
+        await desk.until(lambda: sum(1 for call, _ in server.calls if call == "list") > lists)
+        for _ in range(5):
+            await desk.pilot.pause()
+        assert painted == []
+
+
+async def test_one_that_ended_holds_nothing_of_cores_and_memory(open_desk: Any, server: FakeServer) -> None:
+    server.add("gone", slots={"cpu": "4", "mem": "4g"}, age_s=9)
+    server.add("here", slots={"cpu": "4", "mem": "4g"}, age_s=8)
+    async with open_desk() as desk:
+        await desk.until(lambda: "here" in text_of(desk.app.main.map) and "gone" in text_of(desk.app.main.map))
+        server.change("gone", status=SessionStatus.TERMINATED)
+        server.tell("session_terminated", "gone", "user-requested")
+        await desk.until(lambda: "gone" not in text_of(desk.app.main.map))
+        assert "here" in text_of(desk.app.main.map) and "gone" in desk.names
+
+
 async def test_a_waiting_session_says_why_and_when(open_desk: Any, server: FakeServer) -> None:
     server.add(
         "job-7",
@@ -297,7 +328,7 @@ async def test_a_waiting_session_says_why_and_when(open_desk: Any, server: FakeS
         priority=20,
         depends_on=("prepare",),
         waiting=WaitingView(
-            "waits for 0.75 cuda.shares: 0.25 free on gpu0",
+            "waits for 0.75 cuda.shares; 0.25 free on gpu0; 2nd in the queue; next release expected in 12 min",
             2,
             datetime.fromtimestamp(NOW_S + 720, UTC),
             ("resources", "dependencies"),
@@ -307,14 +338,67 @@ async def test_a_waiting_session_says_why_and_when(open_desk: Any, server: FakeS
         details = desk.app.main.details
         await desk.until(lambda: "2nd in the queue" in text_of(details))
         text = " ".join(text_of(details).split())
-        for part in ("state pending", "waits for 0.75 gpu: 0.25 free on gpu0", "held back by resources, dependencies",
-                     "in 12m", "prio 20 of 100", "after prepare"):  # fmt: skip
+        for part in ("state pending", "waits for 0.75 gpu; 0.25 free on gpu0 held back by resources, dependencies",
+                     "place 2nd in the queue starts by ", ", in 12m prio 20 of 100", "after prepare"):  # fmt: skip
             assert part in text
         assert "└ waits for 0.75 gpu" in desk.list_text
 
 
+async def test_layers_take_a_line_each_and_say_how_they_work_where_there_is_room(
+    open_desk: Any, server: FakeServer
+) -> None:
+    books = "no more is promised than the machine has"
+    server.add(
+        "py-1",
+        slots={"cpu": "1", "mem": "1g", "gpu": "1.5"},
+        allocation={"cuda.shares": {"gpu0": "1", "gpu1": "0.5"}},
+        layers=(
+            LayerView("accounting", "gpu", "counted", books),
+            LayerView("environment", "gpu", "cooperative", "code that resets it sees all GPUs"),
+            LayerView("accounting", "mem", "counted", books),
+            LayerView("watcher", "mem", "detected", "ends it at 110 %"),
+            LayerView("memory-cgroup", "mem", "hard", "the system ends what would take more"),
+        ),
+    )
+    async with open_desk() as desk:
+        details = desk.app.main.details
+        await desk.until(lambda: "limits" in text_of(details))
+        lines = text_of(details).splitlines()
+        assert lines[0] == " state   running"
+        assert [line for line in lines if line.endswith(("hard", "cooperative", "detected", "counted"))] == [
+            " limits  mem cgroup      hard",
+            "         gpu environment cooperative",
+            "         mem watcher     detected",
+            "         all accounting  counted",
+        ]
+        assert lines[lines.index(" limits  mem cgroup      hard") + 1] == "         the system ends what would"
+        assert " gpu     1.00 of gpu0, 0.50 of gpu1" in [line.rstrip() for line in lines]
+        assert "py-1" in str(details._border_title)
+        # the strongest has room for how it works; all of them have where there is more
+        await desk.press("f8", "f9")
+        await desk.until(lambda: "see" in text_of(details) and text_of(details).count(books) == 1)
+        text = text_of(details)
+        assert text.index("the system ends") < text.index("resets it") < text.index("110 %") < text.index(books)
+
+
+async def test_what_is_spare_is_left_out_before_it_pushes_anything_out_of_sight(
+    open_desk: Any, server: FakeServer
+) -> None:
+    layers = tuple(LayerView(f"layer-{number}", "gpu", "hard", f"hole {number}") for number in range(4))
+    server.add("py-1", layers=layers)
+    async with open_desk(size=(120, 40)) as desk:
+        details = desk.app.main.details
+        await desk.until(lambda: "layer-3" in text_of(details))
+        await desk.pilot.pause()
+        text = text_of(details)
+        assert details.max_scroll_y == 0 and "hole 0" in text and "00000000-0000" in text
+        await desk.pilot.resize_terminal(120, 30)
+        await desk.until(lambda: details.size.height < 10)
+        assert "hole" not in text_of(details)
+
+
 async def test_limits_and_idle_checks_are_in_the_details_which_scroll(open_desk: Any, server: FakeServer) -> None:
-    layers = tuple(LayerView(f"layer-{number}", "gpu", "counted", "[b]its hole[/x]") for number in range(12))
+    layers = tuple(LayerView(f"layer-[{number}]", "gpu", "counted", f"[b]hole {number}[/x]") for number in range(12))
     server.add(
         "py-1",
         layers=layers,
@@ -329,16 +413,14 @@ async def test_limits_and_idle_checks_are_in_the_details_which_scroll(open_desk:
         details = desk.app.main.details
         assert not details.display
         await desk.press("i")
-        await desk.until(lambda: details.display and details.has_focus and "ends in" in text_of(details))
+        await desk.until(lambda: details.display and details.has_focus and "in 5:00" in text_of(details))
         text = text_of(details)
         for part in (
-            "ends in 5:00 (too little used),",
+            "in 5:00 (too little used), + keeps it",
             "30m from the end of its use",
-            "+ keeps it",
             "life    never",
             "cpu_util 3 % of 20 % wanted",
-            "gpu layer-0: counted",
-            "[b]its hole[/x]",
+            "gpu layer-[0]   counted",
         ):
             assert part in text
         assert "id " not in text

@@ -269,6 +269,21 @@ async def test_a_prompt_of_a_run_begun_elsewhere_is_answered(open_desk: Any, ser
         assert [what for call, what in server.calls if call == "answer"] == [(run_id, text) for text in "abc"]
 
 
+async def test_a_large_journal_is_taken_in_parts_that_let_the_screen_be_painted(
+    open_desk: Any, server: FakeServer
+) -> None:
+    server.add("py-1")
+    session = server.find("py-1")
+    for number in range(60):
+        await session.add("stdout", f"part {number}\n" + "x\n" * 60_000, None)
+    await session.add("stdout", "the end\n", None)
+    async with open_desk() as desk:
+        await desk.until(lambda: "the end" in desk.console)
+        asked = [limit for call, limit in server.calls if call == "journal"]
+        # 120,000 characters a record: two of them are more than is taken at a time
+        assert asked[0] <= 8 and max(asked[1:20]) == 2
+
+
 @pytest.mark.parametrize("goes_down", [True, False])
 async def test_a_backend_that_stops_is_no_news_and_its_next_one_is_read_on(
     open_desk: Any, server: FakeServer, monkeypatch: pytest.MonkeyPatch, goes_down: bool

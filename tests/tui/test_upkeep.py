@@ -28,7 +28,7 @@ async def test_an_end_comes_nearer_in_the_row(open_desk: Any, server: FakeServer
         desk.clock.now += 400
         main._tick()
         assert "↓1:40" in desk.list_text and "ends soon: unused · + keeps it" in desk.list_text
-        assert "ends in 1:40 (unused), +" in text_of(main.details)
+        assert "in 1:40 (unused), + keeps it" in text_of(main.details)
         # time does not run while it is in use
         assert desk.list_text.count("↓") == 1
 
