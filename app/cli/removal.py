@@ -39,12 +39,14 @@ async def _remove(client: ApiClient, refs: dict[str, None], forced: bool, recurs
 
     failed = 0
     alive = await _alive(client, refs) if recursive else {}
+    meant = await client.resolve_all([ref for ref in refs if ref not in alive])
     for ref in refs:
         used: Mapping[str, Any] = {}
+        session_id = alive.get(ref) or meant[ref]
         try:
-            used = await client.terminate(
-                alive.get(ref) or await client.resolve(ref), forced=forced, recursive=recursive
-            )
+            if isinstance(session_id, BaiTuiError):
+                raise session_id
+            used = await client.terminate(session_id, forced=forced, recursive=recursive)
         except Unreachable:
             raise  # the others would fail alike, each after its time
         except BaiTuiError as exc:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 
 from ..model.console import ExecuteRequest, Frame
 from ..model.endpoint import Endpoint as Endpoint
+from ..model.errors import BaiTuiError
 from ..model.sessions import SessionStatus
 from . import events as _events
 from . import machine as _machine
@@ -192,6 +193,10 @@ class ApiClient:
         Raises: SessionNotFound, AmbiguousReference.
         """
         return await _queries.resolve(self._transport, ref)
+
+    async def resolve_all(self, refs: Sequence[str]) -> Mapping[str, str | BaiTuiError]:
+        """Returns for each of `refs` what `resolve` returns or raises; asks the server as often as for one."""
+        return await _queries.resolve_all(self._transport, refs)
 
     async def session(self, ref: str, *, stats: bool = False) -> SessionView:
         """Returns one session; an ended one by its full id only.

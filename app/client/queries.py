@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..model.errors import AmbiguousReference, Forbidden, NotImplementedHere, RemoteError, SessionNotFound
+from ..model.errors import AmbiguousReference, BaiTuiError, Forbidden, NotImplementedHere, RemoteError, SessionNotFound
 from ..model.sessions import LIVE, TERMINAL, SessionStatus
 from .cluster import explained, in_our_words, is_cluster, origin, tellable
 from .errors import UNRESOLVED, with_data
@@ -189,10 +189,29 @@ async def resolve(transport: Transport, ref: str) -> str:
 
     A whole name wins over a prefix, our own session over another user's.
     """
+    return _meant(transport, ref, [] if UUID.fullmatch(ref) or not ref else await _live_rows(transport))
+
+
+async def resolve_all(transport: Transport, refs: Sequence[str]) -> Mapping[str, str | BaiTuiError]:
+    """Returns for each reference what `resolve` returns or raises, from one look at all that live."""
+    rows = [] if all(map(UUID.fullmatch, refs)) else await _live_rows(transport)
+    found: dict[str, str | BaiTuiError] = {}
+    for ref in refs:
+        try:
+            found[ref] = _meant(transport, ref, rows if ref else [])
+        except BaiTuiError as exc:
+            found[ref] = exc
+    return found
+
+
+async def _live_rows(transport: Transport) -> Sequence[Mapping[str, Any]]:
+    statuses = [status for status in SessionStatus if status in LIVE]
+    return await all_rows(transport, ["id", "name", "status", "access_key"], statuses)
+
+
+def _meant(transport: Transport, ref: str, rows: Sequence[Mapping[str, Any]]) -> str:
     if UUID.fullmatch(ref):
         return ref.lower()
-    statuses = [status for status in SessionStatus if status in LIVE]
-    rows = await all_rows(transport, ["id", "name", "status", "access_key"], statuses) if ref else []
     exact = [row for row in rows if row.get("name") == ref]
     own = [row for row in exact if row.get("access_key") == transport.endpoint.access_key]
     lowered = ref.lower()

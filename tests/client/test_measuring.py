@@ -15,7 +15,7 @@ from bai_tui.app.client import measuring
 from bai_tui.app.client.api import ApiClient
 from bai_tui.app.client.parsing import current, metrics, session_view, stat_of
 from bai_tui.app.client.views import IdleCheckView, LayerView
-from bai_tui.app.model.errors import IllegalState, NotImplementedHere, RemoteError, SessionNotFound
+from bai_tui.app.model.errors import AmbiguousReference, IllegalState, NotImplementedHere, RemoteError, SessionNotFound
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import LIVE
 
@@ -310,6 +310,28 @@ async def test_create_names_what_it_depends_on_by_id(client: ApiClient, server: 
         await client.create_session("python", depends_on=["gone"])
     await client.create_session("python")
     assert not {"dependencies", "starts_at", "batch_timeout"} & set(last_json(server))
+
+
+async def test_many_references_are_resolved_with_one_look(client: ApiClient, server: FakeServer) -> None:
+    asked: list[str] = []
+
+    def graphql(query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        asked.append(query)
+        names = ("train", "test-a", "test-b")
+        return rows(*({"id": f"{SID[:-1]}{n}", "name": name, "status": "RUNNING"} for n, name in enumerate(names)))
+
+    server.graphql = graphql
+    found = await client.resolve_all(["tr", "test", "test-b", "gone", "", OTHER.upper()])
+    assert {ref: one for ref, one in found.items() if isinstance(one, str)} == {
+        "tr": f"{SID[:-1]}0",
+        "test-b": f"{SID[:-1]}2",
+        OTHER.upper(): OTHER,
+    }
+    assert isinstance(found["test"], AmbiguousReference)
+    assert isinstance(found["gone"], SessionNotFound) and isinstance(found[""], SessionNotFound)
+    assert len(asked) == 1
+    assert await client.resolve_all([OTHER]) == {OTHER: OTHER}
+    assert len(asked) == 1, "a whole id says all"
 
 
 async def test_create_may_depend_on_the_last_ended_one_of_a_name(client: ApiClient, server: FakeServer) -> None:
