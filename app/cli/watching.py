@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ from .frames import SORTS, Moment, Style, as_json, lines
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
-    from ..client.views import MachineView, StatsView
+    from ..client.views import MachineView, SessionView, StatsView
     from ..model.endpoint import Endpoint
 
 Show = Callable[[Moment], Coroutine[Any, Any, None]]
@@ -25,6 +25,10 @@ _SLACK_S: Final = 0.3
 """A round that comes so much too early is shown: waiting for the next one would skip a beat."""
 _FULL_WITHIN_S: Final = 2.5
 """`--once` waits so long for a round that tells of the whole machine too."""
+_SHORT_QUEUE: Final = 100
+"""Sessions that wait, which one request tells of."""
+_QUEUE_EVERY_S: Final = 5.0
+"""So often a longer queue is asked for."""
 _CLUSTER_EVERY_S: Final = 10.0
 """So often a cluster is asked for its sums, which takes it several requests."""
 
@@ -37,6 +41,8 @@ class Follower:
         self._interval_s = interval_s
         self._machine: MachineView | None = None
         self._machine_at = 0.0
+        self._waiting: Sequence[SessionView] = ()
+        self._waiting_at = 0.0
 
     async def once(self) -> Moment:
         """Returns what is known now.
@@ -109,15 +115,26 @@ class Follower:
             return  # its keypair is just being written: next time
 
     async def _moment(self, client: ApiClient, newest: StatsView) -> Moment:
-        from ..model.sessions import LIVE, SessionStatus
-
-        sessions = await client.all_sessions([status for status in SessionStatus if status in LIVE])
+        sessions = await self._sessions(client)
         own = "devices" in (await client.info()).capabilities
         now = time.monotonic()
         if self._machine is None or own or now - self._machine_at > _CLUSTER_EVERY_S:
             self._machine, self._machine_at = await client.machine(), now
         server = "local" if self._endpoint.name == "local" and own else self._endpoint.url
         return Moment(server=server, stats=newest, sessions=sessions, machine=self._machine)
+
+    async def _sessions(self, client: ApiClient) -> Sequence[SessionView]:
+        """Returns all that live. A long queue is asked for less often: it takes the server page after page."""
+        from ..model.sessions import LIVE, SessionStatus
+
+        started = [status for status in SessionStatus if status in LIVE and status is not SessionStatus.PENDING]
+        now = time.monotonic()
+        if len(self._waiting) <= _SHORT_QUEUE or now - self._waiting_at > _QUEUE_EVERY_S:
+            # before those that have started: one that starts meanwhile is seen twice then, not missed
+            self._waiting, self._waiting_at = await client.all_sessions([SessionStatus.PENDING]), now
+        found = await client.all_sessions(started)
+        seen = {view.id for view in found}
+        return [*found, *(view for view in self._waiting if view.id not in seen)]
 
 
 async def printed(endpoint: Endpoint, interval_s: float, sort: str, *, once: bool, as_data: bool) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from bai_tui.app.cli import exit_codes, frames
+from bai_tui.app.cli import exit_codes, frames, watching
 from bai_tui.app.cli.frames import Moment, Style
 from bai_tui.app.cli.tables import width_of
 from bai_tui.app.client.parsing import session_view
@@ -396,3 +396,30 @@ def test_a_dumb_terminal_gets_plain_text(manager: Manager, monkeypatch: pytest.M
     os.kill(terminal.process.pid, signal.SIGINT)
     terminal.end()
     assert b"\x1b" not in terminal.seen
+
+
+class Crowd:
+    """A client whose sessions are few or many."""
+
+    def __init__(self, waiting: int) -> None:
+        self.asked: list[str] = []
+        self.waiting = [replace(moment().sessions[0], id=f"w{number}") for number in range(waiting)]
+        self.started = [moment().sessions[1]]
+
+    async def all_sessions(self, statuses: list[str]) -> list[Any]:
+        self.asked.append("queue" if statuses == ["PENDING"] else "started")
+        return list(self.waiting if statuses == ["PENDING"] else self.started)
+
+
+@pytest.mark.parametrize(("waiting", "queue_asked"), [(3, 3), (150, 1)])
+async def test_a_long_queue_is_not_asked_for_every_second(waiting: int, queue_asked: int) -> None:
+    endpoint: Any = None
+    crowd: Any = Crowd(waiting)
+    follower = watching.Follower(endpoint, 1.0)
+    for _ in range(3):
+        assert len(await follower._sessions(crowd)) == waiting + 1
+    assert (crowd.asked.count("queue"), crowd.asked.count("started")) == (queue_asked, 3)
+    crowd.started.append(replace(crowd.waiting.pop(), status_text="RUNNING"))
+    found = await follower._sessions(crowd)
+    assert len({view.id for view in found}) == len(found) == waiting + 1, "one that has started is told of once"
+    assert [view.status_text for view in found].count("RUNNING") == 2
