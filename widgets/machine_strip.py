@@ -110,7 +110,7 @@ class MachineStrip(Widget):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
-        gauges = sum(segment.cell_length for segment in self._gauges(0))
+        gauges = sum(segment.cell_length for part in self._sums() for segment in part)
         left = self._left(max(_TOLD_CELLS, width - gauges - 2))
         used = sum(segment.cell_length for segment in left)
         right = self._right(width - used - 2)
@@ -137,7 +137,7 @@ class MachineStrip(Widget):
         return [*segments, Segment(told, state)]
 
     def _right(self, room: int) -> list[Segment]:
-        """Returns as many gauges as fit: wide, narrow, or numbers only."""
+        """Returns as many gauges as fit: wide, narrow, numbers only, or all GPUs in one number."""
         if self._fitting[:2] != (self._machine, room):
             self._fitting = self._machine, room, _WIDTHS
         # what was too wide for this machine and room before is not tried again at each round of measuring
@@ -146,7 +146,7 @@ class MachineStrip(Widget):
             if sum(segment.cell_length for segment in segments) <= room:
                 self._fitting = self._machine, room, _WIDTHS[_WIDTHS.index(bar_width) :]
                 return segments
-        parts = self._parts(0)
+        parts = self._sums()
         while parts and sum(segment.cell_length for part in parts for segment in part) > room:
             # the GPUs stay longest: they are what is scarce
             parts.pop()
@@ -160,6 +160,19 @@ class MachineStrip(Widget):
         if len(self._machine.gpus) > GPUS_SHOWN:
             parts.append([Segment(f"+{len(self._machine.gpus) - GPUS_SHOWN} gpus   ", self._style("label"))])
         return parts + [self._slot(gauge, bar_width) for gauge in self._machine.gauges]
+
+    def _sums(self) -> list[list[Segment]]:
+        """Returns the gauges in the shortest form that leaves none of them out."""
+        gpus = self._machine.gpus
+        if len(gpus) < 2:
+            return self._parts(0)
+        kind = " mock" if all(gpu.kind == "mock" for gpu in gpus) else ""
+        used = sum((gpu.used for gpu in gpus), Decimal(0))
+        told = f"{share(used)}/{share(sum((gpu.capacity for gpu in gpus), Decimal(0)))}   "
+        part = [Segment(f"{len(gpus)} gpus{kind} ", self._style("label")), Segment(told, self._style("value"))]
+        if lost := sum(gpu.lost for gpu in gpus):
+            part.insert(1, Segment(f"{lost} lost ", self._style("bad")))
+        return [part, *(self._slot(gauge, 0) for gauge in self._machine.gauges)]
 
     def _gpu(self, gpu: GpuGauge, width: int) -> list[Segment]:
         label = gpu.label + (" mock" if gpu.kind == "mock" else "")

@@ -40,6 +40,8 @@ class Action:
     """Works even where the focused widget has a use for the key."""
     palette: bool = True
     key_display: str = ""
+    title: str = ""
+    """What the palette calls it, with the words that one would search for; empty = the description."""
 
 
 def _of_session(prefix: str, target: str) -> tuple[Action, ...]:
@@ -55,6 +57,7 @@ def _of_session(prefix: str, target: str) -> tuple[Action, ...]:
             "Let the selected session end half an hour later than idle checks would end it",
             palette=first,
             key_display="+",
+            title="keep: extend the session's idle time",
         ),
         Action(
             f"{prefix}-take-back",
@@ -66,6 +69,7 @@ def _of_session(prefix: str, target: str) -> tuple[Action, ...]:
             show=False,
             palette=first,
             key_display="-",
+            title="keep no longer: take the extension back",
         ),
         Action(
             f"{prefix}-later",
@@ -77,6 +81,7 @@ def _of_session(prefix: str, target: str) -> tuple[Action, ...]:
             show=False,
             palette=first,
             key_display="[",
+            title="later: lower the session's priority",
         ),
         Action(
             f"{prefix}-sooner",
@@ -88,6 +93,7 @@ def _of_session(prefix: str, target: str) -> tuple[Action, ...]:
             show=False,
             palette=first,
             key_display="]",
+            title="sooner: raise the session's priority",
         ),
     )
 

@@ -215,7 +215,7 @@ class BaiTuiApp(App[int]):
         if screen is self.main:
             for action in ACTIONS:
                 if action.palette:
-                    yield SystemCommand(action.description, action.tooltip, self._runner(action.action))
+                    yield SystemCommand(action.title or action.description, action.tooltip, self._runner(action.action))
         for command in super().get_system_commands(screen):
             if command.title not in ("Quit", "Keys", "Maximize", "Minimize"):
                 yield command

@@ -95,7 +95,9 @@ async def test_help_explains_the_focused_pane(open_desk: Any) -> None:
 async def test_the_palette_offers_the_action_table(open_desk: Any) -> None:
     async with open_desk() as desk:
         offered = {command.title for command in desk.app.get_system_commands(desk.app.main)}
-        assert {action.description for action in ACTIONS if action.palette} <= offered
+        assert {action.title or action.description for action in ACTIONS if action.palette} <= offered
+        for word in ("extend", "priority", "map", "details"):
+            assert any(word in title for title in offered), word
         await desk.press("ctrl+p")
         await desk.until(lambda: isinstance(desk.app.screen, CommandPalette))
 

@@ -432,3 +432,20 @@ async def test_limits_and_idle_checks_are_in_the_details_which_scroll(open_desk:
         await desk.until(lambda: details.has_focus)
         await desk.press("f3")
         await desk.until(lambda: desk.app.main.editor.has_focus and not details.display)
+
+
+@pytest.mark.parametrize(
+    ("width", "lost", "told"), [(80, False, "16 gpus mock 1.50/16.00"), (120, True, "1 lost 1.50")]
+)
+async def test_the_strip_leaves_no_gpu_out_where_there_are_many(
+    open_desk: Any, server: FakeServer, width: int, lost: bool, told: str
+) -> None:
+    some = {3: {server.add("py-1"): Decimal(1)}, 15: {"other": HALF}}
+    server.gpus = tuple(
+        DeviceView(f"gpu{at}", "Mock GPU", "mock", Decimal(1), 16 * G, some.get(at, {}), lost=lost and at == 15)
+        for at in range(16)
+    )
+    async with open_desk(size=(width, 24)) as desk:
+        strip = desk.app.main.strip
+        await desk.until(lambda: told in text_of(strip))
+        assert "cpu" in text_of(strip) and "mem" in text_of(strip)
