@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from bai_tui.app.backend.scheduler import Allocation, DeviceSpec, PendingRequest, Scheduler, Strategy
+from bai_tui.app.backend.scheduler import Allocation, DeviceSpec, PendingRequest, Scheduler, Start, Strategy
 from bai_tui.app.model.errors import BadRequest, IllegalState, ImpossibleRequest, InvalidAmount
 from bai_tui.app.model.slots import ResourceSlots
 from hypothesis import given
@@ -18,6 +18,7 @@ Ask = Callable[..., PendingRequest]
 
 def grant(scheduler: Scheduler, request: PendingRequest) -> dict[str, dict[str, str]]:
     (start,) = scheduler.enqueue(request, 0)
+    assert isinstance(start, Start)
     assert start.session_id == request.session_id
     return start.allocation.wire()
 
@@ -33,6 +34,7 @@ def test_every_amount_up_to_the_machine_is_granted_exactly(gpus: int, quantum: s
         asked = step * multiple
         request = PendingRequest(session_id="one", slots=ResourceSlots({"cuda.shares": asked}), order=multiple)
         (start,) = scheduler.enqueue(request, 0)
+        assert isinstance(start, Start)
         shares = start.allocation.amounts["cuda.shares"]
         assert sum(shares.values()) == asked
         assert start.allocation.slots() == request.slots
@@ -62,7 +64,9 @@ def test_any_amount_is_granted_exactly_or_refused(gpus: int, quantum: str, amoun
         with pytest.raises(ImpossibleRequest):
             scheduler.enqueue(request, 0)
     else:
-        assert scheduler.enqueue(request, 0)[0].allocation.slots() == request.slots
+        (start,) = scheduler.enqueue(request, 0)
+        assert isinstance(start, Start)
+        assert start.allocation.slots() == request.slots
         return
     assert scheduler.free()["cuda.shares"] == gpus
     assert not scheduler.is_waiting("one")
@@ -114,6 +118,7 @@ def test_whole_devices_and_shares_exclude_each_other(machine: Machine, ask: Ask)
     assert scheduler.free()["cuda.shares"] == Decimal("0.99")
     assert scheduler.occupied().wire()["cuda.device"] == "1"
     (start,) = scheduler.release("part", 0)
+    assert isinstance(start, Start)
     assert start.allocation.wire() == {"cuda.device": {"gpu1": "1"}}
 
 
@@ -235,6 +240,7 @@ def test_gpus_that_are_only_given_whole(ask: Ask) -> None:
 
 def test_allocations_survive_the_wire(machine: Machine, ask: Ask) -> None:
     (start,) = machine().enqueue(ask("a", {"cpu": 2, "mem": "1.5g", "gpu": "1.25"}), 0)
+    assert isinstance(start, Start)
     assert Allocation.parse(start.allocation.wire()) == start.allocation
     assert ("cuda.shares", "gpu1", Decimal("0.25")) in list(start.allocation)
 

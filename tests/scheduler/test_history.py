@@ -11,6 +11,7 @@ from bai_tui.app.backend.scheduler import (
     PendingRequest,
     Rules,
     Scheduler,
+    Start,
     Strategy,
 )
 from bai_tui.app.model.errors import ImpossibleRequest
@@ -99,6 +100,7 @@ class History(RuleBasedStateMachine):
     def follow(self, instructions: list[Instruction]) -> None:
         for start in instructions:
             first = min(self.waiting.values(), key=lambda request: (-request.priority, request.order))
+            assert isinstance(start, Start)
             assert start.session_id == first.session_id, "the first goes first"
             assert start.allocation.slots() == first.slots, "granted is what was asked"
             assert start.waited_s >= 0

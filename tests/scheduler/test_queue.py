@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from bai_tui.app.backend.scheduler import DeviceSpec, Instruction, PendingRequest, Policy, Rules, Scheduler
+from bai_tui.app.backend.scheduler import DeviceSpec, Instruction, PendingRequest, Policy, Rules, Scheduler, Start
 from bai_tui.app.backend.scheduler.ledger import Grant, Ledger, Shape
 from bai_tui.app.backend.scheduler.line import Line
 from bai_tui.app.backend.scheduler.queue import Key
@@ -101,9 +101,11 @@ def test_only_who_waits_can_be_cancelled(machine: Machine, ask: Ask) -> None:
 
 def test_the_wait_is_counted_with_the_time_that_is_given(machine: Machine, ask: Ask) -> None:
     scheduler = machine(cpus=1)
-    assert scheduler.enqueue(ask("a", {"cpu": 1}), 100.0)[0].waited_s == 0
+    (first,) = scheduler.enqueue(ask("a", {"cpu": 1}), 100.0)
     scheduler.enqueue(ask("b", {"cpu": 1}), 101.5)
-    assert scheduler.release("a", 104.0)[0].waited_s == 2.5
+    (second,) = scheduler.release("a", 104.0)
+    assert isinstance(first, Start) and isinstance(second, Start)
+    assert (first.waited_s, second.waited_s) == (0, 2.5)
 
 
 def test_reasons(machine: Machine, ask: Ask) -> None:
@@ -168,7 +170,7 @@ keys = st.tuples(st.integers(-3, 3), st.integers(0, 500), st.sampled_from("abc")
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "add", "add", "remove", "rank"]), keys), max_size=300))
 def test_the_line_is_a_sorted_list(steps: list[tuple[str, Key]]) -> None:
-    line, model = Line(), set[Key]()
+    line, model = Line[Key](), set[Key]()
     for step, key in steps:
         if step == "add" and key not in model:
             line.add(key)
@@ -187,7 +189,7 @@ def test_the_line_is_a_sorted_list(steps: list[tuple[str, Key]]) -> None:
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_long_line_stays_sorted(backwards: bool) -> None:
-    line = Line()
+    line = Line[Key]()
     ordered = [(0, number, "x") for number in range(5_000)]
     for key in reversed(ordered) if backwards else ordered:
         line.add(key)
