@@ -26,7 +26,7 @@ OTHER = "5e05ad83-0d9b-4bfc-8f4b-0b7bd9b7a001"
 MEM = {"current": "314572800", "capacity": "1073741824", "unit_hint": "bytes", "stats.max": "419430400"}
 
 
-def rows(*items: dict[str, Any]) -> Any:
+def rows(*items: dict[str, Any]) -> dict[str, Any]:
     return {"data": {"compute_session_list": {"items": list(items), "total_count": len(items)}}}
 
 
@@ -364,5 +364,6 @@ def test_metrics_are_read_when_they_are_asked_for_and_what_is_none_is_left_out()
     assert [current(found, "mem") for found in (metrics({"mem": {"current": "7.5"}}), {"mem": Metric(7.5)})] == [
         7.5
     ] * 2
-    for damaged in ({"mem": {}}, {"mem": 3}, {"mem": {"current": "x"}}, {}):
+    broken: list[dict[str, Any]] = [{"mem": {}}, {"mem": 3}, {"mem": {"current": "x"}}, {}]
+    for damaged in broken:
         assert math.isnan(current(metrics(damaged), "mem"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from bai_tui.app.backend.images import catalogue as module
+from bai_tui.app.backend.images import naming
 from bai_tui.app.backend.images.aliases import parse_aliases, shipped_aliases
 from bai_tui.app.model.errors import BadRequest, ConfigError, ImageNotFound
 from bai_tui.app.model.images import ImageState
@@ -220,7 +221,7 @@ async def test_one_file_is_looked_at_for_one_reference_and_all_now_and_then(
     await catalogue.refresh()
     await catalogue.resolve("python")
     marks: list[str] = []
-    real = module.file_mark
+    real = naming.file_mark
 
     def mark(interpreter: str) -> tuple[int, int] | None:
         marks.append(interpreter)
