@@ -9,17 +9,21 @@ from typing import Final
 from ...widgets.rows import OTHERS, BarUse, Gauge, Machine, MapBar, MapPart
 from ...widgets.text import count, share, size
 from ..client.views import SessionView
-from ..model.metrics import CPU_UTIL, MEM_USED, Metrics
+from ..model.metrics import CPU_UTIL, CUDA_MEM, MEM_USED, Metrics
 from ..model.sessions import TERMINAL
-from ..model.slots import CPU, MEM
+from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, GPU_ALIAS, MEM
 from .live import GpuUse, LiveStats
 
-_MEASURED: Final = {CPU: CPU_UTIL, MEM: MEM_USED}
-"""Slot -> the metric that says how much of it a session uses; its capacity is what the session was given."""
+_MEASURED: Final = {GPU_ALIAS: CUDA_MEM, CPU: CPU_UTIL, MEM: MEM_USED}
+"""Gauge -> the metric that says how much of it a session uses; its capacity is what the session was given."""
+_SLOTS: Final = {GPU_ALIAS: (CUDA_SHARES, CUDA_DEVICE), CPU: (CPU,), MEM: (MEM,)}
+"""Gauge -> what of a session is in it."""
 
 
 def bars_of(machine: Machine, views: Sequence[SessionView], *, shared: bool = False) -> tuple[MapBar, ...]:
     """Returns the GPUs of a machine, then its cores and its memory; parts in the order of `views`.
+
+    GPUs of which a cluster tells in sum are one bar.
 
     Args:
         shared: others have sessions there that are not in `views`.
@@ -45,16 +49,19 @@ def bars_of(machine: Machine, views: Sequence[SessionView], *, shared: bool = Fa
 
 def _slot_bar(gauge: Gauge, views: Iterable[SessionView], shared: bool) -> MapBar:
     write = size if gauge.is_bytes else count
-    parts = [
-        MapPart(view.id, view.name, amount)
+    held = [
+        (view, sum((view.occupying_slots.amount(slot) for slot in _SLOTS[gauge.label]), Decimal(0)))
         for view in views
         # the amounts of one that ended are what it held
-        if view.status not in TERMINAL and (amount := view.occupying_slots.amount(gauge.label)) > 0
+        if view.status not in TERMINAL
     ]
+    parts = [MapPart(view.id, view.name, amount) for view, amount in held if amount > 0]
     rest = gauge.used - sum((part.amount for part in parts), Decimal(0))
     if shared and rest > 0:
         parts.append(MapPart(OTHERS, "others", rest))
     told = f"{write(gauge.used)}/{write(gauge.total)}"
+    if gauge.label == GPU_ALIAS:
+        return MapBar(gauge.label, "all of them", gauge.total, tuple(parts), told)
     return MapBar(gauge.label, "", gauge.total, tuple(parts), told, "bytes" if gauge.is_bytes else "cores")
 
 
@@ -91,13 +98,14 @@ def _slot_use(bar: MapBar, parts: Iterable[MapPart], live: LiveStats) -> BarUse:
     fractions = {}
     for part in parts:
         measured = live.metrics(part.session_id).get(metric)
-        if measured is not None:
-            fractions[part.session_id] = measured.current / _promised(bar.id, part.amount)
+        promised = measured and measured.capacity if bar.id == GPU_ALIAS else _promised(bar.id, part.amount)
+        if measured is not None and promised:
+            fractions[part.session_id] = measured.current / promised
     return BarUse(_told(bar, live), fractions)
 
 
 def _promised(slot: str, amount: Decimal) -> float:
-    """Returns an amount in the unit of its metric: a core is 100 percent."""
+    """Returns an amount of cores or memory in the unit of its metric: a core is 100 percent."""
     return float(amount) * (100.0 if slot == CPU else 1.0)
 
 
@@ -105,7 +113,7 @@ def _told(bar: MapBar, live: LiveStats) -> str:
     if bar.id == CPU:
         # of the cores that the machine has, which may be others than are offered
         return "" if live.cpu_pct is None else f"{'':<6}{live.cpu_pct:>3.0f} %"
-    used = live.mem_used_bytes
+    used = live.mem_used_bytes if bar.id == MEM else None
     return "" if used is None or not bar.capacity else f"{size(used):<6}{100 * used / float(bar.capacity):>3.0f} %"
 
 

@@ -1,0 +1,37 @@
+"""The bars of the map, without a screen."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bai_tui.app.client.views import MachineView, SessionView, StatsView
+from bai_tui.app.model.metrics import Metric
+from bai_tui.app.model.sessions import SessionStatus
+from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.app.tui.live import LiveStats
+from bai_tui.app.tui.machine_map import bars_of, use_of
+from bai_tui.app.tui.sync import machine_of
+from bai_tui.widgets.rows import OTHERS
+
+G = 1024**3
+
+
+def held(name: str, **slots: str) -> SessionView:
+    amounts = ResourceSlots({slot.replace("_", "."): Decimal(amount) for slot, amount in slots.items()})
+    return SessionView(id=name, name=name, status=SessionStatus.RUNNING, occupying_slots=amounts)
+
+
+def test_gpus_that_a_cluster_tells_in_sum_are_one_bar() -> None:
+    total = ResourceSlots({"cpu": 8, "mem": 24 * G, "cuda.shares": Decimal(4)})
+    used = ResourceSlots({"cpu": 2, "mem": 2 * G, "cuda.shares": Decimal("2.5")})
+    machine = machine_of(MachineView(total, used))
+    views = [held("train", cpu="1", cuda_shares="0.5"), held("notes", cpu="1")]
+    gpus, cpu, mem = bars_of(machine, views, shared=True)
+    assert (gpus.id, gpus.told, gpus.unit, cpu.id, mem.id) == ("gpu", "2.5/4", "shares", "cpu", "mem")
+    assert [(part.session_id, part.amount) for part in gpus.parts] == [("train", Decimal("0.5")), (OTHERS, Decimal(2))]
+    live = LiveStats()
+    live.take(StatsView(time_s=1.0, sessions={"train": {"cuda_mem": Metric(5.0 * G, 20.0 * G, "bytes")}}))
+    use = use_of(gpus, gpus.parts, live, 0)
+    assert (use.told, dict(use.parts), use.others) == ("", {"train": 0.25}, 0.0)
+    live.take(StatsView(time_s=2.0, sessions={"train": {"cuda_mem": Metric(0.0, None, "bytes")}}))
+    assert not use_of(gpus, gpus.parts, live, 0).parts
