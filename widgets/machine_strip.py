@@ -22,6 +22,8 @@ _BARRED = (CPU, MEM)
 """Slots with a bar beside their numbers; GPUs without one each stand as numbers only."""
 _WIDTHS: Final = (14, 8, 5, 0)
 """Cells of the bar of a GPU, widest first; 0 = numbers only."""
+_NAME_CELLS: Final = 20
+"""What name and place take while all is well: with less room GPUs are told of in sum."""
 _TOLD_CELLS = 24
 """What a state may always take, whatever gauges there are: enough for `reconnecting in 15 s`."""
 
@@ -110,7 +112,9 @@ class MachineStrip(Widget):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
-        gauges = sum(segment.cell_length for part in self._sums() for segment in part)
+        gauges = sum(segment.cell_length for segment in self._gauges(0))
+        if gauges + _NAME_CELLS > width:
+            gauges = sum(segment.cell_length for part in self._sums() for segment in part)
         left = self._left(max(_TOLD_CELLS, width - gauges - 2))
         used = sum(segment.cell_length for segment in left)
         right = self._right(width - used - 2)
