@@ -115,4 +115,5 @@ class Details(ScrollView, can_focus=True):
             Segment(line.value, self.get_component_rich_style(f"details--{line.style}", partial=True)),
             Segment(line.trend, self.get_component_rich_style("details--trend", partial=True)),
         ]
-        return Strip(segments).adjust_cell_length(self.size.width).apply_style(self.rich_style)
+        # simple, so that it is the same to the last segment whichever way the screen comes by it
+        return Strip(segments).adjust_cell_length(self.size.width).apply_style(self.rich_style).simplify()
