@@ -305,9 +305,3 @@ class Naive:
 
     def found(self, device: str, now: float) -> list[Instruction]:
         return self.event(now, freed=True) if self.ledger.found(device) else []
-
-    def set_rules(self, rules: Rules, now: float) -> list[Instruction]:
-        self.rules = rules
-        self.blocked = None
-        self.forget()
-        return self.event(now)

@@ -63,11 +63,11 @@ def test_what_the_reservation_leaves_over_can_be_had_for_any_time(machine: Machi
 
 
 def test_without_backfill_nobody_passes(machine: Machine, ask: Ask) -> None:
-    scheduler = machine(cpus=4, gpus=1, rules=Rules(backfill=False))
-    scheduler.enqueue(ask("a", {"gpu": 1}), 0)
-    assert scheduler.enqueue(ask("first", {"gpu": 1}), 0) == []
-    assert scheduler.enqueue(ask("b", {"cpu": 1}, duration_s=1.0), 0) == []
-    assert started(scheduler.set_rules(Rules(backfill=True), 0)) == ["b"]
+    for backfill, passes in ((False, []), (True, ["b"])):
+        scheduler = machine(cpus=4, gpus=1, rules=Rules(backfill=backfill))
+        scheduler.enqueue(ask("a", {"gpu": 1}), 0)
+        assert scheduler.enqueue(ask("first", {"gpu": 1}), 0) == []
+        assert started(scheduler.enqueue(ask("b", {"cpu": 1}, duration_s=1.0), 0)) == passes
 
 
 def test_a_session_that_is_kept_longer_moves_the_reservation(machine: Machine, ask: Ask) -> None:

@@ -296,7 +296,9 @@ def test_what_was_admitted_before_a_restart_is_not_refused_for_new_limits(machin
     assert scheduler.next_tick(0) == 0, "it is to be looked at"
     assert scheduler.tick(0) == []
     assert scheduler.next_tick(0) is None
-    assert started(scheduler.set_rules(Rules(), 0)) == ["a"]
+    unlimited = machine()
+    unlimited.enqueue(ask("a", {"cpu": 2}, access_key="ann"), 0, again=True)
+    assert started(unlimited.tick(0)) == ["a"]
 
 
 def test_what_was_admitted_with_another_quantum_gets_exactly_that(machine: Machine, ask: Ask) -> None:
@@ -336,7 +338,6 @@ def test_what_this_machine_can_never_serve_waits_for_another_one(machine: Machin
     assert waiting.text == "waits for the machine to change: 3 cpu can never be granted: this machine has 2 cpu in all"
     assert "this machine has no cuda.shares" in scheduler.waiting("gpu", 0).text
     assert scheduler.set_priority("gpu", 50, 1) == []
-    assert scheduler.set_rules(Rules(policy=Policy.LIFO), 1) == []
     assert scheduler.tick(1) == []
     assert given_up(scheduler.tick(5)).keys() == {"late"}
     assert given_up(scheduler.cancel("cpu", 5)).keys() == {"after"}
@@ -363,14 +364,21 @@ def test_adopted_sessions_count_for_the_limits_of_their_owner(machine: Machine, 
     assert started(scheduler.release("old", 0)) == ["new"]
 
 
-def test_limits_that_change_count_at_once_for_those_who_wait(machine: Machine, ask: Ask) -> None:
-    scheduler = machine(rules=Rules(limits=Limits(sessions=2)))
-    for name in ("a", "b", "c", "d"):
-        scheduler.enqueue(ask(name, {"cpu": 1}, access_key="ann"), 0)
-    assert scheduler.set_rules(Rules(limits=Limits(sessions=1)), 0) == [], "what runs goes on"
-    assert scheduler.release("a", 0) == []
-    assert scheduler.waiting("c", 0).text == "its owner runs 1 of 1 sessions"
-    assert started(scheduler.set_rules(Rules(limits=Limits(sessions=3)), 0)) == ["c", "d"]
+def test_limits_that_changed_over_a_restart_count_for_those_who_wait(machine: Machine, ask: Ask) -> None:
+    before = machine()
+    granted = [one for name in "ab" for one in before.enqueue(ask(name, {"cpu": 1}), 0)]
+    tight, wide = (machine(rules=Rules(limits=Limits(sessions=most))) for most in (1, 4))
+    for scheduler in (tight, wide):
+        for start in granted:
+            assert isinstance(start, Start)
+            scheduler.adopt(start.session_id, start.allocation, access_key="ann")
+        for name in "cd":
+            scheduler.enqueue(ask(name, {"cpu": 1}, access_key="ann"), 0, again=True)
+    assert tight.tick(0) == [], "what runs goes on"
+    assert tight.release("a", 0) == []
+    assert tight.waiting("c", 0).text == "its owner runs 1 of 1 sessions"
+    assert started(tight.release("b", 0)) == ["c"]
+    assert started(wide.tick(0)) == ["c", "d"]
 
 
 # --- devices that are lost ---

@@ -324,7 +324,7 @@ def test_zero_is_not_asked_for() -> None:
     ledger = machine(gpu_count=0)
     assert take(ledger, "a", cpu=1, gpu="0", device=0) == {"cpu": {"cpu0": "1"}}
     assert take(ledger, "nothing") == {}
-    assert ledger.holding("nothing")
+    assert ledger.allocation("nothing") is not None
 
 
 # --- refusals ------------------------------------------------------------------------------------------------
@@ -418,7 +418,7 @@ def test_a_session_holds_once_and_an_old_plan_is_no_promise() -> None:
     with pytest.raises(IllegalState, match="no longer free: plan again"):
         ledger.take("b", early)
     assert (ledger.promised(), ledger.free()) == before
-    assert not ledger.holding("b")
+    assert ledger.allocation("b") is None
 
 
 def test_adopting_takes_the_very_devices() -> None:

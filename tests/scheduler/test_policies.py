@@ -362,24 +362,35 @@ def test_a_higher_priority_goes_before_the_first_place_and_gives_it_back(machine
 # --- other rules while sessions run ---
 
 
-def test_another_policy_sorts_those_who_wait_and_keeps_what_is_granted(machine: Machine, ask: Ask) -> None:
-    scheduler = machine(cpus=2)
-    scheduler.enqueue(ask("a0", {"cpu": 1}, access_key="ann"), 0)
-    scheduler.enqueue(ask("b0", {"cpu": 1}, access_key="bob"), 30)
-    for name in ("a1", "a2", "b1"):
-        scheduler.enqueue(ask(name, {"cpu": 1}, access_key={"a": "ann", "b": "bob"}[name[0]]), 40)
-    before = scheduler.promised()
-    for policy, order in (
+@pytest.mark.parametrize(
+    ("policy", "order"),
+    [
         (Policy.LIFO, ["b1", "a2", "a1"]),
         (Policy.FAIR_SHARE, ["b1", "a1", "a2"]),  # bob has used 20 s, ann 50
         (Policy.DRF, ["a1", "b1", "a2"]),
         (Policy.FIFO, ["a1", "a2", "b1"]),
-    ):
-        assert scheduler.set_rules(Rules(policy=policy), 50) == []
-        assert scheduler.rules.policy is policy
-        assert sorted(order, key=lambda name: scheduler.waiting(name, 50).position or 0) == order
-    assert scheduler.promised() == before
+    ],
+)
+def test_another_policy_after_a_restart_sorts_those_who_wait_and_keeps_what_is_granted(
+    machine: Machine, ask: Ask, policy: Policy, order: list[str]
+) -> None:
+    owners = {"a": "ann", "b": "bob"}
+    before = machine(cpus=2)
+    granted = before.enqueue(ask("a0", {"cpu": 1}), 0) + before.enqueue(ask("b0", {"cpu": 1}), 30)
+    scheduler = machine(cpus=2, rules=Rules(policy=policy))
+    for start, since_s in zip(granted, (0.0, 30.0), strict=True):
+        assert isinstance(start, Start)
+        owner = owners[start.session_id[0]]
+        scheduler.adopt(start.session_id, start.allocation, access_key=owner, since_s=since_s)
+    for name in ("a1", "a2", "b1"):
+        scheduler.enqueue(ask(name, {"cpu": 1}, access_key=owners[name[0]]), 50, again=True)
+    assert scheduler.tick(50) == []
+    assert sorted(order, key=lambda name: scheduler.waiting(name, 50).position or 0) == order
+    assert scheduler.promised() == before.promised()
+    first = started(scheduler.release("a0" if policy is not Policy.DRF else "b0", 50))
+    assert first == [order[0] if policy is not Policy.DRF else "b1"]
+
+
+def test_rules_that_make_no_sense_are_refused(machine: Machine) -> None:
     with pytest.raises(ValueError, match="half-life"):
-        scheduler.set_rules(Rules(policy=Policy.LIFO, half_life_s=0), 50)
-    assert scheduler.rules == Rules()
-    assert started(scheduler.release("a0", 50)) == ["a1"]
+        machine(rules=Rules(policy=Policy.LIFO, half_life_s=0))

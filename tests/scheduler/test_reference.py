@@ -179,10 +179,6 @@ class Both(RuleBasedStateMachine):
         else:
             self.same(self.real.lose(device, self.now), self.naive.lose(device, self.now))
 
-    @rule(rules=every_rule)
-    def set_rules(self, rules: Rules) -> None:
-        self.same(self.real.set_rules(rules, self.now), self.naive.set_rules(rules, self.now))
-
     @invariant()
     def the_books_are_the_same(self) -> None:
         if hasattr(self, "real"):

@@ -61,7 +61,7 @@ class Scheduler:
             quantum: the smallest part of a `cuda.shares`; other slots are counted in whole units.
             strategy: which GPU a fraction goes to.
             distribution: how an amount that comes from several devices is divided.
-            rules: how the queue is kept; see `set_rules`.
+            rules: how the queue is kept, as long as this lives: others come with a restart (`adopt`, `enqueue` again).
 
         Raises:
             ValueError: a machine that `Ledger` refuses, or rules that make no sense.
@@ -318,23 +318,6 @@ class Scheduler:
         out: list[Instruction] = []
         self._come(now)
         self._advance(now, out, freed=there)
-        self._expire(now, out)
-        return out
-
-    def set_rules(self, rules: Rules, now: float) -> list[Instruction]:
-        """Keeps the queue by other rules from now on. What is granted stays granted, who waits waits on.
-
-        A request that is more than its owner may hold now is not refused any more: it waits until the limits change
-        again. Costs as much as there are owners and requests.
-
-        Raises:
-            ValueError: rules that make no sense; nothing has changed then.
-        """
-        self._line.set_rules(rules, self._waiting.values(), now)
-        self._backfill.block(None)
-        self._come(now)
-        out: list[Instruction] = []
-        self._advance(now, out)
         self._expire(now, out)
         return out
 

@@ -239,10 +239,6 @@ class Ledger:
         holding = self._holding.get(session_id)
         return holding.allocation if holding is not None else None
 
-    def holding(self, session_id: str) -> bool:
-        """Whether the session is promised anything, even an empty request."""
-        return session_id in self._holding
-
     def holders(self, device_id: str) -> list[str]:
         """Returns the sessions that are promised a part of a device, in the order in which they got it.
 

@@ -102,23 +102,9 @@ class Account:
         """That wait, for whatever."""
         self.held: dict[str, Decimal] = {}
         """Slot -> amount, as demands count."""
-        self.room: dict[str, Decimal] | None = None
+        self.room = dict(limits.slots) if limits.slots is not None else None
         """Limited slot -> amount that may still be taken, below zero when limits were lowered; None without limits."""
-        self.limits = limits
-
-    @property
-    def limits(self) -> Limits:
-        """What he may have."""
-        return self._limits
-
-    @limits.setter
-    def limits(self, limits: Limits) -> None:
         self._limits = limits
-        self.room = (
-            {slot: most - self.held.get(slot, Decimal(0)) for slot, most in limits.slots.items()}
-            if limits.slots is not None
-            else None
-        )
 
     @property
     def limited(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from .limits import Account, Capacity, Demand
 from .policies import BY_OWNER, REVIEW_S, HalfLife, Use
@@ -15,17 +14,17 @@ class LineUp:
     """The queue, and the owners whose requests lie in it."""
 
     def __init__(self, capacity: Capacity, rules: Rules) -> None:
-        """Raises ValueError as `set_rules`."""
+        """
+        Raises:
+            ValueError: rules that make no sense.
+        """
         self._capacity = capacity
         self._accounts: dict[str, Account] = {}
         self._reviewed_s = -math.inf
-        self._use_rules(rules)
-        self.queue = Queue()
-
-    def _use_rules(self, rules: Rules) -> None:
         self._half_life = _checked(rules)
         self.rules = rules
         self._by_owner = rules.policy in BY_OWNER
+        self.queue = Queue()
 
     # --- owners ---
 
@@ -96,32 +95,7 @@ class LineUp:
         if not group.lost and self._capacity.incomplete and not self._capacity.possible(entry.demand):
             queue.set_lost(group, True)
 
-    # --- changes ---
-
-    def set_rules(self, rules: Rules, waiting: Iterable[Entry], now: float) -> None:
-        """Sorts everybody anew.
-
-        Args:
-            waiting: all who wait, those who are not in the line too, in the order in which they came.
-
-        Raises:
-            ValueError: rules that make no sense; nothing has changed then.
-        """
-        self._use_rules(rules)
-        for account in self._accounts.values():
-            account.limits = rules.limits_of.get(account.access_key, rules.limits)
-            account.weight = float(rules.weights.get(account.access_key, 1))
-            account.use.forget_by(self._half_life, now)
-        before, self.queue = self.queue, Queue()
-        for entry in waiting:
-            in_line, stuck = entry.group is not None, before.is_stuck(entry)
-            entry.group = None
-            entry.key = self.key(entry.request)
-            if in_line:
-                self.add(entry, now)
-                if stuck:
-                    self.queue.stick(entry)
-        self._reviewed_s = now
+    # --- devices ---
 
     def look_at_devices(self) -> None:
         """Sets those aside whom what is there of the machine can never serve, and lets the others take part again."""

@@ -113,11 +113,6 @@ class Use:
             self.at(until_s)
         self._used += used * self._half_life.kept(self._at_s - until_s)
 
-    def forget_by(self, half_life: HalfLife, now: float) -> None:
-        """Changes the half-life from now on."""
-        self.at(now)
-        self._half_life = half_life
-
     @property
     def grows(self) -> bool:
         """Whether a session is counted."""
