@@ -485,16 +485,3 @@ def bindings(target: str) -> list[Binding]:
         )
         for action in of(target)
     ]
-
-
-def clashes() -> list[tuple[str, str, str]]:
-    """Returns (key, id, id) of actions that want the same key in one pane; empty when all is well."""
-    found: list[tuple[str, str, str]] = []
-    for target in PANES:
-        taken: dict[str, str] = {}
-        for action in (*of(target), *(other for other in of("everywhere") if target != "everywhere")):
-            for key in action.key.split(","):
-                if key in taken:
-                    found.append((key, taken[key], action.id))
-                taken.setdefault(key, action.id)
-    return found

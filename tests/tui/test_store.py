@@ -11,7 +11,7 @@ from bai_tui.app.client.views import EventView, JournalLine, SessionView
 from bai_tui.app.model.console import Frame, RunStatus
 from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
-from bai_tui.app.tui.actions import ACTIONS, PANES, clashes
+from bai_tui.app.tui.actions import ACTIONS, PANES, of
 from bai_tui.app.tui.feed import Feed
 from bai_tui.app.tui.store import KEPT_ENDED, SessionStore, default_image, free_name
 from bai_tui.widgets.transcript import Header, Note, RunState, Styled
@@ -154,7 +154,12 @@ def test_the_default_image() -> None:
 
 
 def test_no_key_means_two_things_in_a_pane() -> None:
-    assert clashes() == []
+    for target in PANES:
+        taken: dict[str, str] = {}
+        for action in (*of(target), *(other for other in of("everywhere") if target != "everywhere")):
+            for key in action.key.split(","):
+                assert key not in taken, f"in {target}, {key} means {taken[key]} and {action.id}"
+                taken[key] = action.id
     assert len({action.id for action in ACTIONS}) == len(ACTIONS)
     assert {action.target for action in ACTIONS} <= set(PANES)
 

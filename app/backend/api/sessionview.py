@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...model.errors import SessionNotFound
-from ...model.images import ImageReference
 from ...model.metrics import wire_metrics
 from ...model.sessions import HOLDING, LIVE, Session, SessionStatus
 from ...model.slots import ResourceSlots
@@ -103,10 +102,6 @@ def registry_of(image: str) -> str:
     """Returns the registry in an image reference, `local` when it names none."""
     head, slash, _ = image.partition("/")
     return head if slash and ("." in head or ":" in head) else "local"
-
-
-def image_tag(image: str) -> str:
-    return ImageReference.parse(image).tag if image else ""
 
 
 def info(service: Service, session: Session, owner: Keypair | None, now: datetime) -> dict[str, Any]:

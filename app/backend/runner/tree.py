@@ -35,12 +35,3 @@ class TreeEnd:
     def _signal(pids: Iterable[int], number: int) -> None:
         for pid in pids:
             procs.send_signal(pid, number)
-
-
-def kill_below(root: int, spare: Iterable[int] = ()) -> None:
-    """Kills the descendants of `root` at once, except `spare`."""
-    spared = set(spare)
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in procs.descendants(root):
-            if pid not in spared:
-                procs.send_signal(pid, number)
