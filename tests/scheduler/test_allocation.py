@@ -12,6 +12,8 @@ from bai_tui.app.model.slots import ResourceSlots
 from hypothesis import given
 from hypothesis import strategies as st
 
+from .ledgers import REFUSED
+
 Machine = Callable[..., Scheduler]
 Ask = Callable[..., PendingRequest]
 
@@ -155,20 +157,7 @@ def test_all_slots_or_none(machine: Machine, ask: Ask) -> None:
     assert scheduler.allocation("b") is None
 
 
-@pytest.mark.parametrize(
-    ("slots", "error", "words"),
-    [
-        ({"cuda.shares": "0.333"}, InvalidAmount, "0.333 cuda.shares is no multiple of 0.01: ask for 0.33 or 0.34"),
-        ({"cuda.shares": "0.001"}, InvalidAmount, "the least that can be asked for is 0.01"),
-        ({"cpu": "1.5"}, InvalidAmount, "1.5 cpu is no multiple of 1: ask for 1 or 2"),
-        ({"cpu": 5}, ImpossibleRequest, "5 cpu can never be granted: this machine has 4 cpu in all"),
-        ({"cuda.shares": "2.01"}, ImpossibleRequest, "this machine has 2 cuda.shares in all"),
-        ({"cuda.device": 3}, ImpossibleRequest, "this machine has 2 cuda.device in all"),
-        ({"mem": "9g"}, ImpossibleRequest, "9g mem can never be granted: this machine has 8g mem in all"),
-        ({"mem": (8 << 30) + 1}, ImpossibleRequest, "8589934593 bytes of mem can never be granted"),
-        ({"mem": "999999999999y"}, ImpossibleRequest, "can never be granted"),
-    ],
-)
+@pytest.mark.parametrize(("slots", "error", "words"), REFUSED)
 def test_what_can_never_be_is_refused_with_the_reason(
     machine: Machine, ask: Ask, slots: dict[str, object], error: type[BadRequest], words: str
 ) -> None:
