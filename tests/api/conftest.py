@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import aiohttp
@@ -17,23 +14,8 @@ import pytest
 from aiohttp import web
 from bai_tui.app.backend.api import create_app, create_runner
 from bai_tui.app.model.signing import ABSENT_CONTENT_TYPE, authorization, signature
+from bai_tui.tests.api import fakes
 from yarl import URL
-
-
-def _load(name: str) -> ModuleType:
-    """Imports a neighbour of this file; with importlib mode there is no package to import it from."""
-    full = f"api_{name}"
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[full] = module
-        spec.loader.exec_module(module)
-    return sys.modules[full]
-
-
-fakes = _load("fakes")
-
 
 TOKEN = "a-token-of-this-test"
 
