@@ -13,7 +13,15 @@ from typing import Final
 
 from .model.endpoint import Endpoint
 from .model.errors import ConfigError
-from .policies import GpuSettings, IdleSettings, KeypairLimits, MemorySettings, SchedulerSettings
+from .policies import (
+    GpuSettings,
+    IdleSettings,
+    JournalSettings,
+    KeypairLimits,
+    MemorySettings,
+    SandboxSettings,
+    SchedulerSettings,
+)
 
 _APP: Final = "bai-tui"
 _YES: Final = ("y", "yes", "t", "true", "1")
@@ -104,6 +112,8 @@ class Settings:
     idle: IdleSettings = field(default_factory=IdleSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
 
     @classmethod
     def load(cls, paths: Paths) -> Settings:

@@ -14,6 +14,8 @@ POLICIES: Final = ("fifo", "lifo", "drf", "fair-share")
 STRATEGIES: Final = ("pack", "spread")
 DISTRIBUTIONS: Final = ("evenly", "fill")
 OPERATORS: Final = ("and", "or")
+ISOLATIONS: Final = ("none", "bwrap")
+OVERFLOWS: Final = ("head-and-tail", "slow-down")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,3 +116,32 @@ class MemorySettings:
     warn_pct: float = 100.0
     end_pct: float = 110.0
     end_samples: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    """`[sandbox]`: what fences the processes of every session. A session may ask for less, never for more."""
+
+    isolation: str = "none"
+    """One of `ISOLATIONS`; `bwrap`: read-only system, own /tmp and HOME, own process ids."""
+    network: bool = True
+    """False: only with `isolation = "bwrap"`; sessions reach nothing but themselves."""
+    max_tasks: int = 4096
+    """Processes and threads of one session; 0 = no limit."""
+    wall_time_s: float = 0.0
+    """A session is ended so long after its start, whatever it does; 0 = never."""
+    work_quota_bytes: int = 0
+    """What the work folder of a session may hold; 0 = no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSettings:
+    """`[journal]`: what is kept of the output of a session."""
+
+    max_size_bytes: int = 256 << 20
+    """Of one session on disk; the oldest runs go first."""
+    overflow: str = "head-and-tail"
+    """One of `OVERFLOWS`: of one run that alone is larger, beginning and end are kept; with `slow-down` it is also
+    taken in no faster than readers can follow."""
+    retention_s: float = 7 * 86400.0
+    """After the end of a session its journal is kept so long."""

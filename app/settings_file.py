@@ -16,14 +16,18 @@ from .model.errors import BaiTuiError, ConfigError
 from .model.slots import CUDA_DEVICE, CUDA_SHARES, GPU_ALIAS, KNOWN_SLOTS, MEM, ResourceSlots, parse_amount
 from .policies import (
     DISTRIBUTIONS,
+    ISOLATIONS,
     OPERATORS,
+    OVERFLOWS,
     POLICIES,
     STRATEGIES,
     GpuSettings,
     IdleSettings,
+    JournalSettings,
     KeypairLimits,
     LimitSettings,
     MemorySettings,
+    SandboxSettings,
     SchedulerSettings,
     UtilizationSettings,
 )
@@ -35,6 +39,9 @@ Keys = Mapping[str, tuple[str, Check]]
 
 _THOUSANDTH: Final = Decimal("0.001")
 _UTILIZATIONS: Final = ("cpu_util", "mem", "cuda_util", "cuda_mem")
+LEAST_TASKS: Final = 16
+"""A kernel alone needs some."""
+LEAST_JOURNAL_BYTES: Final = 1 << 20
 _WEIGHED: Final = ("drf", "fair-share")
 
 
@@ -128,6 +135,25 @@ def _mem(value: Any) -> str:
     return str(value)
 
 
+def _size(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise ConfigError(f"{value!r} is no size: write text such as '10g' (0 = no limit)")
+    return int(parse_amount(MEM, value))
+
+
+def _journal_size(value: Any) -> int:
+    size = _size(value)
+    if size < LEAST_JOURNAL_BYTES:
+        raise ConfigError(f"{value!r} is too little for a journal: write at least '1m'")
+    return size
+
+
+def _tasks(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or (value != 0 and value < LEAST_TASKS):
+        raise ConfigError(f"{value!r} is no number of tasks: write a whole number from {LEAST_TASKS} on (0 = no limit)")
+    return value
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f"{value!r} is neither true nor false")
@@ -211,7 +237,7 @@ def _thresholds(value: Any) -> Mapping[str, float]:
 def _own_names(kind: type, **checks: Check) -> Keys:
     """Returns keys that are called as the fields are, without the unit: `half_life` is `half_life_s`."""
     names = [item.name for item in fields(kind)]
-    keys = {name.removesuffix("_s"): name for name in names}
+    keys = {name.removesuffix("_s").removesuffix("_bytes"): name for name in names}
     return {key: (keys[key], check) for key, check in checks.items()}
 
 
@@ -252,6 +278,16 @@ _GPU: Final = _own_names(
     end_samples=_count,
 )
 _MEMORY: Final = _own_names(MemorySettings, watch=_flag, warn_pct=_percent, end_pct=_percent, end_samples=_count)
+
+_SANDBOX: Final = _own_names(
+    SandboxSettings,
+    isolation=_one_of(ISOLATIONS),
+    network=_flag,
+    max_tasks=_tasks,
+    wall_time=_duration,
+    work_quota=_size,
+)
+_JOURNAL: Final = _own_names(JournalSettings, max_size=_journal_size, overflow=_one_of(OVERFLOWS), retention=_duration)
 
 
 def _scheduler(table: Any) -> SchedulerSettings:
@@ -335,6 +371,20 @@ def _memory(table: Any) -> MemorySettings:
     return settings
 
 
+def _sandbox(table: Any) -> SandboxSettings:
+    settings = SandboxSettings(**_read(table, _SANDBOX, "sandbox."))
+    if not settings.network and settings.isolation == "none":
+        raise _Placed(
+            "sandbox.network = false contradicts sandbox.isolation = 'none', which fences nothing off: write "
+            "isolation = 'bwrap' or remove network"
+        )
+    return settings
+
+
+def _journal(table: Any) -> JournalSettings:
+    return JournalSettings(**_read(table, _JOURNAL, "journal."))
+
+
 _TOP: Final[Keys] = {
     "host": ("host", _host),
     "port": ("port", _port),
@@ -347,4 +397,6 @@ _TOP: Final[Keys] = {
     "idle": ("idle", _idle),
     "gpu": ("gpu", _gpu),
     "memory": ("memory", _memory),
+    "sandbox": ("sandbox", _sandbox),
+    "journal": ("journal", _journal),
 }

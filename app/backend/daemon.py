@@ -237,6 +237,8 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
             idle=settings.idle,
             gpu=settings.gpu,
             memory=settings.memory,
+            sandbox=settings.sandbox,
+            journal=settings.journal,
         ),
     )
     stack.push_async_callback(_bounded, "the service", service.stop)

@@ -172,6 +172,12 @@ class Session:
     """The start-up command is ended after so long; 0 = never."""
     pending_timeout_s: float = 0.0
     """It is cancelled when it has waited so long; 0 = never."""
+    wall_time_s: float = 0.0
+    """It is ended so long after its start, whatever it does; 0 = never."""
+    isolation: str = ""
+    """`bwrap` = fenced off from the machine and from other sessions; empty = a plain process of the backend's user."""
+    no_network: bool = False
+    """It reaches nothing but itself; only with isolation."""
     split_shares: bool = False
     """A fraction of a GPU may come from several devices (`resource_opts.allow_fractional_resource_fragmentation`)."""
     kept_until: datetime | None = None

@@ -31,7 +31,23 @@ class LaunchSpec:
     cores: frozenset[int] | None = None
     """The session's processes run on these cores only; None = on any."""
     mem_limit_bytes: int = 0
-    """Enforced by the best mechanism at hand (see `Engine.layers`); 0 = no limit."""
+    """Enforced, as the limits below, by the best mechanism at hand (see `Engine.layers`); 0 = no limit."""
+    cpu_limit_cores: int = 0
+    """CPU time per second of wall clock; 0 = no limit."""
+    max_tasks: int = 0
+    """Processes and threads together; 0 = no limit."""
+    wall_time_s: float = 0.0
+    """The runner ends the session by itself so long after its start, backend or not; 0 = never."""
+    work_quota_bytes: int = 0
+    """Of the work folder; no single file grows larger. The sum is for the service to watch. 0 = no limit."""
+    isolation: str = ""
+    """`bwrap`: read-only system, own /tmp and HOME (the work folder), own process ids; empty = none."""
+    network: bool = True
+    """False: only with isolation."""
+    journal_max_bytes: int = 256 << 20
+    """The oldest runs go first; a record `dropped` says so."""
+    journal_overflow: str = "head-and-tail"
+    """One of `policies.OVERFLOWS`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ class JournalRecord:
     `["clean-finished", {"exitCode"}]`, `["build-finished", {"exitCode"}]`,
     `["run-finished", {"exitCode", "signal"?}]`, `["kernel-started", {"pid"}]`,
     `["kernel-died", {"exitCode", "signal"?, "reason"}]`.
+
+    Readers are also given `["dropped", {"first": 12, "last": 4711, "bytes": 123456}]`, which is on no disk: these
+    records were there and were given up to keep the journal within its size. Its own number is `last`.
     """
 
     seq: int

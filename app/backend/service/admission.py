@@ -26,11 +26,15 @@ from ...model.slots import (
     format_amount,
     parse_amount,
 )
+from ...policies import ISOLATIONS, SandboxSettings
 from ..ports import CreateRequest, Keypair, Resolution
 from ..scheduler.units import human_bytes
 
 IDLE_TIMEOUT: Final = "idle_timeout"
 PENDING_TIMEOUT: Final = "pending_timeout"
+WALL_TIME: Final = "wall_time"
+ISOLATION: Final = "isolation"
+NETWORK: Final = "network"
 SPLIT: Final = "allow_fractional_resource_fragmentation"
 """A fraction of a GPU may come from several: Backend.AI's name."""
 _YES: Final = frozenset({"true", "yes", "on", "1"})
@@ -117,16 +121,47 @@ def duration_opt_s(request: CreateRequest, name: str, default_s: float) -> float
         raise BadRequest(f"resource_opts.{name}: {exc.message}") from None
 
 
-def flag_opt(request: CreateRequest, name: str) -> bool:
-    """Returns the truth that `resource_opts` gives by that name, False when it is not there.
+def flag_opt(request: CreateRequest, name: str, default: bool = False) -> bool:
+    """Returns the truth that `resource_opts` gives by that name, `default` when it is not there.
 
     Raises:
         BadRequest: neither true nor false.
     """
-    said = str(request.resource_opts.get(name, "")).strip().lower()
+    if name not in request.resource_opts:
+        return default
+    said = str(request.resource_opts[name]).strip().lower()
     if said not in _YES and said not in _NO:
         raise BadRequest(f"resource_opts.{name} is {said!r}: write true or false")
     return said in _YES
+
+
+def fences(request: CreateRequest, sandbox: SandboxSettings) -> dict[str, Any]:
+    """Returns the fields of a session that say how it is fenced: what the backend demands, or more where it is asked.
+
+    Raises:
+        BadRequest: less than the backend demands, an unknown isolation, no network without isolation.
+    """
+    wall_time_s = duration_opt_s(request, WALL_TIME, sandbox.wall_time_s)
+    if sandbox.wall_time_s and not 0 < wall_time_s <= sandbox.wall_time_s:
+        raise BadRequest(
+            f"resource_opts.{WALL_TIME} is {request.resource_opts[WALL_TIME]!r}, but sessions end after "
+            f"{sandbox.wall_time_s:g} s here: ask for less, or leave it out"
+        )
+    isolation = str(request.resource_opts.get(ISOLATION) or sandbox.isolation)
+    if isolation not in ISOLATIONS:
+        raise BadRequest(f"resource_opts.{ISOLATION} is {isolation!r}: write one of {', '.join(ISOLATIONS)}")
+    if isolation == "none" != sandbox.isolation:
+        raise BadRequest(f"sessions are isolated here ({sandbox.isolation}): leave resource_opts.{ISOLATION} out")
+    network = flag_opt(request, NETWORK, sandbox.network)
+    if network and not sandbox.network:
+        raise BadRequest(f"sessions have no network here: leave resource_opts.{NETWORK} out")
+    if not network and isolation == "none":
+        raise BadRequest(f"without isolation the network cannot be taken away: add resource_opts.{ISOLATION}=bwrap")
+    return {
+        "wall_time_s": wall_time_s,
+        "isolation": "" if isolation == "none" else isolation,
+        "no_network": not network,
+    }
 
 
 def asked_slots(request: CreateRequest, image: Image, offered: ResourceSlots) -> ResourceSlots:
@@ -193,6 +228,7 @@ def build_session(
     *,
     offered: ResourceSlots,
     defaults: Defaults,
+    sandbox: SandboxSettings,
     depends_on: Sequence[str],
     now: datetime,
 ) -> Session:
@@ -240,6 +276,7 @@ def build_session(
         batch_timeout_s=float(request.batch_timeout_s),
         pending_timeout_s=duration_opt_s(request, PENDING_TIMEOUT, defaults.pending_timeout_s),
         split_shares=flag_opt(request, SPLIT),
+        **fences(request, sandbox),
     )
 
 

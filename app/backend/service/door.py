@@ -7,6 +7,7 @@ import asyncio
 from ...model.errors import ServiceUnavailable, SessionExists
 from ...model.images import Image
 from ...model.sessions import SessionStatus, check_session_name
+from ...policies import SandboxSettings
 from ..ports import CreateOutcome, CreateRequest, ImageCatalogue, Keypair
 from .admission import Defaults, build_session
 from .dependencies import check_dependencies, dependencies_of
@@ -32,6 +33,7 @@ class Door:
         recorder: Recorder,
         states: States,
         defaults: Defaults,
+        sandbox: SandboxSettings,
     ) -> None:
         self._catalogue = catalogue
         self._register = register
@@ -40,6 +42,7 @@ class Door:
         self._recorder = recorder
         self._states = states
         self._defaults = defaults
+        self._sandbox = sandbox
         self._closed = False
         self.last_order = 0
         """Position of the newest admission."""
@@ -72,6 +75,7 @@ class Door:
             resolution,
             offered=self._lifecycle.queue.available(),
             defaults=self._defaults,
+            sandbox=self._sandbox,
             depends_on=[dependency.id for dependency in dependencies],
             now=self._states.now(),
         )

@@ -17,15 +17,15 @@ from ..runner.files import JOURNAL
 
 log = logging.getLogger(__name__)
 _RECORD: Final = "session.json"
-KEEP_ENDED_S: Final = 7 * 86400
-"""How long the journal of an ended session is kept."""
 
 
 class Folders:
     """Makes, names and removes them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, keep_ended_s: float) -> None:
+        """Takes the folder of them all, and how long the journal of an ended session is kept."""
         self._root = root
+        self._keep_ended_s = keep_ended_s
 
     def session(self, session_id: str) -> Path:
         return self._root / session_id
@@ -101,7 +101,7 @@ class Folders:
                 age_s = now - max(item.stat().st_mtime for item in (folder, *folder.glob("*")))
             except OSError:
                 continue
-            _remove(folder if age_s > KEEP_ENDED_S else folder / "work")
+            _remove(folder if age_s > self._keep_ended_s else folder / "work")
 
 
 def _remove(folder: Path) -> None:

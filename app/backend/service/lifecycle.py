@@ -10,7 +10,8 @@ from typing import Final, assert_never
 from ...model.errors import BaiTuiError, IllegalState
 from ...model.metrics import wire_metrics
 from ...model.sessions import ANSWERING, Session, SessionResult, SessionStatus, SessionType
-from ...model.slots import MEM, ResourceSlots
+from ...model.slots import CPU, MEM, ResourceSlots
+from ...policies import JournalSettings, SandboxSettings
 from ..ports import Devices, Engine, Exit, ImageCatalogue, Kernel, Keypair, LaunchSpec, Sampler, Watched
 from ..scheduler import GiveUp, Instruction, Scheduler, Start
 from ..store.rows import dump_session
@@ -54,6 +55,8 @@ class Lifecycle:
         checks: IdleChecks,
         keypairs: Mapping[str, Keypair],
         lifetime_s: Callable[[str], float],
+        journal: JournalSettings,
+        sandbox: SandboxSettings,
         clock: Callable[[], float],
     ) -> None:
         """`lifetime_s` is access key -> longest life of its sessions; 0 = no limit."""
@@ -66,6 +69,8 @@ class Lifecycle:
         self._register = register
         self._tasks = tasks
         self._keypairs = keypairs
+        self._journal = journal
+        self._sandbox = sandbox
         self._clock = clock
         self.queue = Queue(scheduler, alarm, clock, register.name_of, lifetime_s, self.carry_out)
         self.idling = Idling(alarm, checks, states, clock, self.end)
@@ -141,6 +146,14 @@ class Lifecycle:
                     grace_s=GRACE_S,
                     cores=self._devices.cores(session),
                     mem_limit_bytes=int(session.occupied_slots.amount(MEM)),
+                    cpu_limit_cores=int(session.occupied_slots.amount(CPU)),
+                    max_tasks=self._sandbox.max_tasks,
+                    wall_time_s=session.wall_time_s,
+                    work_quota_bytes=self._sandbox.work_quota_bytes,
+                    isolation=session.isolation,
+                    network=not session.no_network,
+                    journal_max_bytes=self._journal.max_size_bytes,
+                    journal_overflow=self._journal.overflow,
                 )
             )
         except Exception as exc:

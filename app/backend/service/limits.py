@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...model.slots import ResourceSlots
-from ...policies import GpuSettings, IdleSettings, KeypairLimits, LimitSettings, MemorySettings, SchedulerSettings
+from ...policies import (
+    GpuSettings,
+    IdleSettings,
+    JournalSettings,
+    KeypairLimits,
+    LimitSettings,
+    MemorySettings,
+    SandboxSettings,
+    SchedulerSettings,
+)
 from ..scheduler import Limits, Policy, Rules
 from .admission import Defaults
 
@@ -19,6 +28,8 @@ class Policies:
     idle: IdleSettings = field(default_factory=IdleSettings)
     gpu: GpuSettings = field(default_factory=GpuSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
 
 
 def slot_limit(settings: LimitSettings) -> ResourceSlots | None:

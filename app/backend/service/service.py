@@ -97,7 +97,7 @@ class LocalService:
         self._store = store
         self._keypairs = {pair.access_key: pair for pair in keypairs}
         self._clock = clock
-        self._folders = Folders(sessions_dir)
+        self._folders = Folders(sessions_dir, self._policies.journal.retention_s)
         self._register = Register()
         self._bus = EventBus()
         self._recorder = Recorder(store, self._bus)
@@ -119,6 +119,8 @@ class LocalService:
             checks=checks,
             keypairs=self._keypairs,
             lifetime_s=self._lifetime_s,
+            journal=self._policies.journal,
+            sandbox=self._policies.sandbox,
             clock=clock,
         )
         device_watch = DeviceWatch(
@@ -150,6 +152,7 @@ class LocalService:
             recorder=self._recorder,
             states=self._states,
             defaults=self._policies.defaults,
+            sandbox=self._policies.sandbox,
         )
 
     def _lifetime_s(self, access_key: str) -> float:
