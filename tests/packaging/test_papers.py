@@ -58,6 +58,8 @@ def _keys(keys: settings_file.Keys, where: str = "") -> Iterator[str]:
         "idle.utilization": settings_file._UTILIZATION,
         "gpu": settings_file._GPU,
         "memory": settings_file._MEMORY,
+        "sandbox": settings_file._SANDBOX,
+        "journal": settings_file._JOURNAL,
     }
     for key in keys:
         inner = tables.get(where + key)
