@@ -11,7 +11,7 @@ import pytest
 from bai_tui.app.config import Paths, Settings, private_folder, remote_endpoint
 from bai_tui.app.model.durations import parse_duration
 from bai_tui.app.model.errors import BadRequest, ConfigError
-from bai_tui.app.policies import SchedulerSettings
+from bai_tui.app.policies import JournalSettings, SandboxSettings, SchedulerSettings
 
 
 def write(text: str) -> Paths:
@@ -69,6 +69,16 @@ def test_the_tables_are_read() -> None:
             watch_mock = true
             [memory]
             end_pct = 150
+            [sandbox]
+            isolation = "bwrap"
+            network = false
+            max_tasks = 64
+            wall_time = "2h"
+            work_quota = "10g"
+            [journal]
+            max_size = "64m"
+            overflow = "slow-down"
+            retention = "1d"
             """
         )
     )
@@ -87,6 +97,10 @@ def test_the_tables_are_read() -> None:
     assert settings.idle.utilization.operator == "or"
     assert settings.gpu.watch_mock
     assert settings.memory.end_pct == 150
+    assert settings.sandbox == SandboxSettings(
+        isolation="bwrap", network=False, max_tasks=64, wall_time_s=7200.0, work_quota_bytes=10 << 30
+    )
+    assert settings.journal == JournalSettings(max_size_bytes=64 << 20, overflow="slow-down", retention_s=86400.0)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +154,16 @@ def test_the_tables_are_read() -> None:
         ("[gpu]\nwatch = false\nwatch_mock = true", "gpu.watch_mock contradicts gpu.watch"),
         ("[gpu]\nmps = true\nsharing = false", "gpu.mps contradicts gpu.sharing"),
         ("gpu.end_samples = 0", "no count"),
+        ("sandbox.network = false", "sandbox.network = false contradicts sandbox.isolation = 'none'"),
+        ("sandbox.isolation = 'docker'", "'docker' is not known: write one of none, bwrap"),
+        ("sandbox.max_tasks = 3", "from 16 on (0 = no limit)"),
+        ("sandbox.work_quota = 'much'", "sandbox.work_quota"),
+        ("sandbox.work_quota = ''", "is no size"),
+        ("sandbox.work_quota = true", "is no size"),
+        ("journal.max_size = '512k'", "journal.max_size: '512k' is too little for a journal: write at least '1m'"),
+        ("journal.max_size = 0", "too little"),
+        ("journal.overflow = 'block'", "head-and-tail, slow-down"),
+        ("journal.max = '1g'", "did you mean 'journal.max_size'"),
     ],
 )
 def test_what_is_wrong_is_told_with_file_and_key(text: str, says: str) -> None:
