@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import ipaddress
 import json
@@ -31,10 +32,10 @@ from .api import create_app, create_runner, metrics_token
 from .devices import LocalDevices, discover
 from .engines.process import ProcessEngine
 from .images import PythonCatalogue
-from .instance import InstanceLock, ServeFile, local_keypair
+from .instance import InstanceLock, ServeFile, keep_keypair, local_keypair
 from .metrics import ProcSampler
 from .scheduler import DeviceSpec, Distribution, Scheduler, Strategy
-from .service import Defaults, LocalService, Policies, rules_of
+from .service import Defaults, LocalService, OwnKeypair, Policies, rules_of
 from .store import SqliteStore
 
 log = logging.getLogger(__name__)
@@ -206,7 +207,8 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
     stack.push_async_callback(_bounded, "the devices", devices.close)
     store = SqliteStore(private_folder(paths.data) / "bai-tui.db")
     stack.push_async_callback(_bounded, "the store", store.close)
-    keypair = local_keypair(paths.data / "keypair.json", await store.keypairs())
+    keypair_file = paths.data / "keypair.json"
+    keypair = local_keypair(keypair_file, await store.keypairs())
     await store.add_keypair(keypair)
     engine = ProcessEngine(private_folder(state / "engine"))
     stack.push_async_callback(_bounded, "the engine", engine.close)
@@ -232,6 +234,7 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
         policies=Policies(
             defaults=Defaults(
                 idle_timeout_s=settings.idle_timeout_s, pending_timeout_s=settings.scheduler.pending_timeout_s
+        own=OwnKeypair(keypair.access_key, functools.partial(keep_keypair, keypair_file)),
             ),
             limits=settings.limits,
             idle=settings.idle,

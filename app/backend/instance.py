@@ -7,11 +7,10 @@ import fcntl
 import getpass
 import json
 import os
-import secrets
-import string
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +18,9 @@ from typing import Any, Final
 from ..model.errors import ConfigError
 from .ports import Keypair
 from .runner.procs import start_time
+from .service.keypairs import new_access_key, new_secret_key
 
-_ALPHABET: Final = string.ascii_uppercase + string.digits
-_SECRET_ALPHABET: Final = string.ascii_letters + string.digits + "_-"
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class InstanceLock:
@@ -116,7 +115,8 @@ class ServeFile:
 def local_keypair(path: Path, stored: Sequence[Keypair]) -> Keypair:
     """Returns the keypair of this user: that of the file, else that of the store, else a new one.
 
-    The file is written, mode 0600, when it is missing. The user of the machine administrates its backend.
+    The file is written, mode 0600, when it is missing. The user of the machine administrates its backend: whatever the
+    store says, this keypair is active and an administrator's, and its secret key is that of the file.
 
     Raises:
         ConfigError: the file is damaged or cannot be read or written.
@@ -128,35 +128,49 @@ def local_keypair(path: Path, stored: Sequence[Keypair]) -> Keypair:
             raise ValueError
         path.chmod(0o600)
     except FileNotFoundError:
-        own = [pair for pair in stored if pair.is_admin and pair.is_active]
-        pair = own[0] if own else _new_keypair()
-        write_private(path, {"access_key": pair.access_key, "secret_key": pair.secret_key})
+        pair = _oldest(stored) or _keypair(new_access_key(), new_secret_key())
+        keep_keypair(path, pair)
         return pair
     except OSError as exc:
         raise ConfigError(f"the keypair {path} cannot be read: {exc.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"the keypair {path} is damaged: remove it to have a new one made") from None
     for pair in stored:
-        if (pair.access_key, pair.secret_key) == (access_key, secret_key):
-            return pair
+        if pair.access_key == access_key:
+            return replace(pair, secret_key=secret_key, is_admin=True, is_active=True)
     return _keypair(access_key, secret_key)
 
 
-def _new_keypair() -> Keypair:
-    access_key = "AKIA" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
-    return _keypair(access_key, "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(40)))
+def keep_keypair(path: Path, pair: Keypair) -> None:
+    """Writes the keypair where the commands and the TUI of this user find it, at once and wholly, mode 0600.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    write_private(path, {"access_key": pair.access_key, "secret_key": pair.secret_key})
+
+
+def _oldest(stored: Sequence[Keypair]) -> Keypair | None:
+    """Returns the keypair that this user had: the first one of the store was made for the file."""
+    user_id = _user_id()
+    own = [pair for pair in stored if pair.is_admin and pair.is_active and pair.user_id == user_id]
+    return min(own, key=lambda pair: pair.created_at or _LONG_AGO, default=None)
 
 
 def _keypair(access_key: str, secret_key: str) -> Keypair:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        user = f"uid{os.getuid()}"
     return Keypair(
         access_key=access_key,
         secret_key=secret_key,
-        user_id=f"{user}@localhost",
+        user_id=_user_id(),
         user_uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, access_key)),
         is_admin=True,
         created_at=datetime.now(UTC),
     )
+
+
+def _user_id() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        user = f"uid{os.getuid()}"
+    return f"{user}@localhost"

@@ -314,6 +314,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.rows: dict[str, str] = {}
+        self.pairs: dict[str, Keypair] = {}
         self.writes = 0
         self.refuse: Exception | None = None
 
@@ -366,10 +367,19 @@ class MemoryStore:
         ]
 
     async def keypairs(self) -> Sequence[Keypair]:
-        return []
+        return list(self.pairs.values())
 
     async def add_keypair(self, keypair: Keypair) -> None:
-        raise AssertionError("the service adds no keypairs")
+        await asyncio.sleep(0)
+        if self.refuse is not None:
+            raise self.refuse
+        self.pairs[keypair.access_key] = keypair
+
+    async def remove_keypair(self, access_key: str) -> None:
+        await asyncio.sleep(0)
+        if self.refuse is not None:
+            raise self.refuse
+        self.pairs.pop(access_key, None)
 
     async def close(self) -> None:
         pass

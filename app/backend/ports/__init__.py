@@ -12,9 +12,10 @@ from .devices import Device, Devices, GpuReading, Guarantee, Layer
 from .engines import Engine, Exit, Kernel, LaunchSpec
 from .images import ImageCatalogue, Resolution
 from .journal import UPLOAD_PREFIX, JournalRecord
+from .keypairs import Keypair, Keyring
 from .metrics import Sampled, Sampler, Watched
 from .service import CreateOutcome, CreateRequest, DeviceUse, IdleCheck, Run, Service, SessionEvent
-from .store import Keypair, PastUse, SessionStore
+from .store import PastUse, SessionStore
 
 __all__ = [
     "UPLOAD_PREFIX",
@@ -32,6 +33,7 @@ __all__ = [
     "JournalRecord",
     "Kernel",
     "Keypair",
+    "Keyring",
     "LaunchSpec",
     "Layer",
     "PastUse",

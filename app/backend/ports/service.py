@@ -18,8 +18,8 @@ from ...model.slots import ResourceSlots
 from ...policies import LimitSettings
 from .devices import Device, Layer
 from .journal import JournalRecord
+from .keypairs import Keypair, Keyring
 from .metrics import Sampled
-from .store import Keypair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,11 @@ class Service(Protocol):
     Every method raises `SessionNotFound` or `AmbiguousReference` where `ref` leads nowhere.
     """
 
-    def keypair(self, access_key: str) -> Keypair | None: ...
+    def keypair(self, access_key: str) -> Keypair | None:
+        """Returns a keypair, also one that is switched off: its sessions go on."""
+
+    @property
+    def keyring(self) -> Keyring: ...
 
     async def create(self, caller: Keypair, request: CreateRequest) -> CreateOutcome:
         """Admits, queues, starts. Waits as the request says.

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from ...model.sessions import Session, SessionStatus
 from ...model.slots import ResourceSlots
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keypair:
-    access_key: str
-    secret_key: str = field(repr=False)
-    user_id: str
-    """E-mail-like name of the user."""
-    user_uuid: str
-    is_admin: bool = False
-    is_active: bool = True
-    created_at: datetime | None = None
+from .keypairs import Keypair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +53,10 @@ class SessionStore(Protocol):
 
     async def keypairs(self) -> Sequence[Keypair]: ...
 
-    async def add_keypair(self, keypair: Keypair) -> None: ...
+    async def add_keypair(self, keypair: Keypair) -> None:
+        """Adds a keypair, or replaces the one with the same access key."""
+
+    async def remove_keypair(self, access_key: str) -> None:
+        """Removes a keypair; nothing happens when there is none."""
 
     async def close(self) -> None: ...

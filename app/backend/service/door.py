@@ -13,6 +13,7 @@ from .admission import Defaults, build_session
 from .dependencies import check_dependencies, dependencies_of
 from .entries import Entry, Register
 from .finder import Finder
+from .keypairs import LocalKeyring
 from .lifecycle import Lifecycle
 from .recorder import Recorder
 from .states import States
@@ -34,6 +35,7 @@ class Door:
         states: States,
         defaults: Defaults,
         sandbox: SandboxSettings,
+        keyring: LocalKeyring,
     ) -> None:
         self._catalogue = catalogue
         self._register = register
@@ -43,6 +45,7 @@ class Door:
         self._states = states
         self._defaults = defaults
         self._sandbox = sandbox
+        self._keyring = keyring
         self._closed = False
         self.last_order = 0
         """Position of the newest admission."""
@@ -68,6 +71,7 @@ class Door:
             return await self._reuse(existing, request, resolution.image)
         # from here to the admission nothing else happens: what was checked stays true
         self._refuse_when_closed()
+        self._keyring.check(caller)
         check_dependencies(dependencies)
         session = build_session(
             caller,

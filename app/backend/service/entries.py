@@ -155,6 +155,10 @@ class Register:
     def named(self, access_key: str, name: str) -> Entry | None:
         return self._by_name.get((access_key, name))
 
+    def count_of(self, access_key: str) -> int:
+        """Returns how many sessions of an owner live."""
+        return sum(entry.session.access_key == access_key for entry in self._by_id.values())
+
     def seen_by(self, caller: Keypair) -> Iterator[Entry]:
         """Yields what `caller` may see, newest last."""
         for entry in self._by_id.values():

@@ -47,6 +47,7 @@ from .events import EventBus
 from .finder import Finder
 from .folders import Folders
 from .idlechecks import IdleChecks
+from .keypairs import LocalKeyring, OwnKeypair
 from .inside import Inside
 from .layers import layers_of
 from .lifecycle import Lifecycle
@@ -79,6 +80,7 @@ class LocalService:
         store: SessionStore,
         sampler: Sampler,
         keypairs: Iterable[Keypair],
+        own: OwnKeypair | None = None,
         sessions_dir: Path,
         policies: Policies | None = None,
         clock: Callable[[], float] = time.time,
@@ -86,6 +88,7 @@ class LocalService:
         """Begins with nothing; `start` reads what there is.
 
         Args:
+            own: the keypair that must always open; None = there is no such.
             sessions_dir: where each session gets its folder; made when needed.
             policies: None = all defaults.
             clock: Unix time.
@@ -95,10 +98,10 @@ class LocalService:
         self._catalogue = catalogue
         self._devices = devices
         self._store = store
-        self._keypairs = {pair.access_key: pair for pair in keypairs}
         self._clock = clock
         self._folders = Folders(sessions_dir, self._policies.journal.retention_s)
         self._register = Register()
+        self.keyring = LocalKeyring(store, keypairs, live_sessions=self._register.count_of, own=own)
         self._bus = EventBus()
         self._recorder = Recorder(store, self._bus)
         self._states = States(self._recorder, clock)
@@ -117,7 +120,7 @@ class LocalService:
             tasks=self._tasks,
             alarm=self._alarm,
             checks=checks,
-            keypairs=self._keypairs,
+            keypairs=self.keyring,
             lifetime_s=self._lifetime_s,
             journal=self._policies.journal,
             sandbox=self._policies.sandbox,
@@ -153,6 +156,7 @@ class LocalService:
             states=self._states,
             defaults=self._policies.defaults,
             sandbox=self._policies.sandbox,
+            keyring=self.keyring,
         )
 
     def _lifetime_s(self, access_key: str) -> float:
@@ -222,9 +226,8 @@ class LocalService:
     # --- who ------------------------------------------------------------------------------------------------
 
     def keypair(self, access_key: str) -> Keypair | None:
-        """Returns the active keypair of that access key."""
-        pair = self._keypairs.get(access_key)
-        return pair if pair is not None and pair.is_active else None
+        """Returns a keypair, also one that is switched off: its sessions go on."""
+        return self.keyring.get(access_key)
 
     # --- sessions -------------------------------------------------------------------------------------------
 

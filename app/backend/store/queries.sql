@@ -67,3 +67,6 @@ ON CONFLICT (access_key) DO UPDATE SET
     user_uuid = excluded.user_uuid,
     is_admin = excluded.is_admin,
     is_active = excluded.is_active;
+
+-- name: remove_keypair
+DELETE FROM keypairs WHERE access_key = :access_key;

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from ...model.sessions import LIVE, Session, SessionStatus
 from ..ports import Keypair, PastUse
@@ -15,6 +17,7 @@ from .database import Database, queries
 from .rows import dump_keypair, dump_session, load_keypair, load_past_use, load_session
 
 log = logging.getLogger(__name__)
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class SqliteStore:
@@ -104,6 +107,11 @@ class SqliteStore:
         row = dump_keypair(keypair)
         await self._database.submit(lambda db: db.execute(queries()["add_keypair"], row).rowcount)
 
+    async def remove_keypair(self, access_key: str) -> None:
+        """Removes a keypair; nothing happens when there is none."""
+        key = {"access_key": access_key}
+        await self._database.submit(lambda db: db.execute(queries()["remove_keypair"], key).rowcount)
+
     async def close(self) -> None:
         """Writes what is under way and closes the file. Idempotent."""
         await self._database.close()
@@ -114,7 +122,12 @@ def _sessions(rows: Sequence[tuple[str]]) -> list[Session]:
     for (text,) in rows:
         try:
             found.append(load_session(text))
-        except (ValueError, KeyError, TypeError):
-            # One unreadable record must not hide the others or keep the daemon from starting.
-            log.exception("a session record in the database cannot be read and is left out: %.200s", text)
+        except (ValueError, KeyError, TypeError) as exc:
+            # One unreadable record must not hide the others or keep the daemon from starting. Of its text, only the id
+            # is told: the environment in it may hold secrets, and what the error says may quote it.
+            told = _ID.search(text)
+            where = told[0] if told else "without an id"
+            log.error(
+                "a session record in the database cannot be read and is left out: %s (%s)", where, type(exc).__name__
+            )
     return found
