@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from bai_tui.app.backend.ports import (
     JournalRecord,
     Keypair,
     Layer,
+    RunSummary,
     Sampled,
     SessionEvent,
 )
@@ -103,6 +104,9 @@ class FakeService:
         self.checks: list[IdleCheck] = [IdleCheck("network_timeout", 1750.25)]
         self.lost: set[str] = set()
         self.next_run: dict[str, Any] = {}
+        self.followers = 0
+        self.followed: dict[int, int] = {}
+        """Follower -> number of the newest record that it was given."""
 
     # --- helpers of the tests
 
@@ -361,6 +365,34 @@ class FakeService:
             except TimeoutError:
                 return []
         return journal.records[after : after + limit]
+
+    async def journal_before(self, caller: Keypair, ref: str, *, before: int, limit: int) -> Sequence[JournalRecord]:
+        records = self.journals[self._find(caller, ref).id].records[: max(0, before - 1)]
+        return records[-limit:]
+
+    async def follow(self, caller: Keypair, ref: str, after: int) -> AsyncGenerator[Sequence[JournalRecord]]:
+        self.followers += 1
+        own = len(self.followed)
+        self.followed[own] = after
+        try:
+            async for batch in self.journals[self._find(caller, ref).id].follow(after):
+                for first in range(0, len(batch), 1000):
+                    self.followed[own] = batch[first].seq
+                    yield batch[first : first + 1000]
+        finally:
+            self.followers -= 1
+
+    async def list_runs(self, caller: Keypair, ref: str) -> Sequence[RunSummary]:
+        found: dict[str, RunSummary] = {}
+        for record in self.journals[self._find(caller, ref).id].records:
+            if record.kind == "run-started" and record.run_id:
+                started = RunSummary(record.run_id, record.seq - 1, record.time_s, "query", record.data["code"])
+                found[record.run_id] = started
+            elif record.kind in ("run-finished", "kernel-died") and record.run_id:
+                run = found[record.run_id]
+                run.last_seq, run.ended_s, run.exit_code = record.seq, record.time_s, record.data["exitCode"]
+                run.died = record.kind == "kernel-died"
+        return list(found.values())
 
     def idle_remaining_s(self, session: Session) -> float | None:
         if session.kept_until is not None:

@@ -18,7 +18,10 @@ async def test_handshake_needs_no_signature(api: Any) -> None:
     assert body == {
         "version": "v9.20250722",
         "manager": "0.1.0",
-        "bai-tui": {"version": "0.1.0", "capabilities": ["journal", "devices", "end-of-input", "stats", "extend"]},
+        "bai-tui": {
+            "version": "0.1.0",
+            "capabilities": ["journal", "devices", "end-of-input", "stats", "extend", "follow"],
+        },
     }
     assert (await api.send("GET", "/")).json["manager"] == "0.1.0"
 

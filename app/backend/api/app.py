@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from aiohttp import WSCloseCode, web
 
@@ -15,6 +18,7 @@ from . import (
     files,
     gql,
     journal,
+    journal_stream,
     machine,
     prometheus,
     resources,
@@ -27,9 +31,10 @@ from .context import CONTEXT, ApiContext, context_of
 from .runner import ProblemRunner
 
 GIB = 1024**3
-CAPABILITIES = ("journal", "devices", "end-of-input", "stats", "extend")
+CAPABILITIES = ("journal", "devices", "end-of-input", "stats", "extend", "follow")
 """What this backend offers beyond the public API."""
 _NOT_HERE = ("commit", "imagify", "start-service", "shutdown-service")
+_GOODBYE_S: Final = 1.0
 
 
 def create_app(
@@ -95,8 +100,13 @@ async def _handshake(request: web.Request) -> web.Response:
 async def _begin_shutdown(app: web.Application) -> None:
     context = app[CONTEXT]
     context.closing.set()
-    for ws in list(context.sockets):
-        await ws.close(code=WSCloseCode.GOING_AWAY, message=b"the backend stops; runs go on")
+    # all at once, and not for long: the farewell to one that does not read stands behind what it has not read
+    goodbyes = [
+        ws.close(code=WSCloseCode.GOING_AWAY, message=b"the backend stops; runs go on") for ws in context.sockets
+    ]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GOODBYE_S):
+            await asyncio.gather(*goodbyes, return_exceptions=True)
 
 
 def _routes() -> list[web.RouteDef]:
@@ -131,11 +141,13 @@ def _routes() -> list[web.RouteDef]:
         web.get(f"{stream}/httpproxy", sessions.no_app),
         web.get(f"{stream}/pty", sessions.not_here),
         web.get(f"{session}/journal", journal.read),
+        web.get(f"{stream}/journal", journal_stream.follow),
         web.post(f"{session}/interrupt", sessions.interrupt),
         web.post(f"{session}/complete", sessions.complete),
         web.post(f"{session}/rename", sessions.rename),
         web.post(f"{session}/extend", sessions.extend),
         web.get(f"{session}/logs", sessions.logs),
+        web.get(f"{session}/runs", journal.runs),
         web.get(f"{session}/status-history", sessions.history),
         web.get(f"{session}/abusing-report", sessions.abusing_report),
         web.get(f"{session}/dependency-graph", sessions.dependency_graph),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from .devices import Device, Devices, GpuReading, Guarantee, Layer
 from .engines import Engine, Exit, Kernel, LaunchSpec
 from .images import ImageCatalogue, Resolution
-from .journal import UPLOAD_PREFIX, JournalRecord
+from .journal import UPLOAD_PREFIX, JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
 from .metrics import Sampled, Sampler, Watched
 from .service import CreateOutcome, CreateRequest, DeviceUse, IdleCheck, Run, Service, SessionEvent
@@ -41,6 +41,7 @@ __all__ = [
     "Run",
     "Sampled",
     "Sampler",
+    "RunSummary",
     "Service",
     "SessionEvent",
     "SessionStore",

@@ -41,5 +41,28 @@ class JournalRecord:
         return json.loads(self.raw)[1]
 
 
+@dataclass(slots=True)
+class RunSummary:
+    """What the journal of a session tells of one of its runs."""
+
+    run_id: str
+    after: int
+    """Journal number before its first record."""
+    started_s: float
+    """Unix time."""
+    mode: str
+    """`query` or `batch`."""
+    code: str
+    """Its beginning; in batch mode the command."""
+    last_seq: int | None = None
+    """Journal number of its end; None while it goes on, or when nobody has seen its end."""
+    ended_s: float | None = None
+    exit_code: int | None = None
+    died: bool = False
+    """It ended with its kernel."""
+    reason: str = ""
+    """Why it died or failed, where that is known."""
+
+
 UPLOAD_PREFIX: Final = ".upload-"
 """Folders of a work folder whose name begins so hold an upload under way: half a file is never seen as a whole one."""

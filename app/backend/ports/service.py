@@ -17,7 +17,7 @@ from ...model.sessions import Session, SessionStatus
 from ...model.slots import ResourceSlots
 from ...policies import LimitSettings
 from .devices import Device, Layer
-from .journal import JournalRecord
+from .journal import JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
 from .metrics import Sampled
 
@@ -189,6 +189,19 @@ class Service(Protocol):
         self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float
     ) -> Sequence[JournalRecord]:
         """Returns records after a number; waits up to `wait_s` when there is none yet. Works for ended sessions too."""
+
+    async def journal_before(self, caller: Keypair, ref: str, *, before: int, limit: int) -> Sequence[JournalRecord]:
+        """Returns the records that come before a number, at most `limit`, in their order."""
+
+    async def list_runs(self, caller: Keypair, ref: str) -> Sequence[RunSummary]:
+        """Returns the runs that the journal knows of, newest last."""
+
+    def follow(self, caller: Keypair, ref: str, after: int) -> AsyncGenerator[Sequence[JournalRecord]]:
+        """Yields the records after a number, then what is added, until the session has ended. To be closed.
+
+        Safe to cancel: go on from the last number. Waits for a session that has not started, and reads those that
+        have ended.
+        """
 
     def idle_remaining_s(self, session: Session) -> float | None:
         """Seconds until the first of the idle checks ends the session; None = never or not running."""

@@ -29,7 +29,6 @@ from ..ports import (
     Engine,
     IdleCheck,
     ImageCatalogue,
-    JournalRecord,
     Keypair,
     Layer,
     Sampled,
@@ -53,6 +52,7 @@ from .layers import layers_of
 from .lifecycle import Lifecycle
 from .limits import Policies, slot_limit
 from .lookup import find
+from .output import Output
 from .overuse import OveruseWatch
 from .recorder import Recorder
 from .recovery import Recovery
@@ -67,7 +67,7 @@ _LAUNCH_WAIT_S: Final = 5.0
 """How long `stop` waits for launches that are under way."""
 
 
-class LocalService:
+class LocalService(Output):
     """One machine's sessions. `start` before use, `stop` after; both belong to the daemon."""
 
     def __init__(
@@ -385,18 +385,6 @@ class LocalService:
     async def work_dir(self, caller: Keypair, ref: str) -> Path:
         """Returns the folder that uploads go to and `files` lists."""
         return self._inside.work_dir(self._finder.live(caller, ref))
-
-    async def logs(self, caller: Keypair, ref: str) -> str:
-        """Returns the text of stdout and stderr of all runs, newest last; of very much, the newest."""
-        return await self._inside.logs((await self.get(caller, ref)).id)
-
-    async def journal(
-        self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float
-    ) -> Sequence[JournalRecord]:
-        """Returns records after a number; waits up to `wait_s` when there is none yet. Works for ended sessions too."""
-        session_id = (await self.get(caller, ref)).id
-        entry = self._register.get(session_id)
-        return await self._inside.journal(entry, session_id, after=after, limit=limit, wait_s=wait_s)
 
     # --- state ----------------------------------------------------------------------------------------------
 
