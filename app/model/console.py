@@ -18,6 +18,22 @@ ConsoleRecord = tuple[str, Any]
 `("log", [level, iso_time, logger, text])`."""
 
 
+def dropped_notice(data: Any) -> str:
+    """Returns the sentence that stands where a record `dropped` says that output was given up; without a newline.
+
+    Args:
+        data: of the record: `first` and `last` number of what is missing, and `bytes`, None where not known.
+    """
+    size = data.get("bytes") if isinstance(data, dict) else None
+    if not isinstance(size, int) or isinstance(size, bool):
+        return "[output was dropped here: the journal of the session keeps no more]"
+    unit = next((name, scale) for name, scale in _UNITS if size >= scale or scale == 1)
+    amount = f"{size / unit[1]:.1f}".removesuffix(".0")
+    return f"[{amount} {unit[0]} of output were dropped here: the journal of the session keeps no more]"
+
+
+_UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("bytes", 1))
+
 END_OF_INPUT = "\x04"
 """As an answer to a prompt: there is no more (capability `end-of-input`; a terminal's ctrl+D)."""
 

@@ -1,9 +1,10 @@
-"""Follows a journal on disk while its runner appends to it."""
+"""Follows a journal on disk while its runner appends to it, and gives up what is too much for its size."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from ..ports import JournalRecord
-from ..runner.journal import segment_name
+from ..runner.journal import bytes_before, segment_name, segment_names
 
-_LINE: Final = re.compile(rb'\{"seq":(\d+),"t":([0-9.]+),"run":(null|"[^"\\]*"),"rec":(\["([a-z-]+)".*\])\}', re.DOTALL)
+_LINE: Final = re.compile(
+    rb'\{"seq":(\d+),"t":([0-9.]+),"run":(null|"[^"\\]*"),(?:"at":\d+,)?"rec":(\["([a-z-]+)".*\])\}', re.DOTALL
+)
 _HEAD: Final = re.compile(rb'\n\{"seq":(\d+),')
 _HEAD_BYTES: Final = 32
 """Longest match of the pattern above."""
@@ -31,7 +34,10 @@ def parse(line: bytes | memoryview) -> JournalRecord | None:
 
 
 class JournalFollower:
-    """One reader's place in a journal. Holds one descriptor and at most one unfinished line."""
+    """One reader's place in a journal. Holds one descriptor and at most one unfinished line.
+
+    Every number above `after` comes exactly once: as its record, or within the range of a `dropped` record.
+    """
 
     def __init__(self, folder: Path, after: int) -> None:
         """Stands behind record `after`; the place is looked for with the first reading."""
@@ -40,22 +46,54 @@ class JournalFollower:
         """Number of the newest record that was read, or that was not wanted."""
         self._fd = -1
         self._name = ""
+        """The segment that is open, or else the newest that was read to its end."""
         self._offset = 0
-        self._rest = b""
+        self._rest = bytearray()
+        self._run: str | None = None
+        """The run of the newest record that was passed; None when it has none or is not known."""
+        self._passed_bytes: int | None = None if after else 0
+        """So much of the journal lies behind this reader; known only between two segments."""
+        self._newest = after
+        """Number of the newest record that was read, wanted or not."""
 
     def _open(self) -> bool:
-        """Opens the segment that holds the next record; False when there is none yet."""
-        name = segment_name(self.after + 1)
-        if not (self._folder / name).exists():
-            earlier = [path.name for path in self._folder.glob("*.jsonl") if path.name < name]
-            if not earlier:
+        """Opens the segment that holds the next record, or the first behind a gap; False when there is none yet."""
+        wanted = segment_name(self.after + 1)
+        while True:
+            name = self._pick(wanted)
+            if name is None or name > wanted:
+                # One look at a folder may miss what is made meanwhile: only the second tells that there is a gap.
+                name = self._pick(wanted)
+            if name is None:
                 return False
-            name = max(earlier)
-        self._fd = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
-        self._name = name
-        self._offset = self._find()
-        self._rest = b""
-        return True
+            try:
+                self._fd = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # given up just now
+            self._name = name
+            self._newest = 0
+            self._offset = self._find()
+            self._rest.clear()
+            return True
+
+    def _pick(self, wanted: str) -> str | None:
+        names = [name for name in segment_names(str(self._folder)) if name > self._name]
+        return max((name for name in names if name <= wanted), default=min(names, default=None))
+
+    def _is_complete(self) -> bool:
+        """Whether there is a newer segment: the runner opens one only after the one before is complete."""
+        exact = segment_name(self.after + 1)
+        if exact != self._name and (self._folder / exact).exists():
+            return True
+        return any(name > self._name for name in segment_names(str(self._folder)))
+
+    def _leave(self) -> None:
+        """Lets go of a segment that was read to its end."""
+        before = bytes_before(self._fd)
+        if before is not None and self._newest == self.after:
+            self._passed_bytes = before + os.fstat(self._fd).st_size
+        os.close(self._fd)
+        self._fd = -1
 
     def _find(self) -> int:
         """Returns the offset of a line at or shortly before the next record, by halving the segment."""
@@ -84,18 +122,44 @@ class JournalFollower:
                 return []
             data = self._chunk(flags)
             if not data:
-                # The runner opens a segment only after the one before is complete.
-                follower = segment_name(self.after + 1)
-                if follower == self._name or not (self._folder / follower).exists():
+                if not self._is_complete():
                     return []
-                data = self._chunk(flags)
+                data = self._chunk(flags)  # what was added between these two looks
                 if not data:
-                    self.close()
+                    self._leave()
                     continue
             found = [record for record in map(parse, self._lines(data)) if record is not None]
-            if found := [record for record in found if record.seq > self.after]:
-                self.after = found[-1].seq
+            if found and found[0].seq <= self.after:
+                passed = [record for record in found if record.seq <= self.after]
+                self._newest, self._run = passed[-1].seq, passed[-1].run_id
+                del found[: len(passed)]
+            if found:
+                if found[-1].seq != self.after + len(found):
+                    found = list(self._mark_gaps(found))
+                self.after = self._newest = found[-1].seq
+                self._run = found[-1].run_id
+                self._passed_bytes = None
                 return found
+
+    def _mark_gaps(self, found: list[JournalRecord]) -> Iterator[JournalRecord]:
+        """Yields the records, and where numbers are missing what was dropped there."""
+        last, run = self.after, self._run
+        for record in found:
+            if record.seq > last + 1:
+                size = self._missing_bytes() if record is found[0] else None
+                data = ["dropped", {"first": last + 1, "last": record.seq - 1, "bytes": size}]
+                inside = run if run == record.run_id else None
+                raw = json.dumps(data, separators=(",", ":")).encode()
+                yield JournalRecord(record.seq - 1, record.time_s, inside, "dropped", raw)
+            yield record
+            last, run = record.seq, record.run_id
+
+    def _missing_bytes(self) -> int | None:
+        """Returns how much lies between the segment that was left last and the one that is open, where known."""
+        before = bytes_before(self._fd)
+        if before is None or self._passed_bytes is None:
+            return None
+        return before - self._passed_bytes
 
     def _chunk(self, flags: int) -> bytearray:
         left = os.fstat(self._fd).st_size - self._offset
@@ -109,8 +173,12 @@ class JournalFollower:
         """Yields the lines that `data` completes, without copies of those that lie in it."""
         begin, view = 0, memoryview(data)
         while (end := data.find(b"\n", begin)) >= 0:
-            yield self._rest + view[begin:end] if self._rest else view[begin:end]
-            self._rest = b""
+            if self._rest:
+                self._rest += view[begin:end]
+                yield bytes(self._rest)
+                self._rest.clear()
+            else:
+                yield view[begin:end]
             begin = end + 1
         self._rest += view[begin:]
 
@@ -131,8 +199,14 @@ class JournalFollower:
             await asyncio.wait([task])
             raise
 
+    def read_now(self) -> list[JournalRecord]:
+        """Returns what `read` returns. Blocks on the disk."""
+        return self._read()
+
     def close(self) -> None:
-        """Closes the segment; safe to call twice."""
+        """Closes the segment; safe to call twice. Reading on finds the place again."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+        self._name = ""
+        self._passed_bytes = None

@@ -104,6 +104,8 @@ class ProcessEngine:
                     grace_s=spec.grace_s,
                     cores=sorted(spec.cores) if spec.cores is not None else None,
                     memory=memory,
+                    journal_bytes=spec.journal_max_bytes,
+                    slow_down=spec.journal_overflow == "slow-down",
                 )
         except BaseException as exc:
             # The runner ends itself when this connection closes before it has answered.

@@ -20,12 +20,12 @@ JOURNAL = "journal"
 class SessionFiles:
     """The open files of a session. `session_dir` is of mode 0700, which guards the socket."""
 
-    def __init__(self, session_id: str, session_dir: str) -> None:
+    def __init__(self, session_id: str, session_dir: str, journal_bytes: int) -> None:
         self.session_id = session_id
         self.session_dir = session_dir
         self.exit: Optional[Dict[str, Any]] = None
         """What `finish` writes as the end; None = the runner gave up by itself."""
-        self.journal = Journal(os.path.join(session_dir, JOURNAL))
+        self.journal = Journal(os.path.join(session_dir, JOURNAL), journal_bytes)
         folder = Folder(session_dir)
         try:
             self.listener = socket.socket(socket.AF_UNIX)

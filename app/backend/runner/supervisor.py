@@ -24,11 +24,10 @@ from .kernel_keeper import KernelKeeper
 from .kernel_process import KernelProcess
 from .output import Output, OutputPipe
 from .runs import BatchRun, Run
+from .throttle import Throttle
 from .tree import TreeEnd
 from .wire import Connection, Message
 
-STUCK_BYTES = 8 << 20
-"""So much unwritten journal (a full disk) makes the runner stop reading, which holds up who writes."""
 RETRY_S = 0.5
 ALONE_LOOK_S = 2.0
 """How often a runner without a backend looks whether a backend could still find it."""
@@ -58,6 +57,7 @@ class Runner(Host):
         self._selector = selectors.DefaultSelector()
         self._backends = Backends(self._selector, self._state, self._serve_message, self._backend_gone)
         self._files: Optional[SessionFiles] = None
+        self._throttle: Optional[Throttle] = None
         self._launch: Message = {}
         self._memory = limits.MemoryLimit(None)
         self._group: Optional[str] = None
@@ -150,6 +150,8 @@ class Runner(Host):
         due = self.output.deadline_s
         if self._run is not None:
             due = min(due, self._run.next_wake_s)
+        if self._throttle is not None and self._paused and not self._is_stuck:
+            due = min(due, self._throttle.until_s)
         timeout = max(due - time.monotonic(), 0.0) if due != float("inf") else None
         if self._ending is not None:
             timeout = min(timeout if timeout is not None else 1.0, 0.005)
@@ -184,13 +186,19 @@ class Runner(Host):
         """Writes the journal, then tells: an answer is never ahead of the records that it speaks of."""
         if self._files is not None:
             self.journal.flush()
-            self._pause(self.journal.waiting_bytes > STUCK_BYTES)
+            # What is not taken in holds up who writes: while the disk is full, or readers could not follow.
+            held = self._throttle is not None and self._throttle.look(time.monotonic())
+            self._pause(held or self._is_stuck)
             if self.journal.written_seq != self._told_seq or self._changed:
                 self._told_seq = self.journal.written_seq
                 self._changed = False
                 self._backends.notify()
         self._backends.flush()
         self._kernel.listen(self._paused)
+
+    @property
+    def _is_stuck(self) -> bool:
+        return self._files is not None and self.journal.waiting_bytes > self.journal.stuck_bytes
 
     def _pause(self, pause: bool) -> None:
         if pause == self._paused:
@@ -255,10 +263,13 @@ class Runner(Host):
     def _op_launch(self, message: Message, answer: Any) -> None:
         self._launch = message
         try:
-            self._files = SessionFiles(message["session_id"], message["session_dir"])
+            self._files = SessionFiles(message["session_id"], message["session_dir"], message["journal_bytes"])
         except OSError as exc:
             answer("launch-failed", "the session's folder cannot be used: %s" % exc)
             return
+        if message["slow_down"]:
+            # From half of the journal on, so that readers can follow before anything has to be given up.
+            self._throttle = Throttle(self.journal, message["journal_bytes"] // 2)
         procs.stamp(message["session_id"])
         self._limit(message)
         self._backends.listen(self._files.listener)
@@ -302,6 +313,8 @@ class Runner(Host):
             answer("busy", "another run is going on")
         elif self._ending is not None:
             answer("not-ready", "the session is being restarted or ended")
+        elif self._is_stuck:
+            answer("not-ready", "the output of the session cannot be written: make room on the disk of its folder")
         elif message["mode"] == "query" and not self._kernel.is_ready:
             answer("not-ready", "the kernel of the session is not running: restart the session")
         else:
