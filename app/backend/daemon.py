@@ -28,7 +28,7 @@ from aiohttp import web
 from ... import __version__
 from ..config import Paths, Settings, private_folder
 from ..model.errors import BaiTuiError, ConfigError
-from .api import create_app, create_runner, metrics_token
+from .api import Replays, create_app, create_runner, metrics_token
 from .devices import LocalDevices, discover
 from .engines.process import ProcessEngine
 from .images import PythonCatalogue
@@ -173,7 +173,10 @@ async def _run(
     async with contextlib.AsyncExitStack() as stack:
         parts = await _build(paths, settings, stack)
         token = metrics_token(paths.data / "metrics.token")
-        runner = create_runner(create_app(parts.service, version=__version__, metrics_token=token))
+        replays = Replays(private_folder(paths.state))
+        stack.callback(replays.close)
+        app = create_app(parts.service, version=__version__, metrics_token=token, replays=replays)
+        runner = create_runner(app)
         await runner.setup()
         stack.push_async_callback(_bounded, "the API", runner.cleanup)
         sock = listen(host, settings.port)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,7 +28,8 @@ _IDLE_CONNECTIONS = 8
 class HttpRequest:
     method: str
     target: str
-    headers: Headers
+    headers: Callable[[], Headers]
+    """Makes them for each attempt: a signature is good for one."""
     body: bytes | AsyncIterator[bytes] = b""
     """An iterator needs a Content-Length header whose length it keeps."""
     idempotent: bool = False
@@ -78,7 +79,7 @@ class _Connection:
         # A server may answer (413, 401) and close while the body is still on its way: its answer is worth more
         # than the broken pipe.
         with contextlib.suppress(ConnectionError):
-            head = h11.Request(method=request.method, target=request.target, headers=list(request.headers))
+            head = h11.Request(method=request.method, target=request.target, headers=list(request.headers()))
             first = self.protocol.send(head) or b""
             if isinstance(request.body, bytes):
                 if request.body:

@@ -45,7 +45,7 @@ class ProxiedHttp:
         built = httpx.Request(
             request.method,
             url,
-            headers=list(request.headers),
+            headers=list(request.headers()),
             content=request.body,
             extensions={
                 "timeout": {

@@ -8,7 +8,7 @@ import json
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ... import __version__
@@ -44,6 +44,8 @@ class Transport:
         self._http: Http | None = None
         self._tls: ssl.SSLContext | None = None
         self._info: ServerInfo | None = None
+        self._dated = datetime.fromtimestamp(0, UTC)
+        """Of the last signature."""
         self._shaking = asyncio.Lock()
 
     # --- connections ---------------------------------------------------------------------------------------
@@ -95,7 +97,7 @@ class Transport:
         request = HttpRequest(
             "GET",
             self.address.target("/"),
-            [("Host", self.address.authority), ("User-Agent", USER_AGENT), ("Accept", JSON)],
+            lambda: [("Host", self.address.authority), ("User-Agent", USER_AGENT), ("Accept", JSON)],
             idempotent=True,
             timeout_s=self.endpoint.connect_timeout_s,
         )
@@ -118,9 +120,19 @@ class Transport:
         Args:
             content_type: None = the request carries no such header (websockets, SSE).
         """
-        info = await self.info()
+        return self._signed(await self.info(), method, target, content_type)
+
+    def _date(self) -> str:
+        """Returns the time for a Date header, another one each time: equal requests are told apart by it."""
+        now = datetime.now(UTC)
+        if timedelta(0) <= self._dated - now < timedelta(milliseconds=1):  # not when the clock was set back
+            now = self._dated + timedelta(microseconds=1)
+        self._dated = now
+        return now.isoformat(timespec="microseconds")
+
+    def _signed(self, info: ServerInfo, method: str, target: str, content_type: str | None) -> list[tuple[str, str]]:
         endpoint = self.endpoint
-        date = datetime.now(UTC).isoformat(timespec="microseconds")
+        date = self._date()
         headers = [
             ("Host", self.address.authority),
             ("User-Agent", USER_AGENT),
@@ -163,11 +175,16 @@ class Transport:
             length: bytes in `body` when that is an iterator.
         """
         target = self.address.target(path, query)
-        headers = [*await self.headers(method, target, content_type), ("Accept", accept)]
+        info = await self.info()
+        further = [("Accept", accept)]
         if isinstance(body, bytes):
             length = len(body)
         if length or method in ("POST", "PUT", "PATCH"):
-            headers.append(("Content-Length", str(length or 0)))
+            further.append(("Content-Length", str(length or 0)))
+
+        def headers() -> list[tuple[str, str]]:
+            return self._signed(info, method, target, content_type) + further
+
         request = HttpRequest(method, target, headers, body, idempotent=idempotent, timeout_s=timeout_s)
         async with self.http.send(request) as response:
             yield response

@@ -168,6 +168,8 @@ async def test_a_kept_connection_reset_without_an_answer(client: ApiClient, serv
     server.answers["GET /session/abcd/logs"] = server.answers["POST /session/abcd/interrupt"] = reset_first
     await client.handshake()
     assert await client.logs("abcd") == "again"
+    first, again = server.requests[-2:]
+    assert first.headers["Authorization"] != again.headers["Authorization"], "a signature is good for one request"
     resets = 0
     with pytest.raises(Unreachable, match="closed the connection without an answer"):
         await client.interrupt("abcd")

@@ -4,6 +4,7 @@ Rooms behind it (engines, store, scheduler) are never imported here; `daemon.py`
 """
 
 from .app import create_app, create_runner
+from .replays import Replays
 from .token import metrics_token
 
-__all__ = ["create_app", "create_runner", "metrics_token"]
+__all__ = ["Replays", "create_app", "create_runner", "metrics_token"]

@@ -28,6 +28,7 @@ from . import (
 from .auth import METRICS_PATH, advertised_version, gate
 from .body import MAX_JSON_BYTES
 from .context import CONTEXT, ApiContext, context_of
+from .replays import Replays
 from .runner import ProblemRunner
 
 GIB = 1024**3
@@ -45,6 +46,7 @@ def create_app(
     upload_limit_bytes: int = GIB,
     metrics_token: str | None = None,
     clock: Callable[[], float] = time.time,
+    replays: Replays | None = None,
 ) -> web.Application:
     """Returns the application that speaks Backend.AI's API on behalf of `service`.
 
@@ -59,6 +61,8 @@ def create_app(
         upload_limit_bytes: most bytes of one upload request.
         metrics_token: what opens `GET /metrics` besides a signature (see `metrics_token`); None = nothing does.
         clock: Unix time, for tests.
+        replays: remembers the signatures that were used; None = one that forgets them with this process. The caller
+            closes it.
     """
     app = web.Application(middlewares=[gate], client_max_size=MAX_JSON_BYTES)
     app[CONTEXT] = ApiContext(
@@ -67,6 +71,7 @@ def create_app(
         hosts=frozenset(host.lower() for host in hosts),
         upload_limit_bytes=upload_limit_bytes,
         clock=clock,
+        replays=Replays() if replays is None else replays,
         metrics_token=metrics_token,
     )
     app[gql.ENGINE] = gql.GraphQLEngine()

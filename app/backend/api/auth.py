@@ -16,6 +16,7 @@ from ...model.signing import ABSENT_CONTENT_TYPE, MAX_CLOCK_SKEW_S, parse_date, 
 from ..ports import Keypair, Service
 from .context import CALLER, context_of
 from .problems import Handler, shield
+from .replays import Replays
 from .token import check_token, is_bearer
 
 API_VERSIONS: Final = (
@@ -94,11 +95,11 @@ def check_version(request: web.BaseRequest) -> str:
     return version
 
 
-def authenticate(request: web.BaseRequest, service: Service, *, now_s: float) -> Keypair:
-    """Returns the keypair that signed a request (wire contract 2).
+def authenticate(request: web.BaseRequest, service: Service, replays: Replays, *, now_s: float) -> Keypair:
+    """Returns the keypair that signed a request (wire contract 2), for the first request with this signature.
 
     Raises:
-        AuthFailed: no Authorization header, an unknown key, a wrong signature.
+        AuthFailed: no Authorization header, an unknown key, a wrong signature, or one that was used before.
         InvalidAuth: a header that cannot be used, or a date more than 15 minutes away.
         UnsupportedVersion: see `check_version`.
     """
@@ -109,7 +110,8 @@ def authenticate(request: web.BaseRequest, service: Service, *, now_s: float) ->
     date = _first_header(request, hdrs.DATE, "X-BackendAI-Date", "X-Sorna-Date")
     if date is None:
         raise InvalidAuth("Date/time sync error: the request has no Date header")
-    skew_s = now_s - parse_date(date).timestamp()
+    date_s = _timestamp(date)
+    skew_s = now_s - date_s
     if abs(skew_s) >= MAX_CLOCK_SKEW_S:
         raise InvalidAuth(
             f"Date/time sync error: the request is dated {abs(skew_s) / 60:.0f} minutes "
@@ -137,7 +139,16 @@ def authenticate(request: web.BaseRequest, service: Service, *, now_s: float) ->
         raise AuthFailed("HMAC signature mismatch")
     if not keypair.is_active:
         raise AuthFailed("the access key is switched off")
+    # last, so that nobody without a key can fill what is remembered
+    replays.accept(access_key, wanted, date_s, now_s=now_s)
     return keypair
+
+
+def _timestamp(date: str) -> float:
+    try:
+        return parse_date(date).timestamp()
+    except OverflowError:
+        raise InvalidAuth(f"the Date header {date[:64]!r} is out of range") from None
 
 
 def _parse_authorization(header: str) -> tuple[str, str, str]:
@@ -205,5 +216,5 @@ async def _pass(request: web.Request, handler: Handler) -> web.StreamResponse:
         check_token(header, context.metrics_token)
         request[CALLER] = SCRAPER
     else:
-        request[CALLER] = authenticate(request, context.service, now_s=context.clock())
+        request[CALLER] = authenticate(request, context.service, context.replays, now_s=context.clock())
     return await handler(request)

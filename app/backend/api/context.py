@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ...model.errors import BadRequest, Forbidden, NotFound, ServiceUnavailable
 from ..ports import Keypair, Service
+from .replays import Replays
 
 T = TypeVar("T")
 
@@ -27,6 +28,8 @@ class ApiContext:
     upload_limit_bytes: int
     clock: Callable[[], float]
     """Unix time."""
+    replays: Replays
+    """What was signed and accepted before."""
     metrics_token: str | None = None
     """What opens `GET /metrics` besides a signature; None = nothing does."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
