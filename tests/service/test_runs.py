@@ -34,6 +34,21 @@ async def test_a_run_gives_its_own_records_only(world: Any) -> None:
     assert await frames(again) == found
 
 
+async def test_a_kernel_that_dies_beside_a_batch_command_does_not_end_it(world: Any) -> None:
+    outcome = await world.create(type="batch", startup_command="wait")
+    kernel = world.kernel(outcome)
+    while kernel.busy_run is None:
+        await asyncio.sleep(0)
+    run = await world.service.find_run(world.user, "sess-1", kernel.busy_run)
+    await kernel.write(None, "kernel-died", {"exitCode": 137, "signal": "SIGKILL", "reason": "killed by SIGKILL"})
+    await kernel.write(kernel.busy_run, "stdout", "still here\n")
+    assert outcome.session.status is S.RUNNING
+    await kernel.finish(0)
+    assert [kind for kind, _ in await frames(run)] == ["run-started", "stdout", "run-finished"]
+    session = await world.ended(outcome)
+    assert (session.status, session.status_info) == (S.TERMINATED, "task-finished")
+
+
 async def test_input_reaches_the_run(world: Any) -> None:
     await world.create()
     async with world.service.run(world.user, "sess-1", query("input")) as run:

@@ -54,7 +54,8 @@ class WatchedRun:
     def _of_this_run(self, batch: Sequence[JournalRecord]) -> list[JournalRecord]:
         found = []
         for record in batch:
-            if record.run_id == self.run_id or record.kind == "kernel-died":
+            # A kernel that dies beside a batch command is no end of it: the runner names the run that a death ends.
+            if record.run_id == self.run_id:
                 found.append(record)
                 if record.kind in _ENDS:
                     break
