@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..model.console import ExecuteRequest, Frame
 from ..model.endpoint import Endpoint as Endpoint
@@ -28,10 +29,15 @@ from .views import (
     ImageView,
     JournalLine,
     MachineView,
+    RunView,
     ServerInfo,
     SessionView,
     StatsView,
 )
+
+if TYPE_CHECKING:
+    from .follow import Following
+    from .patience import Patience
 
 
 class ExecuteStream(Protocol):
@@ -61,7 +67,8 @@ class ApiClient:
             ConfigError: the URL of the endpoint cannot be used.
         """
         self.endpoint = endpoint
-        self._transport = Transport(endpoint)
+        self.transport = Transport(endpoint)
+        """The way to the server; another one after `move`."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,15 +76,27 @@ class ApiClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._transport.close()
+        await self.transport.close()
+
+    async def move(self, endpoint: Endpoint) -> None:
+        """Goes to `endpoint` from now on: the server was started anew, at another port or with another keypair.
+
+        What waits for an answer of the old one raises `Unreachable`.
+
+        Raises:
+            ConfigError: the URL of the endpoint cannot be used.
+        """
+        left, self.transport = self.transport, Transport(endpoint)
+        self.endpoint = endpoint
+        await left.close()
 
     async def handshake(self) -> ServerInfo:
         """Asks the server for its version and capabilities anew; other methods ask by themselves, once."""
-        return await self._transport.handshake()
+        return await self.transport.handshake()
 
     async def info(self) -> ServerInfo:
         """Returns the answer of the last handshake, making one when there was none."""
-        return await self._transport.info()
+        return await self.transport.info()
 
     async def create_session(
         self,
@@ -110,7 +129,7 @@ class ApiClient:
             batch_timeout_s: a batch session is ended after so long, in whole seconds; 0 = never.
         """
         return await _sessions.create(
-            self._transport,
+            self.transport,
             image,
             name=name,
             resources=resources,
@@ -146,12 +165,12 @@ class ApiClient:
             stats: with `SessionView.stat`.
         """
         return await _queries.list_sessions(
-            self._transport, statuses=statuses, limit=limit, offset=offset, filter=filter, order=order, stats=stats
+            self.transport, statuses=statuses, limit=limit, offset=offset, filter=filter, order=order, stats=stats
         )
 
     async def all_sessions(self, statuses: Sequence[SessionStatus], *, stats: bool = False) -> Sequence[SessionView]:
         """Returns all sessions of these statuses, page after page; see `list_sessions`."""
-        return await _queries.all_sessions(self._transport, statuses, stats=stats)
+        return await _queries.all_sessions(self.transport, statuses, stats=stats)
 
     async def session_rows(
         self,
@@ -173,7 +192,7 @@ class ApiClient:
             reasons: `status_data` of PENDING sessions says why they wait, which may take a request more.
         """
         return await _queries.session_rows(
-            self._transport,
+            self.transport,
             fields,
             statuses=statuses,
             limit=limit,
@@ -192,11 +211,11 @@ class ApiClient:
 
         Raises: SessionNotFound, AmbiguousReference.
         """
-        return await _queries.resolve(self._transport, ref)
+        return await _queries.resolve(self.transport, ref)
 
     async def resolve_all(self, refs: Sequence[str]) -> Mapping[str, str | BaiTuiError]:
         """Returns for each of `refs` what `resolve` returns or raises; asks the server as often as for one."""
-        return await _queries.resolve_all(self._transport, refs)
+        return await _queries.resolve_all(self.transport, refs)
 
     async def session(self, ref: str, *, stats: bool = False) -> SessionView:
         """Returns one session; an ended one by its full id only.
@@ -206,48 +225,48 @@ class ApiClient:
 
         Raises: SessionNotFound, AmbiguousReference.
         """
-        return await _queries.session(self._transport, ref, stats=stats)
+        return await _queries.session(self.transport, ref, stats=stats)
 
     async def terminate(self, ref: str, *, forced: bool = False, recursive: bool = False) -> Mapping[str, Any]:
         """Ends a session. Returns its statistics, empty when the server has none."""
-        return await _sessions.terminate(self._transport, ref, forced=forced, recursive=recursive)
+        return await _sessions.terminate(self.transport, ref, forced=forced, recursive=recursive)
 
     async def extend(self, ref: str, seconds: float) -> ExtensionView:
         """Keeps every idle check from ending a session for `seconds` from now; 0 takes that back.
 
         Raises: NotImplementedHere (the server is a cluster), IllegalState (it does not run).
         """
-        return await _sessions.extend(self._transport, ref, seconds)
+        return await _sessions.extend(self.transport, ref, seconds)
 
     async def prioritize(self, ref: str, priority: int) -> int:
         """Gives a session another priority, 0 to 100; returns the one it has then, which a server may have cut.
 
         Raises: NotImplementedHere (the server is too old), SessionNotFound, AmbiguousReference.
         """
-        return await _queries.prioritize(self._transport, ref, priority)
+        return await _queries.prioritize(self.transport, ref, priority)
 
     async def restart(self, ref: str) -> None:
         """Restarts the kernel of a session; new managers refuse that."""
-        await _sessions.restart(self._transport, ref)
+        await _sessions.restart(self.transport, ref)
 
     async def rename(self, ref: str, name: str) -> None:
         """Gives a session another name."""
-        await _sessions.rename(self._transport, ref, name)
+        await _sessions.rename(self.transport, ref, name)
 
     async def interrupt(self, ref: str) -> None:
         """Interrupts what runs in a session, as ctrl+c would."""
-        await _sessions.interrupt(self._transport, ref)
+        await _sessions.interrupt(self.transport, ref)
 
     async def answer(self, ref: str, run_id: str, text: str) -> None:
         """Answers the prompt of a run whose stream somebody else holds, or nobody any more; may take some seconds.
 
         Raises: NotFound (no such run), IllegalState (it asks for nothing).
         """
-        await _sessions.answer(self._transport, ref, run_id, text)
+        await _sessions.answer(self.transport, ref, run_id, text)
 
     async def complete(self, ref: str, code: str, row: int, col: int) -> Sequence[str]:
         """Returns completions for `code` with the cursor at line `row` and column `col`, both from 0."""
-        return await _sessions.complete(self._transport, ref, code, row, col)
+        return await _sessions.complete(self.transport, ref, code, row, col)
 
     async def upload(self, ref: str, files: Mapping[str, Path]) -> None:
         """Uploads files; keys are paths relative to the work folder.
@@ -255,19 +274,72 @@ class ApiClient:
         Raises:
             BadRequest: a file cannot be read.
         """
-        await _upload.upload(self._transport, ref, files)
+        await _upload.upload(self.transport, ref, files)
 
     async def logs(self, ref: str) -> str:
         """Returns what the session has written so far."""
-        return await _sessions.logs(self._transport, ref)
+        return await _sessions.logs(self.transport, ref)
 
-    async def journal(self, ref: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0) -> Sequence[JournalLine]:
-        """Returns journal records after a number (capability `journal` only); waits up to `wait_s` for the first."""
-        return await _sessions.journal(self._transport, ref, after=after, limit=limit, wait_s=wait_s)
+    async def journal(
+        self, ref: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0, before: int | None = None
+    ) -> Sequence[JournalLine]:
+        """Returns journal records after a number (capability `journal` only); waits up to `wait_s` for the first.
 
-    def execute(self, ref: str, request: ExecuteRequest) -> AbstractAsyncContextManager[ExecuteStream]:
-        """Opens a run over the websocket. Leaving the context closes the socket."""
-        return _stream.execute(self._transport, ref, request)
+        Args:
+            before: instead of all that, the newest records below this number (capability `follow` only).
+        """
+        return await _sessions.journal(self.transport, ref, after=after, limit=limit, wait_s=wait_s, before=before)
+
+    async def list_runs(self, ref: str) -> Sequence[RunView]:
+        """Returns the runs that the session's journal knows of, newest last (capability `follow` only)."""
+        return await _sessions.list_runs(self.transport, ref)
+
+    def follow(
+        self,
+        session_id: str,
+        *,
+        after: int = 0,
+        attach: bool = False,
+        patience: Patience | None = None,
+        refused: Callable[[str], object] = lambda _: None,
+    ) -> Following:
+        """Returns a reader of the session's journal from a number on, until the session has ended.
+
+        The server pushes (capability `follow` only). A lost connection is made again while there is `patience`, and
+        the reading goes on where it was.
+
+        Args:
+            session_id: in full: names do not lead to sessions that have ended.
+            attach: keeps the session from idling, and may answer the prompts of its runs.
+            refused: is told why an answer was not taken.
+        """
+        from .follow import Following
+
+        return Following(self, session_id, after=after, attach=attach, patience=patience, refused=refused)
+
+    @asynccontextmanager
+    async def execute(
+        self, ref: str, request: ExecuteRequest, *, patience: Patience | None = None
+    ) -> AsyncIterator[ExecuteStream]:
+        """Opens a run over the websocket. Leaving the context closes the socket.
+
+        Args:
+            patience: how long a lost server is waited for; the run is then read on from the session's journal. Needs
+                `ref` to be a full id and the capability `follow`: without it, as without patience, the stream breaks.
+        """
+        if patience is None or "follow" not in (await self.info()).capabilities:
+            async with _stream.execute(self.transport, ref, request) as stream:
+                yield stream
+            return
+        from uuid import uuid4
+
+        from .resume import PersistentRun
+
+        run = PersistentRun(self, ref, replace(request, run_id=request.run_id or uuid4().hex), patience)
+        try:
+            yield run
+        finally:
+            await run.close()
 
     def events(self, *, session: str | None = None) -> AsyncGenerator[EventView]:
         """Yields `bai_connected` as soon as the subscription stands, then events until the server closes.
@@ -275,7 +347,7 @@ class ApiClient:
         Raises:
             Unreachable: the connection was lost.
         """
-        return _events.events(self._transport, session)
+        return _events.events(self.transport, session)
 
     def stats(self) -> AsyncGenerator[StatsView]:
         """Yields what sessions and GPUs use: what is known now, then each new round, until the server closes.
@@ -286,12 +358,12 @@ class ApiClient:
         Raises:
             Unreachable: the connection was lost.
         """
-        return _measuring.stats(self._transport)
+        return _measuring.stats(self.transport)
 
     async def images(self) -> Sequence[ImageView]:
         """Returns the images that sessions can be started with."""
-        return await _queries.images(self._transport)
+        return await _queries.images(self.transport)
 
     async def machine(self) -> MachineView:
         """Returns slots and GPUs: capability `devices`, else agents (admin), else what check-presets tells."""
-        return await _machine.machine(self._transport)
+        return await _machine.machine(self.transport)

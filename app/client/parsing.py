@@ -20,6 +20,7 @@ from .views import (
     ImageView,
     JournalLine,
     LayerView,
+    RunView,
     SessionView,
     WaitingView,
 )
@@ -276,6 +277,23 @@ def journal_line(row: Mapping[str, Any]) -> JournalLine:
     record = row.get("rec")
     kind, data = record if isinstance(record, list) and len(record) == 2 else ("", None)
     return JournalLine(int(row["seq"]), float(row.get("t") or 0.0), row.get("run"), str(kind), data)
+
+
+def run_view(row: Mapping[str, Any]) -> RunView:
+    """Reads a run of our backend's list."""
+    code, last = row.get("exitCode"), row.get("last")
+    return RunView(
+        id=str(row.get("id") or ""),
+        after=int(row.get("after") or 0),
+        started_s=number(row.get("started")) or 0.0,
+        mode=str(row.get("mode") or ""),
+        code=str(row.get("code") or ""),
+        last_seq=last if isinstance(last, int) else None,
+        ended_s=number(row.get("ended")),
+        exit_code=code if isinstance(code, int) else None,
+        died=row.get("died") is True,
+        reason=str(row.get("reason") or ""),
+    )
 
 
 def event_view(name: str, data: Mapping[str, Any]) -> EventView:

@@ -13,10 +13,10 @@ from ..model.sessions import new_session_name
 from ..model.slots import CUDA_SHARES, GPU_ALIAS
 from .address import segment
 from .errors import with_data
-from .parsing import created_session, journal_line, mapping, moment, number
+from .parsing import created_session, journal_line, mapping, moment, number, run_view
 from .queries import PRIORITY_SINCE, resolve_dependency
 from .transport import Transport, version_of
-from .views import CreatedSession, ExtensionView, JournalLine, ServerInfo
+from .views import CreatedSession, ExtensionView, JournalLine, RunView, ServerInfo
 
 _ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 _SLACK_S = 60.0
@@ -156,10 +156,20 @@ async def logs(transport: Transport, ref: str) -> str:
     return str(mapping(mapping(answer).get("result")).get("logs") or "")
 
 
-async def journal(transport: Transport, ref: str, *, after: int, limit: int, wait_s: float) -> Sequence[JournalLine]:
-    query = [("after", str(after)), ("limit", str(limit)), ("wait", f"{wait_s:g}")]
+async def journal(
+    transport: Transport, ref: str, *, after: int, limit: int, wait_s: float, before: int | None
+) -> Sequence[JournalLine]:
+    if before is not None:
+        query = [("before", str(before)), ("limit", str(limit))]
+    else:
+        query = [("after", str(after)), ("limit", str(limit)), ("wait", f"{wait_s:g}")]
     answer = await transport.request(
         "GET", f"/session/{segment(ref)}/journal", query=query, timeout_s=wait_s + _SLACK_S
     )
     records = mapping(answer).get("records")
     return [journal_line(row) for row in records or () if isinstance(row, Mapping)]
+
+
+async def list_runs(transport: Transport, ref: str) -> Sequence[RunView]:
+    answer = await transport.request("GET", f"/session/{segment(ref)}/runs")
+    return [run_view(row) for row in mapping(answer).get("runs") or () if isinstance(row, Mapping)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
 from ..model.console import ExecuteRequest, Frame, RunStatus
@@ -39,16 +39,11 @@ class WebsocketRun:
             Unreachable: the connection was lost before the run ended: how it ended is not known.
             RemoteError: the server gave up the run and says why.
         """
-        from websockets.exceptions import ConnectionClosed
-
         while True:
             try:
-                frame = Frame.parse(await self._socket.recv())
+                frame = Frame.parse(await receive(self._socket, self._url, "the run"))
             except BadRequest as exc:
                 raise RemoteError(f"{self._url}: {exc.message}", http_status=0) from None
-            except ConnectionClosed as exc:
-                reason = f" ({exc.rcvd.reason})" if exc.rcvd is not None and exc.rcvd.reason else ""
-                raise Unreachable(f"connection lost: {self._url} went away before the run ended{reason}") from None
             self.over = frame.status in (RunStatus.FINISHED, RunStatus.ERROR)
             if frame.status is RunStatus.ERROR:
                 raise RemoteError(frame.message or f"{self._url} gave up the run without a reason", http_status=0)
@@ -62,19 +57,42 @@ class WebsocketRun:
         Raises:
             Unreachable: the connection was lost.
         """
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            await self._socket.send(text)
-        except ConnectionClosed:
-            raise Unreachable(f"connection lost: {self._url} went away before the input was sent") from None
+        await send(self._socket, self._url, text)
 
 
-async def _connector(transport: Transport, ref: str) -> connect:
+async def receive(connection: ClientConnection, url: str, what: str) -> str | bytes:
+    """Returns the next message.
+
+    Raises:
+        Unreachable: the connection was lost before `what` ended.
+    """
+    from websockets.exceptions import ConnectionClosed
+
+    try:
+        return await connection.recv()
+    except ConnectionClosed as exc:
+        reason = f" ({exc.rcvd.reason})" if exc.rcvd is not None and exc.rcvd.reason else ""
+        raise Unreachable(f"connection lost: {url} went away before {what} ended{reason}") from None
+
+
+async def send(connection: ClientConnection, url: str, text: str) -> None:
+    """Sends a message.
+
+    Raises:
+        Unreachable: the connection was lost.
+    """
+    from websockets.exceptions import ConnectionClosed
+
+    try:
+        await connection.send(text)
+    except ConnectionClosed:
+        raise Unreachable(f"connection lost: {url} went away before the input was sent") from None
+
+
+async def _connector(transport: Transport, target: str) -> connect:
     from websockets.asyncio.client import connect
 
     address = transport.address
-    target = address.target(f"/stream/session/{segment(ref)}/execute")
     signed = await transport.headers("GET", target, None)
     # websockets writes these two itself; its Host is the same as ours.
     headers = [(name, value) for name, value in signed if name not in ("Host", "User-Agent")]
@@ -106,15 +124,14 @@ def _keep_alive(connection: ClientConnection) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-@contextlib.asynccontextmanager
-async def execute(transport: Transport, ref: str, request: ExecuteRequest) -> AsyncIterator[WebsocketRun]:
-    """Opens a run and gives its stream. Leaving the context closes the socket.
+async def open_socket(transport: Transport, path: str, query: Iterable[tuple[str, str]] = ()) -> ClientConnection:
+    """Returns a signed websocket, open; to be closed by the caller.
 
     Raises:
         RemoteError: the server refused; the class of its error.
         Unreachable: no websocket could be opened.
     """
-    connector = await _connector(transport, ref)
+    connector = await _connector(transport, transport.address.target(path, query))
     from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, WebSocketException
 
     try:
@@ -129,12 +146,27 @@ async def execute(transport: Transport, ref: str, request: ExecuteRequest) -> As
         raise Unreachable(f"{transport.url} did not open a websocket: {exc}") from None
     except OSError as exc:
         raise Unreachable(f"{transport.url} does not answer: {told(exc)}") from None
+    _keep_alive(connection)
+    return connection
+
+
+async def close_early(connection: ClientConnection) -> None:
+    """Closes a stream before its end."""
+    connection.close_timeout = _LEAVE_WITHIN_S
+    await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def execute(transport: Transport, ref: str, request: ExecuteRequest) -> AsyncIterator[WebsocketRun]:
+    """Opens a run and gives its stream. Leaving the context closes the socket.
+
+    Raises:
+        RemoteError, Unreachable: see `open_socket`.
+    """
+    connection = await open_socket(transport, f"/stream/session/{segment(ref)}/execute")
     run = WebsocketRun(connection, transport.url)
     try:
-        _keep_alive(connection)
         await run.send_input(request.dump())
         yield run
     finally:
-        if not run.over:
-            connection.close_timeout = _LEAVE_WITHIN_S
-        await connection.close()
+        await (connection.close() if run.over else close_early(connection))

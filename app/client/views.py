@@ -21,7 +21,7 @@ class ServerInfo:
     """Negotiated version, e.g. `v9.20250722`."""
     manager: str
     capabilities: frozenset[str] = frozenset()
-    """What our backend offers beyond the public API: `journal`, `devices`, `stats`, `extend`, ... Empty for a real
+    """What our backend offers beyond the public API: `journal`, `follow`, `devices`, `stats`, ... Empty for a real
     cluster."""
 
 
@@ -207,3 +207,37 @@ class JournalLine:
     run_id: str | None
     kind: str
     data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a session that was followed ended."""
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run that the journal of a session knows of (our backend only)."""
+
+    id: str
+    after: int
+    """Journal number before its first record."""
+    started_s: float
+    """Unix time."""
+    mode: str = ""
+    code: str = ""
+    """Its beginning; in batch mode the command."""
+    last_seq: int | None = None
+    """Journal number of its end; None while it goes on, or when nobody has seen its end."""
+    ended_s: float | None = None
+    exit_code: int | None = None
+    died: bool = False
+    """It ended with its kernel."""
+    reason: str = ""
+
+    @property
+    def title(self) -> str:
+        """The first line of the code."""
+        return next((line.strip() for line in self.code.splitlines() if line.strip()), "")

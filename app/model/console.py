@@ -64,6 +64,8 @@ class ExecuteRequest:
     options: dict[str, Any] = field(default_factory=dict)
     """Batch mode: `clean`, `build`, `exec` (shell commands; `*` = the image's default, empty or null = skip) and
     `buildLog`."""
+    run_id: str | None = None
+    """Chosen by the client, so that it can find the run again (capability `follow`); None = the server takes one."""
 
     @classmethod
     def parse(cls, text: str) -> ExecuteRequest:
@@ -81,6 +83,9 @@ class ExecuteRequest:
         mode, code, options = body.get("mode"), body.get("code") or "", body.get("options") or {}
         if mode not in ("query", "batch"):
             raise BadRequest(f"the mode {mode!r} of an execute stream is not known: use 'query' or 'batch'")
+        run_id = body.get("runId")
+        if not isinstance(run_id, str | None):
+            raise BadRequest("in an execute stream 'runId' is a string")
         if not isinstance(code, str) or not isinstance(options, dict):
             raise BadRequest("in an execute stream 'code' is a string and 'options' an object")
         for step in ("clean", "build", "exec"):
@@ -91,10 +96,11 @@ class ExecuteRequest:
                 json.dumps([code, options], ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise BadRequest("the text of an execute stream holds half of a surrogate pair") from None
-        return cls(RunMode(mode), code, options)
+        return cls(RunMode(mode), code, options, run_id)
 
     def dump(self) -> str:
-        return json.dumps({"code": self.code, "mode": self.mode.value, "options": self.options})
+        body = {"code": self.code, "mode": self.mode.value, "options": self.options}
+        return json.dumps(body if self.run_id is None else {**body, "runId": self.run_id})
 
 
 @dataclass(frozen=True, slots=True)

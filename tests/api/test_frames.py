@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.api.frames import death_notice
+from bai_tui.app.model.notices import death_notice
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ async def _serve(request: web.Request, context: ApiContext, caller: Keypair, ses
     try:
         asked = await _first_frame(ws)
         if asked is not None:
-            async with context.service.run(caller, session.id, asked) as run:
+            async with context.service.run(caller, session.id, asked, asked.run_id) as run:
                 await _attend(ws, run)
     except ClientGone:
         log.info("the client of a run in session %s has gone; the run goes on", session.id)

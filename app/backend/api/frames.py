@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ...model.console import RunStatus
+from ...model.notices import death_notice
 from ..ports import JournalRecord
 
 MAX_FRAME_BYTES: Final = 256 * 1024
 """A frame takes no further record once it holds this much."""
 SILENT_KINDS: Final = frozenset({"run-started", "kernel-started"})
 """Records that a watcher of a run is not shown."""
-SESSION_ENDED: Final = "the session was ended"
-"""How the reason begins where the kernel went with its session."""
 _ENDINGS: Final = frozenset({"run-finished", "kernel-died"})
 _STATUS_OF: Final = {
     "waiting-input": RunStatus.WAITING_INPUT,
@@ -77,18 +76,6 @@ def is_end(record: JournalRecord) -> bool:
 def tells(record: JournalRecord) -> bool:
     """Whether `record` closes a frame with a status of its own."""
     return record.kind in _STATUS_OF
-
-
-def death_notice(data: dict[str, Any]) -> str:
-    """Returns the sentence about a dead kernel for the reader of its output."""
-    signal, reason = data.get("signal"), data.get("reason")
-    if str(reason).startswith(SESSION_ENDED):
-        return f"T{str(reason)[1:]}."
-    if signal and reason and str(signal) not in str(reason):
-        return f"The kernel died: {reason} ({signal})."
-    if reason or signal:
-        return f"The kernel died: {reason or signal}."
-    return f"The kernel died with exit code {data.get('exitCode')}."
 
 
 def frames_of(records: Iterable[JournalRecord], *, max_bytes: int = MAX_FRAME_BYTES) -> list[FrameParts]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -100,10 +101,18 @@ def last_seq(folder: Path) -> int:
 
 
 def page_before(folder: Path, before: int, limit: int) -> list[JournalRecord]:
-    """Returns at most `limit` records below `before`, the newest of them. Blocks on the disk."""
+    """Returns at most `limit` records below `before`, the newest of them; of very long ones fewer. Blocks on the disk."""
     stop = min(before, last_seq(folder) + 1)
-    found = journal.page(folder, max(0, stop - 1 - limit), limit)
-    return [record for record in found if record.seq < stop]
+    found: deque[JournalRecord] = deque()
+    size = 0
+    for record in journal.read(folder, max(0, stop - 1 - limit)):
+        if record.seq >= stop:
+            break
+        found.append(record)
+        size += len(record.raw)
+        while size > journal.PAGE_BYTES and len(found) > 1:
+            size -= len(found.popleft().raw)
+    return list(found)
 
 
 def runs_of(folder: Path) -> list[RunSummary]:

@@ -1,0 +1,112 @@
+"""A session's journal, pushed by the server and resumed over lost connections: nothing missing, nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from ..model.errors import BaiTuiError, RemoteError, Unreachable
+from .address import segment
+from .parsing import journal_line
+from .patience import Patience, is_loss
+from .stream import close_early, open_socket, receive, send
+from .views import Ending, JournalLine
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+    from .api import ApiClient
+
+
+class Following:
+    """A reader of one session's journal. One at a time may iterate `batches`; to be closed by who leaves it early."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        session_id: str,
+        *,
+        after: int,
+        attach: bool,
+        patience: Patience | None,
+        refused: Callable[[str], object],
+    ) -> None:
+        """Stands behind record `after`; see `ApiClient.follow`."""
+        self._client = client
+        self._session_id = session_id
+        self._attach = attach
+        self._patience = patience
+        self._refused = refused
+        self._socket: ClientConnection | None = None
+        self._open = asyncio.Event()
+        self.after = after
+        """Number of the newest record that was given."""
+        self.ending: Ending | None = None
+        """How the session ended; None while it lives, as far as we know."""
+
+    async def batches(self) -> AsyncGenerator[Sequence[JournalLine]]:
+        """Yields what has been written, each time all that has come, until the session has ended.
+
+        Connects again, and goes on where it stood, as long as there is patience.
+
+        Raises:
+            RemoteError: the server refuses, or there is no such session any more.
+            Unreachable: the connection was lost, and the server did not come back.
+        """
+        while self.ending is None:
+            try:
+                async with aclosing(self._connected()) as connected:
+                    async for lines in connected:
+                        yield lines
+            except BaiTuiError as exc:
+                if self._patience is None or not is_loss(exc):
+                    raise
+                await self._patience.restore(self._client, exc)
+
+    async def _connected(self) -> AsyncGenerator[Sequence[JournalLine]]:
+        transport = self._client.transport
+        query = [("after", str(self.after)), *([("attach", "true")] if self._attach else [])]
+        socket = await open_socket(transport, f"/stream/session/{segment(self._session_id)}/journal", query)
+        try:
+            self._socket = socket
+            self._open.set()
+            while self.ending is None:
+                told = _parsed(await receive(socket, transport.url, "the session"), transport.url)
+                if "records" in told:
+                    lines = [journal_line(row) for row in told["records"] if isinstance(row, Mapping)]
+                    if lines := [line for line in lines if line.seq > self.after]:
+                        self.after = lines[-1].seq
+                        yield lines
+                elif told.get("ended"):
+                    self.ending = Ending(str(told.get("status") or ""), str(told.get("reason") or ""))
+                elif "error" in told:
+                    if not told.get("run"):
+                        raise RemoteError(str(told["error"]), http_status=0)
+                    self._refused(str(told["error"]))
+        finally:
+            self._socket = None
+            self._open.clear()
+            await close_early(socket)
+
+    async def send_input(self, run_id: str, text: str) -> None:
+        """Answers the prompt of a run (`attach` only). Waits while the connection is lost. Safe to cancel.
+
+        Raises:
+            Unreachable: the connection was lost just now; whether the answer arrived is not known.
+        """
+        while (socket := self._socket) is None:
+            await self._open.wait()
+        await send(socket, self._client.transport.url, json.dumps({"run": run_id, "input": text}))
+
+
+def _parsed(message: str | bytes, url: str) -> Mapping[str, Any]:
+    try:
+        told = json.loads(message)
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, Mapping):
+        raise Unreachable(f"{url} sent a part of a journal that cannot be read")
+    return told
