@@ -28,7 +28,7 @@ from aiohttp import web
 from ... import __version__
 from ..config import Paths, Settings, private_folder
 from ..model.errors import BaiTuiError, ConfigError
-from .api import Replays, create_app, create_runner, metrics_token
+from .api import ConnectionLimits, Replays, create_app, create_runner, metrics_token
 from .devices import LocalDevices, discover
 from .engines.process import ProcessEngine
 from .images import PythonCatalogue
@@ -176,7 +176,8 @@ async def _run(
         replays = Replays(private_folder(paths.state))
         stack.callback(replays.close)
         app = create_app(parts.service, version=__version__, metrics_token=token, replays=replays)
-        runner = create_runner(app)
+        limits = ConnectionLimits.for_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        runner = create_runner(app, limits=limits)
         await runner.setup()
         stack.push_async_callback(_bounded, "the API", runner.cleanup)
         sock = listen(host, settings.port)

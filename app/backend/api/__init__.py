@@ -4,7 +4,8 @@ Rooms behind it (engines, store, scheduler) are never imported here; `daemon.py`
 """
 
 from .app import create_app, create_runner
+from .connections import ConnectionLimits
 from .replays import Replays
 from .token import metrics_token
 
-__all__ = ["Replays", "create_app", "create_runner", "metrics_token"]
+__all__ = ["ConnectionLimits", "Replays", "create_app", "create_runner", "metrics_token"]

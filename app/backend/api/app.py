@@ -27,7 +27,9 @@ from . import (
 )
 from .auth import METRICS_PATH, advertised_version, gate
 from .body import MAX_JSON_BYTES
+from .connections import ConnectionLimits
 from .context import CONTEXT, ApiContext, context_of
+from .problems import guarded_headers
 from .replays import Replays
 from .runner import ProblemRunner
 
@@ -77,18 +79,26 @@ def create_app(
     app[gql.ENGINE] = gql.GraphQLEngine()
     app[stats.ENCODER] = stats.StatsEncoder()
     app[execute_rest.CURSORS] = execute_rest.Cursors()
+    app.on_response_prepare.append(_guard_headers)
     app.on_shutdown.append(_begin_shutdown)
     app.add_routes(_routes())
     return app
 
 
-def create_runner(app: web.Application, *, shutdown_timeout_s: float = 5.0) -> web.AppRunner:
+def create_runner(
+    app: web.Application, *, limits: ConnectionLimits | None = None, shutdown_timeout_s: float = 5.0
+) -> web.AppRunner:
     """Returns the runner that serves `app`: `await runner.setup()`, then `web.TCPSite(runner, host, port)`.
 
     Args:
+        limits: of connections; None = the usual ones.
         shutdown_timeout_s: how long `cleanup` waits for requests under way before it cuts them.
     """
-    return ProblemRunner(app, access_log=None, keepalive_timeout=75.0, shutdown_timeout=shutdown_timeout_s)
+    return ProblemRunner(app, limits=limits or ConnectionLimits(), shutdown_timeout_s=shutdown_timeout_s)
+
+
+async def _guard_headers(request: web.Request, response: web.StreamResponse) -> None:
+    guarded_headers(response.headers)
 
 
 async def _handshake(request: web.Request) -> web.Response:

@@ -14,8 +14,9 @@ from aiohttp import hdrs, web
 from ...model.errors import AuthFailed, BadRequest, Forbidden, InvalidAuth
 from ...model.signing import ABSENT_CONTENT_TYPE, MAX_CLOCK_SKEW_S, parse_date, signature
 from ..ports import Keypair, Service
+from .connections import trust
 from .context import CALLER, context_of
-from .problems import Handler, shield
+from .problems import CompressedBody, Handler, shield
 from .replays import Replays
 from .token import check_token, is_bearer
 
@@ -43,6 +44,7 @@ SCRAPER: Final = Keypair(access_key="metrics", secret_key="", user_id="metrics",
 _ABSENT_VERSION = "v5.20191215"
 _SCHEMES = frozenset({"BackendAI", "Sorna"})
 _CLIENT = re.compile(r"Backend\.AI Client for Python (\d+)\.(\d+)")
+_HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?", re.ASCII)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -171,11 +173,19 @@ def check_browser(request: web.BaseRequest, hosts: frozenset[str]) -> None:
 
     Raises:
         Forbidden: a Host header with a foreign name (a rebound one), or an Origin header on a request that acts or
-            opens a websocket.
+            opens a websocket, or a Sec-Fetch-Site header that tells of a page.
+        BadRequest: no Host header or several, or a target that is no path (as a proxy is sent).
     """
-    host = request.headers.get(hdrs.HOST, "")
+    named = request.headers.getall(hdrs.HOST, [])
+    if len(named) != 1:
+        raise BadRequest(f"the request has {len(named) or 'no'} Host headers: send one")
+    if not request.raw_path.startswith("/"):
+        raise BadRequest(f"the target {request.raw_path[:128]!r} is no path: this is no proxy")
+    host = named[0]
     if not _own_host(host, hosts):
         raise Forbidden(f"the host {host[:128]!r} is not a name of this backend: use 127.0.0.1 or localhost")
+    if request.headers.get("Sec-Fetch-Site", "none").lower() != "none":
+        raise Forbidden("requests of web pages are refused: this backend takes orders from programs only")
     if hdrs.ORIGIN in request.headers and (
         request.method not in _SAFE_METHODS or request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
     ):
@@ -183,11 +193,10 @@ def check_browser(request: web.BaseRequest, hosts: frozenset[str]) -> None:
 
 
 def _own_host(host: str, hosts: frozenset[str]) -> bool:
-    name = host.lower()
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    else:
-        name = name.rpartition(":")[0] if name.count(":") == 1 else name
+    match = _HOST.fullmatch(host.lower())
+    if match is None:
+        return False
+    name = match["v6"] or match["name"]
     # rebinding needs a name that the page's owner controls; a literal address is none
     return name == "localhost" or name in hosts or _is_address(name)
 
@@ -195,10 +204,10 @@ def _own_host(host: str, hosts: frozenset[str]) -> bool:
 @functools.lru_cache(maxsize=64)
 def _is_address(name: str) -> bool:
     try:
-        ipaddress.ip_address(name)
+        # browsers take 0.0.0.0 for this machine, and have let pages of any network ask it
+        return not ipaddress.ip_address(name).is_unspecified
     except ValueError:
         return False
-    return True
 
 
 @web.middleware
@@ -210,11 +219,16 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _pass(request: web.Request, handler: Handler) -> web.StreamResponse:
     context = context_of(request)
     check_browser(request, context.hosts)
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
+        raise CompressedBody("compressed bodies are not read here: leave out Content-Encoding")
     if request.path == "/" and request.method in _SAFE_METHODS:
         check_version(request)
     elif request.path == METRICS_PATH and is_bearer(header := request.headers.get(hdrs.AUTHORIZATION, "")):
         check_token(header, context.metrics_token)
         request[CALLER] = SCRAPER
+        trust(request, SCRAPER.access_key)
     else:
-        request[CALLER] = authenticate(request, context.service, context.replays, now_s=context.clock())
+        caller = authenticate(request, context.service, context.replays, now_s=context.clock())
+        trust(request, caller.access_key)
+        request[CALLER] = caller
     return await handler(request)

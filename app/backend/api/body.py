@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,11 @@ from aiohttp import web
 from ...model.durations import parse_duration
 from ...model.errors import BadRequest
 from ..ports import CreateRequest
-from .problems import MalformedBody
+from .problems import MalformedBody, TooSlow
 
-MAX_JSON_BYTES = 16 * 1024 * 1024
+MAX_JSON_BYTES: Final = 4 * 1024 * 1024
+BODY_TIMEOUT_S: Final = 60.0
+"""For the whole of a JSON body."""
 _FROM_NOW: Final = re.compile(
     r"\+?\s*(?=\d)"
     r"(?:(?P<days>\d+(?:\.\d+)?)\s*d(?:ays?)?)?\s*"
@@ -139,7 +142,24 @@ def parse_object(raw: bytes | str, what: str) -> dict[str, Any]:
 
 async def read_object(request: web.Request) -> dict[str, Any]:
     """Returns the JSON object of a request's body, of any method (errors as `parse_object`)."""
-    return parse_object(await request.read(), f"{request.method} {request.path}")
+    return parse_object(await read_body(request), f"{request.method} {request.path}")
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Returns the body of a request, which has `BODY_TIMEOUT_S` to come.
+
+    Raises:
+        TooSlow: it did not.
+    """
+    if request.content.is_eof():  # it is here already, as nearly always
+        return await request.read()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except TimeoutError:
+        raise TooSlow(
+            f"the body of {request.method} {request.path} did not come within {BODY_TIMEOUT_S:g} seconds"
+        ) from None
 
 
 async def read_fields(request: web.Request) -> Fields:

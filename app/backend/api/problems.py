@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from ...model.errors import PROBLEM_BASE, BadRequest, BaiTuiError
 
@@ -23,7 +24,9 @@ _OF_STATUS: dict[int, tuple[str, str, str]] = {
     400: ("generic-bad-request", "Bad request.", "api_parsing_bad-request"),
     404: ("url-not-found", "Unknown URL path.", "api_read_not-found"),
     405: ("method-not-allowed", "HTTP Method Not Allowed.", "api_access_forbidden"),
+    408: ("request-timeout", "The request came too slowly.", "api_parsing_bad-request"),
     413: ("content-too-large", "The request body is too large.", "api_parsing_bad-request"),
+    415: ("unsupported-media-type", "The request body has a form that is not read.", "api_parsing_bad-request"),
     501: ("not-implemented", "This API is not implemented.", "api_generic_not-implemented"),
 }
 
@@ -43,6 +46,40 @@ class ContentTooLarge(BadRequest):
     problem = "content-too-large"
     title = "The request body is too large."
     error_code = "api_parsing_bad-request"
+
+
+class TooSlow(BadRequest):
+    """The body did not come in time."""
+
+    status = 408
+    problem = "request-timeout"
+    title = "The request came too slowly."
+    error_code = "api_parsing_bad-request"
+
+
+class CompressedBody(BadRequest):
+    """The body has a Content-Encoding."""
+
+    status = 415
+    problem = "unsupported-media-type"
+    title = "The request body has a form that is not read."
+    error_code = "api_parsing_bad-request"
+
+
+class TooManyRequests(BaiTuiError):
+    """The caller has as much under way as it may."""
+
+    status = 429
+    problem = "rate-limit-exceeded"
+    title = "You have reached your API query rate limit."
+    error_code = "api_access_unavailable"
+
+
+def guarded_headers(headers: CIMultiDict[str]) -> None:
+    """Adds what keeps a browser from making anything of an answer; there is nothing here for a page to read."""
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers["Server"] = "bai-tui"
 
 
 def problem_body(error: BaiTuiError) -> dict[str, Any]:

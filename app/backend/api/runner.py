@@ -1,7 +1,7 @@
-"""The server below the application: requests that are no HTTP get a problem body, too.
+"""The server below the application: who may connect, and problem bodies for requests that are no HTTP.
 
-aiohttp answers those before any middleware runs. Two private members of it are used here, and only here; a test
-fails when they change.
+aiohttp answers those before any middleware runs. Private members of it are used here and in `connections.py`, and only
+there; tests fail when they change.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
-from .problems import status_response
+from .connections import ConnectionLimits, Connections, GuardedHandler
+from .problems import guarded_headers, status_response
 
 
-class _Handler(web.RequestHandler):
+class _Handler(GuardedHandler):
     __slots__ = ()
 
     def handle_error(
@@ -27,20 +28,37 @@ class _Handler(web.RequestHandler):
         what = (message or "").partition("\n")[0].strip(" :") or "the request could not be handled"
         said = f"the request is no HTTP that this server reads: {what}" if status < 500 else what
         response = status_response(status, said)
+        guarded_headers(response.headers)
         response.force_close()
         return response
 
 
 class _Server(web.Server):
+    guarded: Connections
+
     def __call__(self) -> web.RequestHandler:
-        return _Handler(self, loop=self._loop, **self._kwargs)
+        return _Handler(self.guarded, self, loop=self._loop, **self._kwargs)
 
 
 class ProblemRunner(web.AppRunner):
-    """An `AppRunner` whose server answers everything with problem bodies."""
+    """An `AppRunner` whose server bounds its connections and answers everything with problem bodies."""
 
-    __slots__ = ()
+    __slots__ = ("connections",)
+
+    def __init__(self, app: web.Application, *, limits: ConnectionLimits, shutdown_timeout_s: float) -> None:
+        super().__init__(
+            app,
+            access_log=None,
+            keepalive_timeout=limits.idle_timeout_s,
+            lingering_time=limits.lingering_s,
+            shutdown_timeout=shutdown_timeout_s,
+            # what is compressed can be a thousand times as large as it looks: such bodies are refused, see `gate`
+            auto_decompress=False,
+        )
+        self.connections = Connections(limits)
 
     async def _make_server(self) -> web.Server:
         made: Any = await super()._make_server()
-        return _Server(made.request_handler, request_factory=made.request_factory, loop=made._loop, **made._kwargs)
+        server = _Server(made.request_handler, request_factory=made.request_factory, loop=made._loop, **made._kwargs)
+        server.guarded = self.connections
+        return server
