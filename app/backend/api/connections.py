@@ -47,8 +47,9 @@ class ConnectionLimits:
     @classmethod
     def for_files(cls, most: int) -> ConnectionLimits:
         """Returns limits for a process that may open `most` files: sessions need descriptors, too."""
-        total = max(64, min(cls.total, most // 4))
-        return cls(strangers=min(cls.strangers, total // 4), total=total, per_key=max(48, total // 2))
+        usual = cls()
+        total = max(64, min(usual.total, most // 4))
+        return cls(strangers=min(usual.strangers, total // 4), total=total, per_key=max(48, total // 2))
 
 
 class Connections:
