@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from bai_tui.app.backend.engines.groups import MemoryGroups
+from bai_tui.app.backend.engines.hierarchies import SessionGroups
 from bai_tui.app.backend.engines.kernel import ProcessKernel
 from bai_tui.app.backend.engines.process import ProcessEngine
 from bai_tui.app.backend.ports import JournalRecord, LaunchSpec
@@ -172,7 +172,7 @@ def folder() -> Any:
     path = Path(tempfile.mkdtemp(prefix="bt-engine-"))
     yield path
     for state in path.iterdir():
-        MemoryGroups.find(state)  # as the next backend does: a runner that was killed has left its control group
+        SessionGroups.find(state)  # as the next backend does: a runner that was killed has left its control group
     shutil.rmtree(path, ignore_errors=True)
 
 

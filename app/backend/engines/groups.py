@@ -1,173 +1,205 @@
-"""Control groups that limit the memory of sessions: what can be had here, and one group a session.
+"""The control groups of one session: what they limit, who is in them, and their end.
 
-A group lies below the backend's own, so that whatever holds the backend holds its sessions too, and no right is used
-that the backend does not have. Two kinds: version 2, where the backend's group is delegated to it (a service with
-`Delegate=yes`, a container whose groups are writable), and the memory controller of version 1.
-
-Moving a process takes the kernel some milliseconds, hence runners that wait for a session are moved ahead of time.
-Other ways to a group of one's own (a scope of systemd's) would be further answers of `MemoryGroups.find`.
+Version 1 of the system's control groups has a hierarchy for each controller, so that a session has up to three of
+them; version 2 has one for all.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
-import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-from ..runner.limits import BACKEND_GROUP
+from typing import Any, Final
 
 _log: Final = logging.getLogger(__name__)
-_PREFIX: Final = "bai-tui-"
+CONTROLLERS: Final = ("memory", "pids", "cpu")
+"""Those that are of use, by their names in both versions."""
+_PERIOD_US: Final = 100_000
+"""In which a session may compute for its cores times as long: the default of the system."""
 _REMOVE_S: Final = 2.0
 _ROUND_S: Final = 0.002
-_rmdir = os.rmdir
+rmdir = os.rmdir
 """Files of a control group go with it; a group that holds a process or a group refuses."""
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryGroup:
-    """The control group of one session."""
+class Place:
+    """A control group in one hierarchy."""
 
     path: Path
     version: int
     """Of the system's control groups: 1 or 2."""
+    controllers: tuple[str, ...]
+    """Of `CONTROLLERS`, those that the group has."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGroup:
+    """The control groups of one session. None of its methods waits, but `admit` and `remove`."""
+
+    places: tuple[Place, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.places)
+
+    def place(self, controller: str) -> Place | None:
+        """Returns where a controller is; None when the session has none."""
+        return next((place for place in self.places if controller in place.controllers), None)
+
+    def version(self, controller: str) -> int:
+        """Returns the version of the control groups that a controller is of; 0 when there is none."""
+        place = self.place(controller)
+        return place.version if place is not None else 0
+
+    # --- what it limits
 
     @property
-    def events(self) -> Path:
+    def memory_events(self) -> Path | None:
         """The file whose line `oom_kill N` counts the processes that were killed for want of memory."""
-        return self.path / ("memory.oom_control" if self.version == 1 else "memory.events")
+        return self._file("memory", "memory.oom_control", "memory.events")
 
-    def admit(self, pids: Iterable[int]) -> None:
-        """Moves processes into the group; what they start from now on is born there. May take milliseconds.
+    @property
+    def task_events(self) -> Path | None:
+        """The file whose line `max N` counts the processes and threads that were refused."""
+        return self._file("pids", "pids.events", "pids.events")
+
+    @property
+    def task_limit(self) -> Path | None:
+        """The file that says how many processes and threads there may be."""
+        return self._file("pids", "pids.max", "pids.max")
+
+    def _file(self, controller: str, name_1: str, name_2: str) -> Path | None:
+        place = self.place(controller)
+        return None if place is None else place.path / (name_1 if place.version == 1 else name_2)
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Sets the limit of memory, swap included.
 
         Raises:
-            OSError: the system refuses.
+            OSError: the system refuses, or the session has no such group.
         """
-        for pid in pids:
-            _write(self.path / "cgroup.procs", str(pid))
-
-    def limit(self, limit_bytes: int) -> None:
-        """Sets the limit, swap included.
-
-        Raises:
-            OSError: the system refuses.
-        """
-        if self.version == 1:
-            _write(self.path / "memory.limit_in_bytes", str(limit_bytes))
+        place = self._must("memory")
+        if place.version == 1:
+            write(place.path / "memory.limit_in_bytes", str(limit_bytes))
             with contextlib.suppress(OSError):  # a kernel that does not account for swap
-                _write(self.path / "memory.memsw.limit_in_bytes", str(limit_bytes))
+                write(place.path / "memory.memsw.limit_in_bytes", str(limit_bytes))
         else:
-            _write(self.path / "memory.max", str(limit_bytes))
+            write(place.path / "memory.max", str(limit_bytes))
             with contextlib.suppress(OSError):
-                _write(self.path / "memory.swap.max", "0")
+                write(place.path / "memory.swap.max", "0")
 
-    def limit_bytes(self) -> int:
-        """Returns the limit that is in force, which the system rounds to pages; 0 when there is none."""
-        name = "memory.limit_in_bytes" if self.version == 1 else "memory.max"
-        text = _read(self.path / name)
-        return int(text) if text.isdigit() else 0
+    def limit_tasks(self, count: int) -> None:
+        """Sets how many processes and threads there may be.
+
+        Raises:
+            OSError: the system refuses, or the session has no such group.
+        """
+        write(self._must("pids").path / "pids.max", str(count))
+
+    def limit_cpu(self, cores: int) -> None:
+        """Sets how many seconds of computing a second may have.
+
+        Raises:
+            OSError: the system refuses, such as more than a group above has; or the session has no such group.
+        """
+        place = self._must("cpu")
+        if place.version == 1:
+            write(place.path / "cpu.cfs_period_us", str(_PERIOD_US))
+            write(place.path / "cpu.cfs_quota_us", str(cores * _PERIOD_US))
+        else:
+            write(place.path / "cpu.max", f"{cores * _PERIOD_US} {_PERIOD_US}")
+
+    def _must(self, controller: str) -> Place:
+        place = self.place(controller)
+        if place is None:
+            raise FileNotFoundError(f"the session has no control group for {controller}")
+        return place
+
+    def memory_bytes(self) -> int:
+        """Returns the limit of memory in force, which the system rounds to pages; 0 when there is none."""
+        return _number(self._file("memory", "memory.limit_in_bytes", "memory.max"))
+
+    def tasks(self) -> int:
+        """Returns the limit of processes and threads in force; 0 when there is none."""
+        return _number(self.task_limit)
+
+    def cpu_cores(self) -> float:
+        """Returns the limit of computing in force, in seconds a second; 0 when there is none."""
+        place = self.place("cpu")
+        if place is None:
+            return 0.0
+        if place.version == 1:
+            period = _number(place.path / "cpu.cfs_period_us")
+            return _number(place.path / "cpu.cfs_quota_us") / period if period else 0.0
+        quota, _, period_text = read(place.path / "cpu.max").partition(" ")
+        return int(quota) / int(period_text) if quota.isdigit() and period_text.isdigit() else 0.0
+
+    # --- who is in it
 
     def pids(self) -> list[int]:
-        """Returns the processes of the group."""
-        return [int(pid) for pid in _read(self.path / "cgroup.procs").split()]
+        """Returns the processes of the groups."""
+        return sorted({int(pid) for place in self.places for pid in read(place.path / "cgroup.procs").split()})
+
+    def forbid_births(self) -> None:
+        """Lets nobody in the group start anything more: whoever ends its processes must win against those that fork."""
+        if (path := self.task_limit) is not None:
+            with contextlib.suppress(OSError):
+                write(path, "0")
+
+    def kill(self) -> None:
+        """Kills all processes at once where the system can do that: version 2, Linux 5.14."""
+        for place in self.places:
+            path = place.path / "cgroup.kill"
+            if path.exists():
+                with contextlib.suppress(OSError):
+                    write(path, "1")
 
     def remove(self, within_s: float = _REMOVE_S) -> bool:
-        """Removes the group as soon as its last process has ended; False when there still is one. Blocks."""
+        """Removes the groups as soon as their last process has ended; False when there still is one. Blocks."""
         deadline = time.monotonic() + within_s
-        while True:
-            try:
-                _rmdir(self.path)
-            except FileNotFoundError:
-                return True
-            except OSError as exc:
-                if time.monotonic() >= deadline:
-                    _log.debug("the control group %s stays: %s", self.path, exc)
-                    return False
-                time.sleep(_ROUND_S)
-            else:
-                return True
+        removed = [_remove(place.path, deadline) for place in self.places]
+        return all(removed)
 
+    # --- to be kept
 
-class MemoryGroups:
-    """Makes the groups of one backend, or says why there are none."""
-
-    def __init__(self, parent: Path | None, owner: str, problem: str = "", version: int = 0) -> None:
-        """Takes the group below which they are made, and a word that tells backends of one machine apart."""
-        self._parent = parent
-        self._version = version
-        self._prefix = f"{_PREFIX}{owner}-"
-        self.problem = problem
-        """Why there are no groups, for the user; empty when there are."""
+    def stored(self) -> list[Any]:
+        """Returns the groups as JSON."""
+        return [[str(place.path), place.version, list(place.controllers)] for place in self.places]
 
     @classmethod
-    def find(cls, state_dir: Path, proc: Path = Path("/proc")) -> MemoryGroups:
-        """Looks at what this machine offers, and removes what an earlier backend of `state_dir` has left behind.
-
-        Reads and writes a few small files; moves this process one group down where version 2 asks for it.
-        """
-        owner = hashlib.sha256(str(state_dir.absolute()).encode()).hexdigest()[:8]
-        try:
-            parent, version = _parent(proc)
-            made = cls(parent, owner, version=version)
-            made._sweep()
-            _rmdir(made._make("probe").path)
-        except _NotHere as exc:
-            return cls(None, owner, str(exc))
-        except OSError as exc:
-            return cls(None, owner, f"{exc.filename} cannot be written: {exc.strerror}")
-        return made
-
-    def _make(self, name: str) -> MemoryGroup:
-        assert self._parent is not None
-        path = self._parent / f"{self._prefix}{name}"
-        path.mkdir(mode=0o755, exist_ok=True)
-        return MemoryGroup(path, self._version)
-
-    def make(self, runner_pid: int, pids: Iterable[int]) -> MemoryGroup | None:
-        """Returns a new group, without a limit, with the processes in it; None where that cannot be had. Blocks."""
-        if self._parent is None:
-            return None
-        try:
-            group = self._make(str(runner_pid))
-        except OSError as exc:
-            _log.warning("no control group for a session: %s", exc)
-            return None
-        try:
-            group.admit(pids)
-        except OSError as exc:
-            _log.warning("no control group for a session: %s", exc)
-            group.remove(0)
-            return None
-        return group
-
-    def _sweep(self) -> None:
-        """Removes empty groups; those of living sessions cannot be removed."""
-        assert self._parent is not None
-        for path in self._parent.glob(f"{self._prefix}*"):
-            with contextlib.suppress(OSError):
-                _rmdir(path)
+    def restored(cls, stored: Sequence[Any]) -> SessionGroup:
+        """Reads what `stored` returned."""
+        return cls(tuple(Place(Path(path), version, tuple(names)) for path, version, names in stored))
 
 
-class _NotHere(Exception):
-    """There are no control groups for us; the message says why."""
+def admit(place: Place, pids: Iterable[int]) -> None:
+    """Moves processes into a group; what they start from now on is born there. May take milliseconds.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    for pid in pids:
+        write(place.path / "cgroup.procs", str(pid))
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """Returns what a small file says; empty where it cannot be read."""
     try:
         return path.read_text().strip()
     except OSError:
         return ""
 
 
-def _write(path: Path, text: str) -> None:
-    """Writes a control file with one call, which is how the system wants it."""
+def write(path: Path, text: str) -> None:
+    """Writes a control file with one call, which is how the system wants it.
+
+    Raises:
+        OSError: the system refuses.
+    """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode())
@@ -175,71 +207,22 @@ def _write(path: Path, text: str) -> None:
         os.close(fd)
 
 
-def _parent(proc: Path) -> tuple[Path, int]:
-    """Returns the group below which sessions get theirs, and the version of the system's control groups.
-
-    Raises:
-        _NotHere: there is none.
-        OSError: it cannot be prepared.
-    """
-    own: dict[str, str] = {}
-    for line in _read(proc / "self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        own.update(dict.fromkeys(controllers.split(","), path))
-    for kind, options, root, mount in _mounts(proc):
-        if kind == "cgroup" and "memory" in options and "memory" in own:
-            parent = _below(mount, root, own["memory"])
-            if not (parent / "memory.limit_in_bytes").exists():
-                raise _NotHere(f"{parent} has no limit of memory")
-            return parent, 1
-    for kind, _, root, mount in _mounts(proc):
-        if kind == "cgroup2" and "" in own:
-            return _delegated(_below(mount, root, own[""])), 2
-    raise _NotHere("no control groups are mounted")
+def _number(path: Path | None) -> int:
+    """Returns what a control file says; 0 for `max`, -1 and what is not there."""
+    text = read(path) if path is not None else ""
+    return int(text) if text.isdigit() else 0
 
 
-def _mounts(proc: Path) -> Iterator[tuple[str, list[str], str, Path]]:
-    """Yields (type, options, root, mount point) of what is mounted."""
-    for line in _read(proc / "self/mountinfo").splitlines():
-        left, _, right = line.partition(" - ")
-        kind, _, options = right.split(" ", 2)
-        root, mount = (re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), text) for text in left.split()[3:5])
-        yield kind, options.split(","), root, Path(mount)
-
-
-def _below(mount: Path, root: str, own: str) -> Path:
-    if root != "/":
-        if own != root and not own.startswith(root + "/"):
-            raise _NotHere(f"the control group {own} of the backend is not mounted")
-        own = own[len(root) :]
-    if ".." in own.split("/"):
-        raise _NotHere("the control group of the backend is outside of what is mounted")
-    return mount / own.lstrip("/")
-
-
-def _delegated(own: Path) -> Path:
-    """Returns a group of version 2 whose children have limits of memory, preparing it where that is needed.
-
-    Such a group holds no processes: the backend moves down.
-    """
-    if own.name == BACKEND_GROUP and "memory" in _read(own.parent / "cgroup.subtree_control").split():
-        return own.parent
-    switch = own / "cgroup.subtree_control"
-    if "memory" in _read(switch).split():
-        return own
-    if "memory" not in _read(own / "cgroup.controllers").split():
-        raise _NotHere(f"no memory controller is delegated to {own}")
-    if [pid for pid in _read(own / "cgroup.procs").split() if pid != str(os.getpid())]:
-        raise _NotHere(f"{own} is shared with processes that are not the backend's")
-    leaf = own / BACKEND_GROUP
-    leaf.mkdir(mode=0o755, exist_ok=True)
-    try:
-        _write(leaf / "cgroup.procs", str(os.getpid()))
-        _write(switch, "+memory")
-    except OSError:
-        with contextlib.suppress(OSError):
-            _write(own / "cgroup.procs", str(os.getpid()))
-        with contextlib.suppress(OSError):
-            _rmdir(leaf)
-        raise
-    return own
+def _remove(path: Path, deadline: float) -> bool:
+    while True:
+        try:
+            rmdir(path)
+        except FileNotFoundError:
+            return True
+        except OSError as exc:
+            if time.monotonic() >= deadline:
+                _log.debug("the control group %s stays: %s", path, exc)
+                return False
+            time.sleep(_ROUND_S)
+        else:
+            return True

@@ -93,8 +93,7 @@ class ProcessKernel:
         end, group = read_json(self.session_dir / EXIT), self.limits.group
         if end is None:
             end_leftovers(self.session_id, self.session_dir, group)
-        if group is not None:
-            group.remove()
+        group.remove()
         if end is None:
             return Exit(None, "the session's runner was killed")
         return Exit(end["code"], end["reason"])

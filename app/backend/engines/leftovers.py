@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 from ..runner import procs
 from ..runner.files import RUNNER
-from .groups import MemoryGroup
+from ..runner.procs import Stat
+from ..runner.tree import kill_all
+from .groups import SessionGroup
 
 _LIMIT_S = 5.0
 
@@ -25,42 +26,62 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _is_marked(pid: int, session_id: str) -> bool:
-    try:
-        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
+class _Leftovers:
+    """Tells the processes of a session from all others: marked ones, those of its kernel's tree, of its runner's
+    session, of its control groups."""
+
+    def __init__(self, session_id: str, session_dir: Path, group: SessionGroup | None) -> None:
+        self._mark = f"{procs.MARKER}={session_id}".encode()
+        known = read_json(session_dir / RUNNER) or {}
+        # process ids of an earlier start of the machine are somebody else's now
+        self._known = known if known.get("boot", procs.boot()) == procs.boot() else {}
+        self._group = group
+        self._unmarked: dict[int, int] = {}
+        """Process id -> start time of those that were looked at: reading the environment is the dearest part."""
+
+    def find(self, processes: dict[int, Stat]) -> set[int]:
+        """Returns those that live, and all below them."""
+        roots = {pid for pid, entry in processes.items() if not entry.ended and self._is_marked(pid, entry)}
+        if self._group is not None:
+            roots.update(pid for pid in self._group.pids() if pid in processes and not processes[pid].ended)
+        kernel, runner = self._known.get("kernel_pid"), self._known.get("pid")
+        if kernel and _is(processes, kernel, self._known.get("kernel_start_time")):
+            roots.add(int(kernel))
+        there = processes.get(runner)
+        if runner and (there is None or there.start_time == self._known.get("start_time")):
+            # As long as one of them lives, the id of their session is not given to anybody else: a process that has
+            # it but began at another time is a stranger, and so are those of its session.
+            roots.update(pid for pid, entry in processes.items() if entry.session == runner and not entry.ended)
+        return (roots | set(procs.below(roots, processes))) - {os.getpid()}
+
+    def _is_marked(self, pid: int, entry: Stat) -> bool:
+        if self._unmarked.get(pid) == entry.start_time:
+            return False
+        try:
+            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            variables = []
+        if self._mark in variables:
+            return True
+        self._unmarked[pid] = entry.start_time
         return False
-    return f"{procs.MARKER}={session_id}".encode() in variables
 
 
-def _find(session_id: str, session_dir: Path, group: MemoryGroup | None) -> list[int]:
-    """Returns the processes of the session: marked ones, those of its kernel's tree, of its runner's session, of its
-    control group."""
-    known = read_json(session_dir / RUNNER) or {}
-    table = procs.table()
-    roots: set[int] = {pid for pid in table if _is_marked(pid, session_id)}
-    if group is not None:
-        roots.update(pid for pid in group.pids() if pid in table)
-    kernel = known.get("kernel_pid")
-    if kernel in table and table[kernel].start_time == known.get("kernel_start_time"):
-        roots.add(kernel)
-    runner = known.get("pid")
-    if runner and (runner not in table or table[runner].start_time == known.get("start_time")):
-        # As long as one of them lives, the id of their session is not given to anybody else.
-        roots.update(pid for pid, entry in table.items() if entry.session == runner)
-    for pid in tuple(roots):
-        roots.update(procs.descendants(pid))
-    return sorted(roots - {os.getpid()})
+def _is(processes: dict[int, Stat], pid: Any, start_time: Any) -> bool:
+    entry = processes.get(pid)
+    return entry is not None and not entry.ended and entry.start_time == start_time
 
 
-def end_leftovers(session_id: str, session_dir: Path, group: MemoryGroup | None = None) -> int:
+def end_leftovers(session_id: str, session_dir: Path, group: SessionGroup | None = None) -> int:
     """Kills every process of the session; returns how many there were. Blocks for up to some seconds."""
-    count = 0
+    leftovers = _Leftovers(session_id, session_dir, group)
     deadline = time.monotonic() + _LIMIT_S
-    while (found := _find(session_id, session_dir, group)) and time.monotonic() < deadline:
-        count = max(count, len(found))
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in found:
-                procs.send_signal(pid, number)
+    if group is not None:
+        group.forbid_births()
+    count = 0
+    while (found := kill_all(leftovers.find)) and time.monotonic() < deadline:
+        count = max(count, found)
+        if group is not None:
+            group.kill()  # atomic; without it the round above has to do, and may have to be repeated
         time.sleep(0.005)
     return count

@@ -14,10 +14,11 @@ from ...model.images import Image
 from ..ports import Kernel, LaunchSpec, Layer
 from ..runner import procs
 from .environment import add_caps, base_environment, early_variables
-from .groups import MemoryGroup, MemoryGroups
+from .groups import SessionGroup
+from .hierarchies import SessionGroups
 from .kernel import ProcessKernel, wait_for_end
 from .leftovers import end_leftovers
-from .limits import Limits, out_of_memory
+from .limits import Limits
 from .link import RunnerError, RunnerGone, RunnerLink
 from .zygotes import NewRunner, ZygoteKey, ZygotePool
 
@@ -36,17 +37,19 @@ class ProcessEngine:
     Everything runs in the event loop of the daemon; `close` lets the sessions live on.
     """
 
-    def __init__(self, state_dir: Path, *, spares: int = 2, groups: MemoryGroups | None = None) -> None:
-        """Finds out how memory can be limited here.
+    def __init__(self, state_dir: Path, *, spares: int = 2, groups: SessionGroups | None = None) -> None:
+        """Finds out how sessions can be limited here.
 
         Args:
             state_dir: for logs and small files; made when needed.
             spares: so many runners an image are kept ready.
-            groups: where sessions get control groups; None = look for it.
+            groups: where sessions get control groups; None = look for it, which may block (`SessionGroups.find`).
         """
-        self._groups = groups if groups is not None else MemoryGroups.find(state_dir)
+        self._groups = groups if groups is not None else SessionGroups.find(state_dir)
         if self._groups.problem:
-            _log.info("sessions get no control groups, their memory is only watched: %s", self._groups.problem)
+            _log.info("sessions get no control groups, what they use is only watched: %s", self._groups.problem)
+        elif self._groups.missing:
+            _log.info("control groups do not limit everything: %s", self._groups.missing)
         self._caps_dir = state_dir / "caps"
         self._pool = ZygotePool(state_dir, self._groups, spares=spares)
         self._kernels: set[ProcessKernel] = set()
@@ -77,7 +80,7 @@ class ProcessEngine:
         return kernel
 
     async def _launch(self, spec: LaunchSpec, key: ZygoteKey, fresh: NewRunner) -> ProcessKernel:
-        limits = self._limits(spec, fresh.group)
+        limits = await self._limits(spec, fresh.group)
         kernel = ProcessKernel(spec.session_id, spec.session_dir, spec.image.interpreter, limits, spec.grace_s)
         environ = base_environment(
             os.environ,
@@ -88,9 +91,6 @@ class ProcessEngine:
         )
         environ.update(spec.environ)
         add_caps(environ, self._caps_dir)
-        memory = None
-        if limits.in_group and limits.group is not None:
-            memory = {"events": str(limits.group.events), "text": out_of_memory(limits.mem_bytes)}
         pid, started = fresh.identity["pid"], fresh.identity["start_time"]
         try:
             async with asyncio.timeout(_BOOTSTRAP_S if spec.bootstrap_script else _READY_S):
@@ -102,8 +102,7 @@ class ProcessEngine:
                     environ=environ,
                     bootstrap=spec.bootstrap_script,
                     grace_s=spec.grace_s,
-                    cores=sorted(spec.cores) if spec.cores is not None else None,
-                    memory=memory,
+                    **limits.told(),
                     journal_bytes=spec.journal_max_bytes,
                     slow_down=spec.journal_overflow == "slow-down",
                 )
@@ -124,19 +123,14 @@ class ProcessEngine:
         kernel.attach(fresh.link, fresh.identity, state)
         return kernel
 
-    def _limits(self, spec: LaunchSpec, group: MemoryGroup | None) -> Limits:
-        """Limits a session that has not begun, as well as this machine can."""
-        limits = Limits(spec.cores, spec.mem_limit_bytes, group)
-        if group is not None and spec.mem_limit_bytes:
-            try:
-                group.limit(spec.mem_limit_bytes)
-                limits.in_group = True
-            except OSError as exc:
-                _log.warning("the memory of the session %s is not limited: %s", spec.session_id, exc)
-        return limits
+    @staticmethod
+    async def _limits(spec: LaunchSpec, group: SessionGroup | None) -> Limits:
+        if group is None:
+            return await asyncio.to_thread(Limits.put, spec, None)  # looks at the processes of the machine
+        return Limits.put(spec, group)
 
     @staticmethod
-    async def _make_sure(spec: LaunchSpec, pid: int, started: int, group: MemoryGroup | None) -> None:
+    async def _make_sure(spec: LaunchSpec, pid: int, started: int, group: SessionGroup | None) -> None:
         """Waits until nothing of a failed launch is left."""
         try:
             async with asyncio.timeout(2.0):
@@ -192,7 +186,7 @@ class ProcessEngine:
         }
 
     def layers(self, kernel: Kernel) -> Sequence[Layer]:
-        """Returns how the session's cores and memory are held at this moment; the devices tell of the rest."""
+        """Returns what holds the session at this moment, as far as processes go; the devices tell of the rest."""
         assert isinstance(kernel, ProcessKernel)
         return kernel.limits.layers(kernel.pid)
 

@@ -20,7 +20,8 @@ from typing import Any, Final
 from ...model.errors import LaunchFailed
 from ..runner import procs
 from .environment import base_environment, lent_modules, lent_python, make_bin_dir
-from .groups import MemoryGroup, MemoryGroups
+from .groups import SessionGroup
+from .hierarchies import SessionGroups
 from .link import RunnerGone, RunnerLink
 
 _log: Final = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class NewRunner:
     identity: dict[str, Any]
     listeners: list[Callable[[dict[str, Any]], None]]
     """Who hears its state; the session's kernel adds itself."""
-    group: MemoryGroup | None = None
+    group: SessionGroup | None = None
     """Holds the runner and its kernel."""
 
     async def discard(self) -> None:
@@ -207,7 +208,7 @@ async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> Non
 class ZygotePool:
     """The zygotes in use, and runners that were forked ahead of the need."""
 
-    def __init__(self, state_dir: Path, groups: MemoryGroups, *, spares: int = 2) -> None:
+    def __init__(self, state_dir: Path, groups: SessionGroups, *, spares: int = 2) -> None:
         """Takes the folder for logs and small files, made when needed, and the number of spare runners an image."""
         self._state_dir = state_dir
         self._groups = groups
@@ -259,7 +260,12 @@ class ZygotePool:
             try:
                 runner.group = await asyncio.shield(moving)
                 if runner.group is not None:
-                    await runner.link.call("hold", group=str(runner.group.path))
+                    tasks = runner.group.task_limit
+                    await runner.link.call(
+                        "hold",
+                        groups=[str(place.path) for place in runner.group.places],
+                        tasks=str(tasks) if tasks is not None else None,
+                    )
             except BaseException as exc:
                 runner.group = await moving
                 await runner.discard()

@@ -9,7 +9,7 @@ Each Protocol is what one room asks of another; `daemon.py` alone knows who fulf
 from __future__ import annotations
 
 from .devices import Device, Devices, GpuReading, Guarantee, Layer
-from .engines import Engine, Exit, Kernel, LaunchSpec
+from .engines import MACHINE_RESTARTED, WALL_TIME, Engine, Exit, Kernel, LaunchSpec
 from .images import ImageCatalogue, Resolution
 from .journal import UPLOAD_PREFIX, JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
@@ -18,6 +18,8 @@ from .service import CreateOutcome, CreateRequest, DeviceUse, IdleCheck, Run, Se
 from .store import PastUse, SessionStore
 
 __all__ = [
+    "MACHINE_RESTARTED",
+    "WALL_TIME",
     "UPLOAD_PREFIX",
     "CreateOutcome",
     "CreateRequest",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ...model.console import ExecuteRequest
 from ...model.images import Image
@@ -48,6 +48,11 @@ class LaunchSpec:
     """The oldest runs go first; a record `dropped` says so."""
     journal_overflow: str = "head-and-tail"
     """One of `policies.OVERFLOWS`."""
+
+
+MACHINE_RESTARTED: Final = "machine-restarted:"
+WALL_TIME: Final = "wall-time:"
+"""How the reason of an `Exit` begins that nobody is to blame for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,13 +73,22 @@ class StepProcess:
     """A shell command with a pipe for its input, in a process group of its own."""
 
     def __init__(self, command: str, work_dir: str, environ: Dict[str, str], out_fd: int, err_fd: int) -> None:
+        """Starts it.
+
+        Raises:
+            OSError: the session, or its user, has as many processes as it may.
+        """
         self._stdin_read, self._stdin_write = os.pipe()
         os.set_blocking(self._stdin_write, False)
         self._unsent = b""
         self._eof = False
         self.waits_for_input = False
         """A `waiting-input` record was made and nothing has come yet."""
-        self.pid = self._spawn(command, work_dir, environ, out_fd, err_fd)
+        try:
+            self.pid = self._spawn(command, work_dir, environ, out_fd, err_fd)
+        except OSError:
+            self.close()
+            raise
         self._next_probe_s = time.monotonic() + PROBE_S
 
     def _spawn(self, command: str, work_dir: str, environ: Dict[str, str], out_fd: int, err_fd: int) -> int:

@@ -13,11 +13,23 @@ class KernelProcess:
     """A kernel, forked from the runner: the runner has kept the warmed shell untouched, so it can do that again."""
 
     def __init__(self, shell: Any, output: Output) -> None:
+        """Forks it.
+
+        Raises:
+            OSError: the session, or its user, has as many processes as it may.
+        """
         self.sock, theirs = socket.socketpair()
         ack_read, self._ack_write = os.pipe()
         wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            theirs.close()
+            os.close(ack_read)
+            os.close(wake_read)
+            self.close()
+            raise
         if self.pid == 0:
             kernel.run(
                 shell, theirs, ack_read, (wake_read, self._wake_write), output.stdout.write_fd, output.stderr.write_fd

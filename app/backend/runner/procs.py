@@ -4,7 +4,7 @@ Processes are named by pid *and* start time: a pid alone may have been given to 
 """
 
 import os
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 MARKER = "BACKENDAI_SESSION_ID"
 """Environment variable that every process of a session carries, forked ones too (see `stamp`)."""
@@ -24,6 +24,12 @@ class Stat(NamedTuple):
     session: int
     start_time: int
     """Clock ticks since boot."""
+    threads: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is a zombie; one whose main thread alone has ended looks like one, too, and lives."""
+        return self.state in "ZX" and self.threads <= 1
 
 
 def stat(pid: int) -> Optional[Stat]:
@@ -31,7 +37,8 @@ def stat(pid: int) -> Optional[Stat]:
     try:
         with open("/proc/%d/stat" % pid, "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
-        return Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+        state, threads = fields[0].decode(), int(fields[17])
+        return Stat(state, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), threads)
     except (OSError, IndexError, ValueError):
         return None
 
@@ -42,42 +49,70 @@ def start_time(pid: int) -> int:
     return found.start_time if found is not None else 0
 
 
+def boot() -> str:
+    """Returns what tells this life of the machine, or of the container, from every other.
+
+    Process ids and start times say nothing across two of them.
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            name = file.read().strip()
+    except OSError:
+        name = ""
+    # A container that is started anew keeps the boot id of its host, but not its first process.
+    return "%s:%d" % (name, start_time(1))
+
+
 def is_alive(pid: int, started: int) -> bool:
     """Whether the process `pid` that started at `started` still runs; a zombie does not."""
     found = stat(pid)
-    return found is not None and found.start_time == started and found.state not in "ZX"
+    return found is not None and found.start_time == started and not found.ended
+
+
+def everyone(known: Optional[Dict[int, Stat]] = None) -> Dict[int, Stat]:
+    """Returns all processes of the machine, zombies too: those are no targets, but their children count until they
+    are given to a new parent.
+
+    Args:
+        known: what is said there of a process is not asked again.
+    """
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            pid = int(name)
+            entry = known.get(pid) if known is not None else None
+            if entry is None:
+                entry = stat(pid)
+            if entry is not None:
+                found[pid] = entry
+    return found
 
 
 def table() -> Dict[int, Stat]:
     """Returns all processes of the machine that have not ended."""
-    found = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            entry = stat(int(name))
-            if entry is not None and entry.state not in "ZX":
-                found[int(name)] = entry
-    return found
+    return {pid: entry for pid, entry in everyone().items() if not entry.ended}
+
+
+def below(roots: Iterable[int], processes: Dict[int, Stat]) -> List[int]:
+    """Returns the pids below `roots` and not of them, parents before children, without zombies."""
+    children: Dict[int, List[int]] = {}
+    for pid, entry in processes.items():
+        children.setdefault(entry.ppid, []).append(pid)
+    queue = list(roots)
+    seen = set(queue)
+    found: List[int] = []
+    while queue:
+        for pid in children.get(queue.pop(), ()):
+            if pid not in seen:
+                seen.add(pid)
+                found.append(pid)
+                queue.append(pid)
+    return [pid for pid in found if not processes[pid].ended]
 
 
 def descendants(root: int) -> List[int]:
     """Returns the pids below `root`, parents before children, without zombies."""
-    children: Dict[int, List[int]] = {}
-    # Zombies are no targets, but their children count until they are given to a new parent.
-    dead = set()
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            entry = stat(int(name))
-            if entry is not None:
-                children.setdefault(entry.ppid, []).append(int(name))
-                if entry.state in "ZX":
-                    dead.add(int(name))
-    found: List[int] = []
-    queue = [root]
-    while queue:
-        below = children.get(queue.pop(), ())
-        found.extend(below)
-        queue.extend(below)
-    return [pid for pid in found if pid not in dead]
+    return below([root], everyone())
 
 
 def send_signal(pid: int, number: int, group: bool = False) -> None:

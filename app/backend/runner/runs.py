@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Optional
 from . import procs
 from .batch import NOT_RUN, Step, StepProcess, default_command, plan, shell_exit_code, signal_of
 from .host import Host
+from .limits import fork_problem
 
 NEVER = float("inf")
 LONG_S = 0.005
@@ -117,9 +118,12 @@ class BatchRun(Run):
                 return
         environ = dict(self.runner.environ, PYTHONUNBUFFERED="1")
         output = self.runner.output
-        self._process = StepProcess(
-            command, self.runner.work_dir, environ, output.stdout.write_fd, output.stderr.write_fd
-        )
+        try:
+            self._process = StepProcess(
+                command, self.runner.work_dir, environ, output.stdout.write_fd, output.stderr.write_fd
+            )
+        except OSError as exc:
+            self._refuse("the command could not be started: %s" % fork_problem(exc))
 
     def _refuse(self, message: str) -> None:
         self.runner.output.add("stderr", message + "\n")

@@ -59,8 +59,7 @@ class Runner(Host):
         self._files: Optional[SessionFiles] = None
         self._throttle: Optional[Throttle] = None
         self._launch: Message = {}
-        self._memory = limits.MemoryLimit(None)
-        self._group: Optional[str] = None
+        self._limits = limits.SessionLimits()
         self._run: Optional[Run] = None
         self._ending: Optional[TreeEnd] = None
         self._when_ended: Optional[Callable[[], None]] = None
@@ -106,9 +105,11 @@ class Runner(Host):
 
     def finish_run(self, exit_code: int, signal_name: Optional[str] = None, rest: bytes = b"") -> None:
         self.output.end_run(rest)
-        killed = self._memory.hit()
+        killed, refused = self._limits.out_of_memory.hit(), self._limits.refused()
         if killed is not None:
             self.record(["stderr", "a process was killed: %s\n" % killed])
+        if refused is not None:
+            self.record(["stderr", refused + "\n"])
         data: Dict[str, Any] = {"exitCode": exit_code}
         if killed is not None and exit_code:
             data["reason"] = killed
@@ -147,7 +148,7 @@ class Runner(Host):
         self._close()
 
     def _timeout_s(self) -> Optional[float]:
-        due = self.output.deadline_s
+        due = min(self.output.deadline_s, self._limits.ends_s)
         if self._run is not None:
             due = min(due, self._run.next_wake_s)
         if self._throttle is not None and self._paused and not self._is_stuck:
@@ -173,6 +174,9 @@ class Runner(Host):
             self._next_look_s = now + ALONE_LOOK_S
             if not self._files.can_be_found:
                 self._terminate(0.0)  # its folder was removed: nobody can ever reach, or end, this session again
+        if now >= self._limits.ends_s:
+            why = self._limits.end_reason
+            self._terminate(float(self._launch["grace_s"]), why, reason=why)
         if self._ending is not None:
             self._reap()
             if self._ending is not None and self._ending.step():
@@ -256,8 +260,8 @@ class Runner(Host):
     # --- operations
 
     def _op_hold(self, message: Message, answer: Any) -> None:
-        """Hears in which control group it has been put."""
-        self._group = message["group"]
+        """Hears in which control groups it has been put."""
+        self._limits.hold(message["groups"], message["tasks"])
         answer()
 
     def _op_launch(self, message: Message, answer: Any) -> None:
@@ -271,7 +275,7 @@ class Runner(Host):
             # From half of the journal on, so that readers can follow before anything has to be given up.
             self._throttle = Throttle(self.journal, message["journal_bytes"] // 2)
         procs.stamp(message["session_id"])
-        self._limit(message)
+        self._limits.put(message, self.kernel.pid if self.kernel is not None else os.getpid())
         self._backends.listen(self._files.listener)
 
         def ready(error: Optional[str]) -> None:
@@ -289,14 +293,6 @@ class Runner(Host):
             self._run.begin()
         else:
             self._set_up_kernel()
-
-    def _limit(self, message: Message) -> None:
-        """Puts the limits in force before anything of the user's runs; children inherit them."""
-        self._memory = limits.MemoryLimit(message.get("memory"))
-        if message.get("cores") is not None:
-            limits.pin(os.getpid(), set(message["cores"]))
-            if self.kernel is not None:
-                limits.pin(self.kernel.pid, set(message["cores"]))
 
     def _bootstrapped(self) -> None:
         self._leave_run()
@@ -361,7 +357,11 @@ class Runner(Host):
         self._kernel.when_ready(ready)
 
         def restart() -> None:
-            self._kernel.start()
+            try:
+                self._kernel.start()
+            except OSError as exc:
+                self._kernel.tell_ready("the kernel could not be started: %s" % limits.fork_problem(exc))
+                return
             self._dead = None
             self._set_up_kernel()
 
@@ -371,10 +371,11 @@ class Runner(Host):
         grace_s = message.get("grace_s")
         self._terminate(self._launch["grace_s"] if grace_s is None else float(grace_s), message.get("why") or "")
 
-    def _terminate(self, grace_s: float, why: str = "") -> None:
+    def _terminate(self, grace_s: float, why: str = "", *, reason: str = "the session was ended") -> None:
+        self._limits.ends_s = float("inf")
         self._break_run("the session was ended: %s" % why if why else "the session was ended")
         if self._files is not None:
-            self._files.exit = {"code": 0, "reason": "the session was ended"}
+            self._files.exit = {"code": 0, "reason": reason}
         self._end(grace_s, self._finish)
 
     def _break_run(self, reason: str) -> None:
@@ -385,7 +386,7 @@ class Runner(Host):
             self._leave_run()
 
     def _end(self, grace_s: float, action: Callable[[], None]) -> None:
-        self._ending = TreeEnd(grace_s)
+        self._ending = TreeEnd(grace_s, self._limits.births)
         self._when_ended = action
 
     def _finish(self) -> None:
@@ -418,7 +419,7 @@ class Runner(Host):
             "exitCode": shell_exit_code(status),
             "reason": "the kernel was " + reason if name else "the kernel " + reason,
         }
-        killed = self._memory.hit()
+        killed = self._limits.out_of_memory.hit()
         if killed is not None and name == "SIGKILL":
             data["reason"] = reason = killed
         if name:
@@ -458,7 +459,7 @@ class Runner(Host):
 
     def _close(self) -> None:
         self.output.end_run()
-        if self._group is not None and not self._backends:
-            limits.leave(self._group)
+        if not self._backends:
+            self._limits.leave()
         if self._files is not None:
             self._files.finish()

@@ -3,35 +3,82 @@
 import os
 import signal
 import time
-from typing import Iterable, Set
+from typing import Callable, Dict, Iterable, Optional, Set
 
 from . import procs
+from .limits import Births
+
+STOP_S = 0.5
+"""How long one attempt to catch up with processes that fork may take."""
+
+
+def kill_all(find: Callable[[Dict[int, procs.Stat]], Set[int]]) -> int:
+    """Kills the processes that `find` picks out of all of them; returns how many. Blocks for up to `STOP_S`.
+
+    All are stopped first, round after round, until nobody new is found: what is killed makes room, within whatever
+    limits the user's processes, for others to fork into; what is stopped does not. A process group is stopped as one:
+    a fork that is under way there cannot slip through (fork(2) begins anew when a signal has come).
+    """
+    deadline_s = time.monotonic() + STOP_S
+    processes = procs.everyone()
+    stopped: Set[int] = set()
+    while True:
+        # what was stopped may have lost the parent by which it was found
+        found = find(processes) | (stopped & processes.keys())
+        found.update(procs.below(found, processes))
+        fresh = found - stopped
+        if not fresh:
+            break
+        _send(fresh, _groups(fresh, found, processes), signal.SIGSTOP)
+        stopped |= fresh
+        if time.monotonic() >= deadline_s:
+            break
+        # what was stopped changes no more and need not be read again: the faster the round, the fewer slip through
+        processes = procs.everyone({pid: processes[pid] for pid in stopped if pid in processes})
+    _send(found, _groups(found, found, processes), signal.SIGKILL)
+    return len(found)
+
+
+def _groups(pids: Iterable[int], found: Set[int], processes: Dict[int, procs.Stat]) -> Set[int]:
+    """Returns the process groups of `pids` that hold nobody but `found`."""
+    shared = {entry.pgrp for pid, entry in processes.items() if pid not in found and not entry.ended}
+    shared.add(os.getpgrp())
+    return {processes[pid].pgrp for pid in pids} - shared - {0, 1}
+
+
+def _send(pids: Iterable[int], groups: Iterable[int], number: int) -> None:
+    for group in groups:
+        procs.send_signal(group, number, group=True)
+    for pid in pids:
+        procs.send_signal(pid, number)
 
 
 class TreeEnd:
     """Ends all descendants of this process, which must be a subreaper to have the double-forked ones."""
 
-    def __init__(self, grace_s: float) -> None:
+    def __init__(self, grace_s: float, births: Optional[Births] = None) -> None:
+        """Begins the time of grace.
+
+        Args:
+            births: is closed while they are killed, so that none can fork, and opened when nothing is left.
+        """
         self._deadline_s = time.monotonic() + grace_s
+        self._births = births if births is not None else Births(None)
         self._told: Set[int] = set()
 
     def step(self) -> bool:
         """Does the next thing; True when nothing is left. To be called on every SIGCHLD and every few milliseconds."""
-        left = procs.descendants(os.getpid())
-        if not left:
-            return True
         if time.monotonic() < self._deadline_s:
-            self._signal((pid for pid in left if pid not in self._told), signal.SIGTERM)
+            left = procs.descendants(os.getpid())
+            fresh = [pid for pid in left if pid not in self._told]
+            _send(fresh, (), signal.SIGTERM)
             # a stopped process hears SIGTERM only when it goes on
-            self._signal((pid for pid in left if pid not in self._told), signal.SIGCONT)
+            _send(fresh, (), signal.SIGCONT)
             self._told.update(left)
+            ended = not left
         else:
-            # Stopped first, so that none of them forks while the others are killed.
-            self._signal(left, signal.SIGSTOP)
-            self._signal(procs.descendants(os.getpid()), signal.SIGKILL)
-        return False
-
-    @staticmethod
-    def _signal(pids: Iterable[int], number: int) -> None:
-        for pid in pids:
-            procs.send_signal(pid, number)
+            self._births.forbid()
+            ended = not kill_all(lambda processes: set(procs.below([os.getpid()], processes)))
+        if ended:
+            self._births.allow()
+        return ended
