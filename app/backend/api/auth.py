@@ -219,7 +219,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _pass(request: web.Request, handler: Handler) -> web.StreamResponse:
     context = context_of(request)
     check_browser(request, context.hosts)
-    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
+    if any(coding.strip().lower() != "identity" for coding in request.headers.getall(hdrs.CONTENT_ENCODING, [])):
         raise CompressedBody("compressed bodies are not read here: leave out Content-Encoding")
     if request.path == "/" and request.method in _SAFE_METHODS:
         check_version(request)

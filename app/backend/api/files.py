@@ -7,23 +7,29 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 
 from ...model.errors import BadRequest
-from .body import Fields, parse_object, read_object
+from .body import Fields, parse_object, read_body, read_object
 from .context import caller_of, context_of, service_of
-from .problems import ContentTooLarge, MalformedBody
+from .problems import ContentTooLarge, MalformedBody, TooSlow
 from .workfolder import Staging, listing, tar_stream, upload_name, wanted_files
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _FILENAME: Final = re.compile(r';\s*filename="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 MAX_FILES: Final = 1000
 """Files of one upload request."""
+MAX_PARTS: Final = 2 * MAX_FILES
+"""Plain form fields included."""
+GRACE_S: Final = 60.0
+SLOWEST_BYTES_PER_S: Final = 1024
+"""An upload may take `GRACE_S`, and a second for each so many bytes."""
 _PIECE: Final = 1024 * 1024
 _PART_HEAD: Final = "Content-Type: application/x-tar\r\nContent-Encoding: identity\r\n\r\n"
 
@@ -52,7 +58,7 @@ async def upload(request: web.Request) -> web.Response:
     staging = Staging(folder)
     try:
         await asyncio.to_thread(staging.open, secrets.token_hex(8))
-        await _receive(parts, staging, context_of(request).upload_limit_bytes)
+        await _receive(parts, staging, _Pace(request, context_of(request).upload_limit_bytes))
         if not len(staging):
             raise BadRequest("the upload holds no file: send each as a part with a filename")
         await asyncio.to_thread(staging.commit)
@@ -61,10 +67,42 @@ async def upload(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-async def _receive(parts: MultipartReader, staging: Staging, limit_bytes: int) -> None:
-    left = limit_bytes
+class _Pace:
+    """Holds an upload to its size and to the slowest rate, whatever it is made of."""
+
+    def __init__(self, request: web.Request, limit_bytes: int) -> None:
+        self._content = request.content
+        self.limit_bytes = limit_bytes
+        self._began_s = asyncio.get_running_loop().time()
+
+    def too_large(self) -> ContentTooLarge:
+        return ContentTooLarge(f"an upload takes at most {self.limit_bytes} bytes: send the files in several")
+
+    async def read(self, step: Awaitable[T]) -> T:
+        """Returns what `step` reads of the body.
+
+        Raises:
+            TooSlow: it did not come in time.
+            ContentTooLarge: the body is larger than an upload may be, boundaries and all.
+        """
+        came_bytes = self._content.total_bytes
+        if came_bytes > self.limit_bytes + MAX_PARTS * 1024:
+            raise self.too_large()
+        try:
+            async with asyncio.timeout_at(self._began_s + GRACE_S + came_bytes / SLOWEST_BYTES_PER_S):
+                return await step
+        except TimeoutError:
+            raise TooSlow(f"{came_bytes} bytes of the upload came in too long a time: send it again") from None
+
+
+async def _receive(parts: MultipartReader, staging: Staging, pace: _Pace) -> None:
+    left = pace.limit_bytes
+    count = 0
     try:
-        async for part in parts:
+        while (part := await pace.read(parts.next())) is not None:
+            count += 1
+            if count > MAX_PARTS:
+                raise ContentTooLarge(f"an upload takes at most {MAX_PARTS} parts: send the rest in another")
             if not isinstance(part, BodyPartReader):
                 raise MalformedBody("an upload holds files only, no nested multipart")
             name = _part_name(part)
@@ -73,7 +111,7 @@ async def _receive(parts: MultipartReader, staging: Staging, limit_bytes: int) -
             if len(staging) >= MAX_FILES:
                 raise ContentTooLarge(f"an upload takes at most {MAX_FILES} files: send the rest in another")
             path = staging.add(upload_name(name))
-            left = await _store(part, path, left, limit_bytes)
+            left = await _store(part, path, left, pace)
     except (ValueError, AssertionError, RuntimeError) as exc:
         raise MalformedBody(f"the upload is no multipart body: {exc}") from None
 
@@ -84,7 +122,7 @@ def _part_name(part: BodyPartReader) -> str | None:
     return re.sub(r"\\(.)", r"\1", match[1]) if match else part.filename
 
 
-async def _store(part: BodyPartReader, path: Path, left: int, limit_bytes: int) -> int:
+async def _store(part: BodyPartReader, path: Path, left: int, pace: _Pace) -> int:
     """Writes one part to `path`; returns how many bytes the request may still bring."""
     file = await asyncio.to_thread(path.open, "wb")
     try:
@@ -92,7 +130,7 @@ async def _store(part: BodyPartReader, path: Path, left: int, limit_bytes: int) 
         while not ended:
             pieces, size = [], 0
             while size < _PIECE:
-                chunk = await part.read_chunk(_PIECE)
+                chunk = await pace.read(part.read_chunk(_PIECE))
                 if not chunk:
                     ended = True
                     break
@@ -100,7 +138,7 @@ async def _store(part: BodyPartReader, path: Path, left: int, limit_bytes: int) 
                 size += len(chunk)
             left -= size
             if left < 0:
-                raise ContentTooLarge(f"an upload takes at most {limit_bytes} bytes: send the files in several")
+                raise pace.too_large()
             if pieces:
                 await asyncio.to_thread(file.writelines, pieces)
     finally:
@@ -113,7 +151,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     folder = await _folder(request)
     asked = request.query.getall("files", [])
     if not asked:
-        raw = await request.read()
+        raw = await read_body(request)
         asked = Fields(parse_object(raw, f"{request.method} {request.path}")).texts("files")
     paths = await asyncio.to_thread(wanted_files, folder, asked)
     boundary = f"bai-{secrets.token_hex(16)}"
