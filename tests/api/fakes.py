@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bai_tui.app.backend.ports import (
+    OTHERS,
     CreateOutcome,
     CreateRequest,
     Device,
@@ -27,6 +28,7 @@ from bai_tui.app.backend.ports import (
     Sampled,
     SessionEvent,
 )
+from bai_tui.app.backend.service.keypairs import LocalKeyring, OwnKeypair
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.errors import (
     AmbiguousReference,
@@ -44,6 +46,7 @@ from bai_tui.app.model.sessions import HOLDING, LIVE, TERMINAL, Session, Session
 from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.app.policies import LimitSettings
 from bai_tui.tests.api.journals import FakeRun, Journal, Newest
+from bai_tui.tests.service.fakes import MemoryStore
 
 ADMIN = Keypair(
     access_key="AKADMIN0000000000000",
@@ -58,7 +61,13 @@ USER = Keypair(
     user_id="user@localhost",
     user_uuid="22222222-2222-4222-8222-222222222222",
 )
-OTHER = replace(USER, access_key="AKOTHER0000000000000", secret_key="sk-other", user_id="other@localhost")
+OTHER = replace(
+    USER,
+    access_key="AKOTHER0000000000000",
+    secret_key="sk-other",
+    user_id="other@localhost",
+    user_uuid="44444444-4444-4444-8444-444444444444",
+)
 OFF = replace(USER, access_key="AKOFF000000000000000", is_active=False)
 
 PYTHON = Image(
@@ -80,7 +89,9 @@ class FakeService:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.keys = {key.access_key: key for key in (ADMIN, USER, OTHER, OFF)}
+        self.keyring = LocalKeyring(
+            MemoryStore(), (ADMIN, USER, OTHER, OFF), live_sessions=self._live, own=OwnKeypair(ADMIN.access_key, str)
+        )
         self.sessions: dict[str, Session] = {}
         self.journals: dict[str, Journal] = {}
         self.journal_waits = asyncio.Event()
@@ -111,7 +122,10 @@ class FakeService:
     # --- helpers of the tests
 
     def keypair(self, access_key: str) -> Keypair | None:
-        return self.keys.get(access_key)
+        return self.keyring.get(access_key)
+
+    def _live(self, access_key: str) -> int:
+        return sum(s.access_key == access_key and s.status in LIVE for s in self.sessions.values())
 
     def _fail(self) -> None:
         if self.next_failure is not None:
@@ -419,16 +433,23 @@ class FakeService:
     def stat(self, session: Session) -> Metrics:
         return self.stats.get(session.id, {})
 
-    def sampled(self) -> Sampled | None:
-        return self.last_round
+    def sampled(self, caller: Keypair) -> Sampled | None:
+        return self._cut(self.last_round, caller) if self.last_round is not None else None
+
+    def _cut(self, sampled: Sampled, caller: Keypair) -> Sampled:
+        mine = {s.id for s in self._visible(caller)}
+        return replace(
+            sampled,
+            sessions={i: m for i, m in sampled.sessions.items() if i in mine},
+            session_gpu_mem_bytes={i: m for i, m in sampled.session_gpu_mem_bytes.items() if i in mine},
+        )
 
     async def samples(self, caller: Keypair) -> AsyncIterator[Sampled]:
         reader: Newest[Sampled] = Newest()
         self.rounds.append(reader)
         try:
             while (sampled := await reader.get()) is not None:
-                mine = {s.id for s in self._visible(caller)}
-                yield replace(sampled, sessions={i: m for i, m in sampled.sessions.items() if i in mine})
+                yield self._cut(sampled, caller)
         finally:
             self.rounds.remove(reader)
 
@@ -471,14 +492,13 @@ class FakeService:
     async def all_images(self) -> Sequence[Image]:
         return [PYTHON]
 
-    def devices(self) -> Sequence[DeviceUse]:
-        promised: dict[str, Mapping[str, Decimal]] = {
-            "cuda.shares": {
-                s.id: s.occupied_slots["cuda.shares"]
-                for s in self.sessions.values()
-                if s.status in HOLDING and "cuda.shares" in s.occupied_slots
-            }
-        }
+    def devices(self, caller: Keypair) -> Sequence[DeviceUse]:
+        shares: dict[str, Decimal] = {}
+        for s in self.sessions.values():
+            if s.status in HOLDING and "cuda.shares" in s.occupied_slots:
+                key = s.id if caller.is_admin or s.access_key == caller.access_key else OTHERS
+                shares[key] = shares.get(key, Decimal(0)) + s.occupied_slots["cuda.shares"]
+        promised: dict[str, Mapping[str, Decimal]] = {"cuda.shares": shares}
         gpu = Device(
             id="gpu0",
             slot="cuda.shares",

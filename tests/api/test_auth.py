@@ -20,7 +20,7 @@ async def test_handshake_needs_no_signature(api: Any) -> None:
         "manager": "0.1.0",
         "bai-tui": {
             "version": "0.1.0",
-            "capabilities": ["journal", "devices", "end-of-input", "stats", "extend", "follow"],
+            "capabilities": ["journal", "devices", "end-of-input", "stats", "extend", "follow", "keypairs"],
         },
     }
     assert (await api.send("GET", "/")).json["manager"] == "0.1.0"
@@ -131,7 +131,7 @@ async def test_date_may_come_under_another_name(api: Any) -> None:
 async def test_unknown_and_inactive_keys(api: Any, service: Any) -> None:
     unknown = await api.acting(replace(api.keypair, access_key="AKNOBODY")).send("GET", "/auth")
     assert (unknown.status, unknown.json["msg"]) == (401, "Access key not found in HMAC")
-    assert (await api.acting(service.keys["AKOFF000000000000000"]).send("GET", "/auth")).status == 401
+    assert (await api.acting(service.keyring["AKOFF000000000000000"]).send("GET", "/auth")).status == 401
 
 
 async def test_foreign_host_names_are_refused(api: Any) -> None:

@@ -89,7 +89,7 @@ async def test_admin_may_follow_one_owner(api: Any, admin: Any, service: Any) ->
         service.stop()
         found = parsed(await lines_until_end(answer))
     assert {data.get("sessionName") for _, data in found} == {"of-user1", None}
-    other = api.acting(service.keys["AKOTHER0000000000000"])
+    other = api.acting(service.keyring["AKOTHER0000000000000"])
     assert (await other.send("GET", f"/events/session?{mine}")).status == 403
 
 

@@ -286,9 +286,13 @@ def test_queries_are_parsed_once_and_forgotten_in_order() -> None:
     assert engine.document("{ keypair { user_id } }") is not first
 
 
+async def caller_stays(access_key: str) -> None:
+    raise AssertionError(f"{access_key} is not turned out by a query")
+
+
 async def turns_during(service: Any, caller: Any, limit: int) -> int:
     """Returns how often others come to their turn while a list is answered."""
-    root = Root(service, caller, version="1", since=datetime.now(UTC))
+    root = Root(service, caller, turn_out=caller_stays, version="1", since=datetime.now(UTC))
     asked = {"limit": limit, "offset": 0}
     answer = asyncio.create_task(GraphQLEngine().run(root, LIST.replace("FIELDS", "name"), asked, None))
     turns = 0

@@ -116,7 +116,7 @@ async def test_before_anything_is_measured_and_when_a_gpu_is_lost(api: Any, serv
 async def test_who_may_read_it(api: Any, admin: Any, service: Any) -> None:
     await api.create("mine-01")
     assert read((await api.send("GET", "/metrics")).raw.decode())["bai_sessions"][("status", "RUNNING"),] == 1
-    other = api.acting(service.keys["AKOTHER0000000000000"])
+    other = api.acting(service.keyring["AKOTHER0000000000000"])
     assert read((await other.send("GET", "/metrics")).raw.decode())["bai_sessions"][("status", "RUNNING"),] == 0
     assert (await scrape(api, Authorization="bearer a-token-of-this-test"))["bai_sessions"][("status", "RUNNING"),] == 1
     for header in ("Bearer wrong", "Bearer a-token-of-this-test2", "Bearer wröng-token"):

@@ -135,7 +135,7 @@ async def test_info(api: Any, service: Any) -> None:
 
 
 async def test_others_see_nothing_but_admins_all(api: Any, admin: Any, service: Any) -> None:
-    from_other = api.acting(service.keys["AKOTHER0000000000000"])
+    from_other = api.acting(service.keyring["AKOTHER0000000000000"])
     ref = await api.create("mine-only")
     assert (await from_other.send("GET", f"/session/{ref}")).problem == "object-not-found"
     assert (await from_other.send("DELETE", "/session/mine-only")).status == 404

@@ -10,6 +10,7 @@ from typing import Any
 from bai_tui.app.backend.api.stats import StatsEncoder
 from bai_tui.app.backend.ports import GpuReading, Guarantee, IdleCheck, Layer, Sampled
 from bai_tui.app.model.metrics import Metric, parse_metrics
+from bai_tui.tests.api.fakes import ADMIN
 from yarl import URL
 
 GIB = 1 << 30
@@ -263,9 +264,9 @@ async def test_slow_reader_gets_the_newest_and_holds_no_memory(api: Any, service
 def test_what_is_written_once_is_not_written_again(api: Any, service: Any) -> None:
     encoder = StatsEncoder()
     sampled = measured("a", "b")
-    first = encoder.encode(service, sampled)
+    first = encoder.encode(service, ADMIN, sampled)
     kept = encoder._written["a"][1]
-    assert encoder.encode(service, sampled) == first
+    assert encoder.encode(service, ADMIN, sampled) == first
     assert encoder._written["a"][1] is kept
-    encoder.encode(service, measured("b", time_s=5.0))
+    encoder.encode(service, ADMIN, measured("b", time_s=5.0))
     assert encoder._written.keys() == {"b"}, "of an old round nothing is kept"

@@ -80,7 +80,7 @@ async def test_a_lost_gpu_kills_nobody_and_takes_nobody_new(world: Any) -> None:
     world.sampler.round()
     assert (first.session.status, first.session.status_info) == (S.RUNNING_DEGRADED, "gpu0 is lost: GPU is lost")
     assert other.session.status is S.RUNNING
-    assert [use.lost for use in world.service.devices() if use.device.id == "gpu0"] == [True]
+    assert [use.lost for use in world.service.devices(world.admin) if use.device.id == "gpu0"] == [True]
     waiting = await world.create("second", resources={"gpu": "0.25"}, enqueue_only=True)
     assert waiting.session.status is S.PENDING
     assert "lost" in (await world.service.get(world.user, waiting.session.id)).status_info
@@ -141,7 +141,7 @@ async def test_each_round_goes_to_readers_cut_down_to_their_sessions(world: Any)
     seen = await asyncio.gather(*waiting)
     assert list(seen[0].sessions) == list(seen[0].session_gpu_mem_bytes) == [first.session.id]
     assert seen[1] is newest and set(seen[1].sessions) == both
-    assert world.service.sampled() is newest
+    assert world.service.sampled(world.admin) is newest
     world.sampler.round()
     assert set((await anext(all_of_them)).sessions) == both
     world.service.close_events()

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...model.metrics import CPU_UTIL, CUDA_MEM, CUDA_UTIL, MEM_USED, Metric
 from ...model.slots import format_amount
-from ..ports import DeviceUse, Sampled, Service
+from ..ports import DeviceUse, Keypair, Sampled, Service
 from .sessionview import AGENT_ID, REGION, SCALING_GROUP
 
 _MEMORY_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -39,10 +39,10 @@ def agent_stat(sampled: Sampled, devices: Sequence[DeviceUse]) -> dict[str, Any]
 
 
 def agent_row(
-    service: Service, *, version: str, architecture: str, since: Any, with_stat: bool = True
+    service: Service, caller: Keypair, *, version: str, architecture: str, since: Any, with_stat: bool = True
 ) -> dict[str, Any]:
     """Returns this machine as an agent. The load is that of the whole machine, not of the sessions alone."""
-    sampled = service.sampled()
+    sampled = service.sampled(caller)
     available, occupied = service.slots()
     taken = {name: format_amount(occupied.amount(name)) for name in available}
     hardware = {
@@ -56,7 +56,7 @@ def agent_row(
                 "mem_bytes": str(use.device.mem_bytes),
             },
         }
-        for use in service.devices()
+        for use in service.devices(caller)
     }
     return {
         "id": AGENT_ID,
@@ -71,7 +71,7 @@ def agent_row(
         "addr": "local",
         "first_contact": since,
         "lost_at": None,
-        "live_stat": agent_stat(sampled, service.devices()) if sampled is not None and with_stat else None,
+        "live_stat": agent_stat(sampled, service.devices(caller)) if sampled is not None and with_stat else None,
         "version": version,
         "compute_plugins": {},
         "hardware_metadata": hardware,

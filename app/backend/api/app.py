@@ -19,6 +19,7 @@ from . import (
     gql,
     journal,
     journal_stream,
+    keypairs,
     machine,
     prometheus,
     resources,
@@ -27,6 +28,7 @@ from . import (
 )
 from .auth import METRICS_PATH, advertised_version, gate
 from .body import MAX_JSON_BYTES
+from .callers import note_response
 from .connections import ConnectionLimits
 from .context import CONTEXT, ApiContext, context_of
 from .problems import guarded_headers
@@ -34,10 +36,10 @@ from .replays import Replays
 from .runner import ProblemRunner
 
 GIB = 1024**3
-CAPABILITIES = ("journal", "devices", "end-of-input", "stats", "extend", "follow")
+CAPABILITIES = ("journal", "devices", "end-of-input", "stats", "extend", "follow", "keypairs")
 """What this backend offers beyond the public API."""
-_NOT_HERE = ("commit", "imagify", "start-service", "shutdown-service")
 _GOODBYE_S: Final = 1.0
+_NOT_HERE = ("commit", "imagify", "start-service", "shutdown-service")
 
 
 def create_app(
@@ -79,6 +81,7 @@ def create_app(
     app[gql.ENGINE] = gql.GraphQLEngine()
     app[stats.ENCODER] = stats.StatsEncoder()
     app[execute_rest.CURSORS] = execute_rest.Cursors()
+    app.on_response_prepare.append(note_response)
     app.on_response_prepare.append(_guard_headers)
     app.on_shutdown.append(_begin_shutdown)
     app.add_routes(_routes())
@@ -137,6 +140,7 @@ def _routes() -> list[web.RouteDef]:
         web.get("/resource/presets", resources.presets),
         web.post("/resource/check-presets", resources.check_presets),
         web.get("/scaling-groups", resources.scaling_groups),
+        web.post("/keypair/{access_key}/rotate", keypairs.rotate),
         web.get("/machine", machine.machine),
         web.get(METRICS_PATH, prometheus.metrics),
         web.post("/admin/gql", gql.admin_gql),
@@ -151,18 +155,18 @@ def _routes() -> list[web.RouteDef]:
         web.patch(session, sessions.restart),
         web.post(session, execute_rest.execute),
         web.get(f"{stream}/execute", execute_stream.execute),
+        web.get(f"{stream}/journal", journal_stream.follow),
         web.get(f"{stream}/apps", sessions.apps),
         web.get(f"{stream}/tcpproxy", sessions.no_app),
         web.get(f"{stream}/httpproxy", sessions.no_app),
         web.get(f"{stream}/pty", sessions.not_here),
         web.get(f"{session}/journal", journal.read),
-        web.get(f"{stream}/journal", journal_stream.follow),
+        web.get(f"{session}/runs", journal.runs),
         web.post(f"{session}/interrupt", sessions.interrupt),
         web.post(f"{session}/complete", sessions.complete),
         web.post(f"{session}/rename", sessions.rename),
         web.post(f"{session}/extend", sessions.extend),
         web.get(f"{session}/logs", sessions.logs),
-        web.get(f"{session}/runs", journal.runs),
         web.get(f"{session}/status-history", sessions.history),
         web.get(f"{session}/abusing-report", sessions.abusing_report),
         web.get(f"{session}/dependency-graph", sessions.dependency_graph),

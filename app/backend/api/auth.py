@@ -223,7 +223,8 @@ async def _pass(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise CompressedBody("compressed bodies are not read here: leave out Content-Encoding")
     if request.path == "/" and request.method in _SAFE_METHODS:
         check_version(request)
-    elif request.path == METRICS_PATH and is_bearer(header := request.headers.get(hdrs.AUTHORIZATION, "")):
+        return await handler(request)
+    if request.path == METRICS_PATH and is_bearer(header := request.headers.get(hdrs.AUTHORIZATION, "")):
         check_token(header, context.metrics_token)
         request[CALLER] = SCRAPER
         trust(request, SCRAPER.access_key)
@@ -231,4 +232,5 @@ async def _pass(request: web.Request, handler: Handler) -> web.StreamResponse:
         caller = authenticate(request, context.service, context.replays, now_s=context.clock())
         trust(request, caller.access_key)
         request[CALLER] = caller
-    return await handler(request)
+    with context.callers.inside(request, request[CALLER]):
+        return await handler(request)

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ...model.errors import BadRequest, Forbidden, NotFound, ServiceUnavailable
 from ..ports import Keypair, Service
+from .callers import Callers
 from .replays import Replays
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class ApiContext:
     """What was signed and accepted before."""
     metrics_token: str | None = None
     """What opens `GET /metrics` besides a signature; None = nothing does."""
+    callers: Callers = field(default_factory=Callers)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server begins to shut down: endless answers come to their end."""
     sockets: set[web.WebSocketResponse] = field(default_factory=set)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from ...model.errors import BadRequest, NotFound
 from ...model.sessions import TERMINAL
-from ..ports import Sampled, SessionEvent
+from ..ports import Keypair, Sampled, SessionEvent
 from .context import CALLER, acting_for, context_of, truth
 from .stats import ENCODER
 
@@ -78,7 +78,7 @@ async def session_events(request: web.Request) -> web.StreamResponse:
         # the subscription stands before the client hears that it does, so nothing falls between
         await asyncio.sleep(0)
         await response.prepare(request)
-        await _pump(request, response, sources, selection)
+        await _pump(request, response, sources, selection, caller)
         await response.write(_SERVER_CLOSE)
     except ConnectionError:
         pass  # the reader has gone, which is how most of them end
@@ -136,7 +136,11 @@ async def _next(items: AsyncIterator[T]) -> T | None:
 
 
 async def _pump(
-    request: web.Request, response: web.StreamResponse, sources: list[_Source[Any]], selection: _Selection
+    request: web.Request,
+    response: web.StreamResponse,
+    sources: list[_Source[Any]],
+    selection: _Selection,
+    caller: Keypair,
 ) -> None:
     """Writes what comes until the backend stops or the watched session has ended.
 
@@ -161,7 +165,7 @@ async def _pump(
                 if found is None:
                     return
                 if isinstance(found, Sampled):
-                    await response.write(encoder.encode(context.service, found, only=selection.watched))
+                    await response.write(encoder.encode(context.service, caller, found, only=selection.watched))
                     continue
                 if found in selection:
                     await response.write(encode(found))

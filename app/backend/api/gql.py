@@ -106,6 +106,7 @@ async def _answer(request: web.Request) -> dict[str, Any]:
     root = Root(
         context.service,
         caller_of(request),
+        turn_out=context.callers.turn_out,
         version=context.version,
         since=engine.since,
         # clients of 2023 fail at every unit of a device but bytes

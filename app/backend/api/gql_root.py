@@ -1,38 +1,34 @@
-"""The root of the GraphQL schema: queries and the one mutation, each answered by the service."""
+"""The root of the GraphQL schema: queries and mutations, each answered by the service."""
 
 from __future__ import annotations
 
 import asyncio
 import difflib
 import platform
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ...model.errors import BadRequest, Forbidden, ImageNotFound, NotFound, NotImplementedHere, SessionNotFound
+from ...model.errors import BadRequest, Forbidden, ImageNotFound, NotImplementedHere, SessionNotFound
 from ...model.sessions import HOLDING, Session, SessionStatus
 from ..ports import Keypair, Service
 from .agent import agent_row
 from .context import acting_for
+from .gql_people import People
 from .gql_rows import (
-    POLICY,
     SCALING_GROUP_ROW,
     SESSION_FILTERS,
     ImageRow,
     KernelRow,
-    KeypairRow,
     SessionNodeRow,
     SessionRow,
-    UserRow,
-    group_row,
-    policy_row,
+    page_of,
 )
 from .gql_schema import global_id, row_id
 from .minilang import parse_filter, parse_order
 from .resources import EVERYTHING
 from .sessionview import AGENT_ID, SCALING_GROUP, group_id
 
-MAX_PAGE: Final = 1000
 _AT_ONCE: Final = 10
 """Rows of a list that are answered before others get their turn."""
 _NEVER_HERE: Final = frozenset({"DEPRIORITIZING", "RESERVED", "PREEMPTED", "RESCHEDULING"})
@@ -60,12 +56,6 @@ def parse_statuses(text: str | None) -> list[SessionStatus] | None:
     return found
 
 
-def _page(limit: int, offset: int) -> tuple[int, int]:
-    if limit < 0 or offset < 0:
-        raise BadRequest("limit and offset cannot be negative")
-    return min(limit, MAX_PAGE), min(offset, EVERYTHING)
-
-
 T = TypeVar("T")
 Rows: TypeAlias = Sequence[T] | AsyncIterable[T]
 
@@ -82,53 +72,31 @@ async def _one_by_one(rows: Sequence[T]) -> AsyncIterator[T]:
             await asyncio.sleep(0)
 
 
-class Root:
+class Root(People):
     """Root value of one request: its methods are the fields of Query and Mutation."""
 
     def __init__(
-        self, service: Service, caller: Keypair, *, version: str, since: datetime, agent_stat: bool = True
+        self,
+        service: Service,
+        caller: Keypair,
+        *,
+        turn_out: Callable[[str], Awaitable[None]],
+        version: str,
+        since: datetime,
+        agent_stat: bool = True,
     ) -> None:
         """Answers on behalf of `caller`.
 
         Args:
+            turn_out: ends what an access key has under way.
             version: of this program.
             since: when this backend began to answer.
             agent_stat: False for a client that fails at the `live_stat` of an agent.
         """
-        self._service = service
-        self._caller = caller
+        super().__init__(service, caller, turn_out)
         self._version = version
         self._since = since
         self._agent_stat = agent_stat
-
-    # --- people --------------------------------------------------------------------------------------------
-
-    async def keypair(self, _info: Any, access_key: str | None = None, **_: Any) -> KeypairRow:
-        return await self._keypair_row(acting_for(self._caller, access_key, self._service))
-
-    async def keypairs(self, _info: Any, **_: Any) -> list[KeypairRow]:
-        return [await self._keypair_row(self._caller)]
-
-    async def _keypair_row(self, keypair: Keypair) -> KeypairRow:
-        sessions, _ = await self._service.search(
-            self._caller, statuses=sorted(HOLDING), access_key=keypair.access_key, limit=EVERYTHING, offset=0
-        )
-        rows = [SessionRow(self._service, session) for session in sessions]
-        return KeypairRow(keypair, rows, self._service.policy(keypair))
-
-    def keypair_resource_policy(self, _info: Any, name: str | None = None) -> dict[str, Any] | None:
-        return policy_row(self._service.policy(self._caller)) if name in (None, POLICY) else None
-
-    def keypair_resource_policies(self, _info: Any) -> list[dict[str, Any]]:
-        return [policy_row(self._service.policy(self._caller))]
-
-    def user(self, _info: Any, email: str | None = None, **_: Any) -> UserRow:
-        if email and email != self._caller.user_id:
-            raise NotFound(f"there is no user {email!r} that you may see")
-        return UserRow(self._caller)
-
-    def groups(self, _info: Any, **_: Any) -> list[dict[str, Any]]:
-        return [group_row("default")]
 
     # --- images --------------------------------------------------------------------------------------------
 
@@ -147,6 +115,7 @@ class Root:
     def _agent(self) -> dict[str, Any]:
         row = agent_row(
             self._service,
+            self._caller,
             version=self._version,
             architecture=platform.machine() or "x86_64",
             since=self._since,
@@ -181,7 +150,7 @@ class Root:
         return self._agent() if agent_id == AGENT_ID else None
 
     def agent_summary_list(self, _info: Any, limit: int, offset: int, **wanted: Any) -> dict[str, Any]:
-        limit, offset = _page(limit, offset)
+        limit, offset = page_of(limit, offset)
         found = self._agents(**wanted)
         return {"items": found[offset : offset + limit], "total_count": len(found)}
 
@@ -227,7 +196,7 @@ class Root:
         group_id: str | None = None,
         **_: Any,
     ) -> dict[str, Any]:
-        limit, offset = _page(limit, offset)
+        limit, offset = page_of(limit, offset)
         sessions, total = await self._search(limit, offset, access_key, status, group_id, filter, order)
         rows = [SessionRow(self._service, session) for session in sessions]
         return {"items": unhurried(rows), "total_count": total}
@@ -279,7 +248,7 @@ class Root:
     ) -> dict[str, Any]:
         if last is not None or before is not None:
             raise NotImplementedHere("this backend pages forward only: use first, after and offset")
-        limit, start = _page(20 if first is None else first, offset or 0)
+        limit, start = page_of(20 if first is None else first, offset or 0)
         sessions, total = await self._search(EVERYTHING, 0, None, None, project_id, filter, order)
         if after is not None:
             ids = [session.id for session in sessions]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
+from ...model.errors import BadRequest
 from ...model.images import Image, ImageState
 from ...model.sessions import HOLDING, Session, SessionStatus
 from ...model.slots import format_amount
-from ...policies import LimitSettings
-from ..ports import Keypair, Service
+from ..ports import Service
 from .gql_schema import global_id
+from .resources import EVERYTHING
 from .sessionview import (
     AGENT_ID,
     SCALING_GROUP,
@@ -23,10 +24,20 @@ from .sessionview import (
     status_data,
 )
 
-POLICY: Final = "default"
-"""Name of the resource policy of every keypair, whatever it says for one."""
+MAX_PAGE: Final = 1000
 Table = Mapping[str, Callable[[Any], Any]]
 """Field name -> function from row to value."""
+
+
+def page_of(limit: int, offset: int) -> tuple[int, int]:
+    """Returns how much of a list is asked for, cut to what is told at once.
+
+    Raises:
+        BadRequest: less than nothing.
+    """
+    if limit < 0 or offset < 0:
+        raise BadRequest("limit and offset cannot be negative")
+    return min(limit, MAX_PAGE), min(offset, EVERYTHING)
 
 
 class Row:
@@ -66,7 +77,7 @@ def _user(name: str) -> Callable[[SessionRow], Any]:
     return lambda row: getattr(row.owner, name) if row.owner else None
 
 
-def _constant(value: Any) -> Callable[[Any], Any]:
+def constant(value: Any) -> Callable[[Any], Any]:
     return lambda _: value
 
 
@@ -105,12 +116,12 @@ _SHARED: Final[dict[str, Callable[[Any], Any]]] = {
     "occupied_slots": lambda row: occupying(row.session).wire(),
     "live_stat": _stat,
     "last_stat": _stat,
-    "preopen_ports": _constant([]),
-    "scaling_group": _constant(SCALING_GROUP),
-    "local_rank": _constant(0),
-    "cluster_role": _constant("main"),
-    "cluster_hostname": _constant("main1"),
-    "cluster_idx": _constant(1),
+    "preopen_ports": constant([]),
+    "scaling_group": constant(SCALING_GROUP),
+    "local_rank": constant(0),
+    "cluster_role": constant("main"),
+    "cluster_hostname": constant("main1"),
+    "cluster_idx": constant(1),
 }
 """Fields that sessions and their kernels have alike: there is one kernel to a session."""
 
@@ -121,13 +132,13 @@ _SESSION: Final[dict[str, Callable[[Any], Any]]] = {
     "main_kernel_id": lambda row: row.session.kernel_id,
     "name": lambda row: row.session.name,
     "type": lambda row: row.session.type.value.upper(),
-    "main_kernel_role": _constant("main"),
+    "main_kernel_role": constant("main"),
     "priority": lambda row: row.session.priority,
     "image": lambda row: row.session.image,
     "registry": lambda row: registry_of(row.session.image),
-    "cluster_template": _constant(None),
-    "cluster_mode": _constant("single-node"),
-    "cluster_size": _constant(1),
+    "cluster_template": constant(None),
+    "cluster_mode": constant("single-node"),
+    "cluster_size": constant(1),
     "group_name": lambda row: row.session.group,
     "group_id": lambda row: group_id(row.session.group),
     "project_id": lambda row: group_id(row.session.group),
@@ -142,18 +153,18 @@ _SESSION: Final[dict[str, Callable[[Any], Any]]] = {
     "status_history": lambda row: {name: when.isoformat() for name, when in row.session.status_history.items()},
     "startup_command": lambda row: row.session.startup_command,
     "result": lambda row: row.session.result.value,
-    "commit_status": _constant("ready"),
-    "service_ports": _constant(None),
+    "commit_status": constant("ready"),
+    "service_ports": constant(None),
     "mounts": lambda row: list(row.session.mounts),
-    "vfolder_mounts": _constant([]),
+    "vfolder_mounts": constant([]),
     "occupying_slots": lambda row: occupying(row.session).wire(),
     "requested_slots": lambda row: row.session.requested_slots.wire(),
     "num_queries": lambda row: row.session.num_queries,
     "containers": lambda row: [KernelRow(row.service, row.session)],
     "dependencies": _dependencies,
-    "abusing_reports": _constant([]),
+    "abusing_reports": constant([]),
     "idle_checks": lambda row: idle_checks(row.service, row.session),
-    "inference_metrics": _constant(None),
+    "inference_metrics": constant(None),
 }
 SessionRow.fields = _SESSION
 SESSION_FILTERS: Final[Mapping[str, Callable[[SessionRow], Any]]] = {
@@ -182,18 +193,18 @@ class KernelRow(SessionRow):
         "id": lambda row: row.session.kernel_id,
         "row_id": lambda row: row.session.kernel_id,
         "kernel_id": lambda row: row.session.kernel_id,
-        "idx": _constant(1),
-        "role": _constant("main"),
-        "hostname": _constant("main1"),
+        "idx": constant(1),
+        "role": constant("main"),
+        "hostname": constant("main1"),
         "session_id": lambda row: row.session.id,
         "image": lambda row: row.session.image,
         "image_reference": lambda row: row.session.image,
         "registry": lambda row: registry_of(row.session.image),
         "agent": lambda row: next(iter(row.agents()), None),
         "agent_id": lambda row: next(iter(row.agents()), None),
-        "agent_addr": _constant(None),
+        "agent_addr": constant(None),
         "container_id": lambda row: row.session.kernel_id if row.session.status in HOLDING else None,
-        "abusing_report": _constant(None),
+        "abusing_report": constant(None),
     }
 
 
@@ -278,84 +289,8 @@ def _image_labels(image: Image) -> dict[str, str]:
     return labels
 
 
-class KeypairRow(Row):
-    __slots__ = ("keypair", "policy", "sessions")
-
-    def __init__(self, keypair: Keypair, sessions: list[SessionRow], policy: LimitSettings) -> None:
-        self.keypair = keypair
-        self.sessions = sessions
-        self.policy = policy
-
-    def compute_sessions(self, _info: Any, status: str | None = None) -> list[SessionRow]:
-        return [row for row in self.sessions if status is None or row.session.status.value == status.upper()]
-
-    fields: ClassVar[Table] = {
-        "user_id": lambda row: row.keypair.user_id,
-        "full_name": lambda row: row.keypair.user_id,
-        "access_key": lambda row: row.keypair.access_key,
-        "secret_key": lambda row: row.keypair.secret_key,
-        "is_active": lambda row: row.keypair.is_active,
-        "is_admin": lambda row: row.keypair.is_admin,
-        "resource_policy": _constant(POLICY),
-        "created_at": lambda row: row.keypair.created_at,
-        "last_used": _constant(None),
-        "rate_limit": _constant(None),
-        "num_queries": _constant(None),
-        "user": lambda row: row.keypair.user_uuid,
-        "concurrency_used": lambda row: len(row.sessions),
-        "concurrency_limit": lambda row: row.policy.max_concurrent_sessions,
-        "projects": _constant(["default"]),
-        "ssh_public_key": _constant(None),
-    }
-
-
-def policy_row(policy: LimitSettings) -> dict[str, Any]:
-    """Returns the limits of a keypair under the one name that they have; null = only the machine limits."""
-    return {
-        "name": POLICY,
-        "created_at": None,
-        "default_for_unspecified": "UNLIMITED",
-        "total_resource_slots": dict(policy.total_resource_slots),
-        "max_session_lifetime": int(policy.max_session_lifetime_s),
-        "max_concurrent_sessions": policy.max_concurrent_sessions,
-        "max_pending_session_count": policy.max_pending_session_count,
-        "max_containers_per_session": 1,
-        "max_concurrent_sftp_sessions": 0,
-        "max_vfolder_count": 0,
-        "max_vfolder_size": 0,
-        "idle_timeout": None,
-        "allowed_vfolder_hosts": {},
-    }
-
-
 def group_row(name: str) -> dict[str, Any]:
     return {"id": group_id(name), "name": name, "description": "", "is_active": True, "domain_name": "default"}
-
-
-class UserRow(Row):
-    __slots__ = ("keypair",)
-
-    def __init__(self, keypair: Keypair) -> None:
-        self.keypair = keypair
-
-    fields: ClassVar[Table] = {
-        "id": lambda row: row.keypair.user_uuid,
-        "uuid": lambda row: row.keypair.user_uuid,
-        "username": lambda row: row.keypair.user_id.partition("@")[0],
-        "email": lambda row: row.keypair.user_id,
-        "full_name": lambda row: row.keypair.user_id.partition("@")[0],
-        "description": _constant(""),
-        "is_active": lambda row: row.keypair.is_active,
-        "status": lambda row: "active" if row.keypair.is_active else "inactive",
-        "status_info": _constant(None),
-        "created_at": lambda row: row.keypair.created_at,
-        "modified_at": _constant(None),
-        "domain_name": _constant("default"),
-        "role": lambda row: "superadmin" if row.keypair.is_admin else "user",
-        "resource_policy": _constant("default"),
-        "main_access_key": lambda row: row.keypair.access_key,
-        "groups": lambda row: [group_row("default")],
-    }
 
 
 SCALING_GROUP_ROW: Final[Mapping[str, Any]] = {

@@ -19,6 +19,8 @@ scalar GlobalIDField
 type Query {
   keypair(domain_name: String, access_key: String): KeyPair
   keypairs(domain_name: String, email: String, is_active: Boolean): [KeyPair]
+  keypair_list(limit: Int!, offset: Int!, filter: String, order: String, domain_name: String, email: String,
+    is_active: Boolean): KeyPairList
   keypair_resource_policy(name: String): KeyPairResourcePolicy
   keypair_resource_policies: [KeyPairResourcePolicy]
   user(domain_name: String, email: String): User
@@ -44,21 +46,36 @@ type Query {
 
 type Mutation {
   modify_compute_session(input: ModifyComputeSessionInput!): ModifyComputeSessionPayload
+  create_keypair(user_id: String!, props: KeyPairInput!): CreateKeyPair
+  modify_keypair(access_key: String!, props: ModifyKeyPairInput!): ModifyKeyPair
+  delete_keypair(access_key: String!): DeleteKeyPair
 }
 
 input ModifyComputeSessionInput { id: GlobalIDField! priority: Int name: String clientMutationId: String }
 type ModifyComputeSessionPayload { item: ComputeSessionNode clientMutationId: String }
+
+input KeyPairInput {
+  is_active: Boolean = true is_admin: Boolean = false resource_policy: String concurrency_limit: Int rate_limit: Int
+}
+input ModifyKeyPairInput {
+  is_active: Boolean is_admin: Boolean resource_policy: String concurrency_limit: Int rate_limit: Int
+}
+type CreateKeyPair { ok: Boolean msg: String keypair: KeyPair }
+type ModifyKeyPair { ok: Boolean msg: String }
+type DeleteKeyPair { ok: Boolean msg: String }
 
 type KVPair { key: String value: String }
 type ResourceLimit { key: String min: String max: String }
 type UserGroup { id: UUID name: String description: String is_active: Boolean domain_name: String }
 
 type KeyPair {
-  user_id: String full_name: String access_key: String secret_key: String is_active: Boolean is_admin: Boolean
+  id: ID user_id: String full_name: String access_key: String secret_key: String is_active: Boolean is_admin: Boolean
   resource_policy: String created_at: DateTime last_used: DateTime rate_limit: Int num_queries: Int user: UUID
   concurrency_used: Int concurrency_limit: Int projects: [String] ssh_public_key: String
-  compute_sessions(status: String): [ComputeSession]
+  compute_sessions(status: String): [ComputeSession] user_info: UserInfo
 }
+type KeyPairList { items: [KeyPair]! total_count: Int! }
+type UserInfo { email: String full_name: String }
 
 type KeyPairResourcePolicy {
   name: String created_at: DateTime default_for_unspecified: String total_resource_slots: JSONString

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ...model.slots import CUDA_SHARES, format_amount
 from ..ports import DeviceUse, GpuReading, Sampled
-from .context import service_of
+from .context import caller_of, service_of
 
 
 def is_gpu(use: DeviceUse) -> bool:
@@ -58,7 +58,7 @@ def _gpu(use: DeviceUse, reading: GpuReading | None, held: dict[str, int]) -> di
 
 async def machine(request: web.Request) -> web.Response:
     """GET /machine (capability `devices`): slots of the machine, and each GPU with what is promised and used of it."""
-    service = service_of(request)
+    service, caller = service_of(request), caller_of(request)
     available, occupied = service.slots()
-    gpus = gpu_views(service.devices(), service.sampled())
+    gpus = gpu_views(service.devices(caller), service.sampled(caller))
     return web.json_response({"available": available.wire(), "occupied": occupied.wire(), "gpus": gpus})

@@ -182,14 +182,12 @@ def _machine(out: Exposition, service: Service, sampled: Sampled | None) -> None
 async def metrics(request: web.Request) -> web.Response:
     """GET /metrics: signed, it tells of the sessions that the caller may see; with the token, of all."""
     context = context_of(request)
-    service = context.service
-    sessions, _ = await service.search(
-        request[CALLER], statuses=sorted(LIVE), access_key=None, limit=EVERYTHING, offset=0
-    )
-    sampled = service.sampled()
+    service, caller = context.service, request[CALLER]
+    sessions, _ = await service.search(caller, statuses=sorted(LIVE), access_key=None, limit=EVERYTHING, offset=0)
+    sampled = service.sampled(caller)
     out = Exposition()
     out.family("bai_build_info", "gauge", "The backend that answers.", [({"version": context.version}, 1)])
     _sessions(out, service, sessions, datetime.fromtimestamp(context.clock(), UTC))
-    _gpus(out, [use for use in service.devices() if is_gpu(use)], sampled, sessions)
+    _gpus(out, [use for use in service.devices(caller) if is_gpu(use)], sampled, sessions)
     _machine(out, service, sampled)
     return web.Response(body=out.text().encode(), headers={"Content-Type": CONTENT_TYPE})

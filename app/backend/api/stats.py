@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from ...model.metrics import Metrics, wire_metrics
-from ..ports import Sampled, Service
+from ..ports import Keypair, Sampled, Service
 from .machine import gpu_views
 
 EVENT: Final = "bai_stats"
@@ -21,10 +21,11 @@ class StatsEncoder:
         self._time_s = 0.0
         self._written: dict[str, tuple[Metrics, bytes]] = {}
 
-    def encode(self, service: Service, sampled: Sampled, *, only: str | None = None) -> bytes:
+    def encode(self, service: Service, caller: Keypair, sampled: Sampled, *, only: str | None = None) -> bytes:
         """Returns one event.
 
         Args:
+            sampled: a round as `caller` may see it.
             only: id of the one session that is told of; None = all that `sampled` has.
         """
         if sampled.time_s != self._time_s:
@@ -39,7 +40,7 @@ class StatsEncoder:
             "time": sampled.time_s,
             "cpu_pct": sampled.cpu_pct,
             "mem_used_bytes": sampled.mem_used_bytes,
-            "gpus": gpu_views(service.devices(), sampled),
+            "gpus": gpu_views(service.devices(caller), sampled),
         }
         return b'event: %s\ndata: %s,"sessions":{%s}}\n\n' % (EVENT.encode(), json.dumps(head).encode()[:-1], sessions)
 

@@ -14,13 +14,14 @@ from .images import ImageCatalogue, Resolution
 from .journal import UPLOAD_PREFIX, JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
 from .metrics import Sampled, Sampler, Watched
-from .service import CreateOutcome, CreateRequest, DeviceUse, IdleCheck, Run, Service, SessionEvent
+from .service import OTHERS, CreateOutcome, CreateRequest, DeviceUse, IdleCheck, Run, Service, SessionEvent
 from .store import PastUse, SessionStore
 
 __all__ = [
     "MACHINE_RESTARTED",
-    "WALL_TIME",
+    "OTHERS",
     "UPLOAD_PREFIX",
+    "WALL_TIME",
     "CreateOutcome",
     "CreateRequest",
     "Device",
@@ -41,9 +42,9 @@ __all__ = [
     "PastUse",
     "Resolution",
     "Run",
+    "RunSummary",
     "Sampled",
     "Sampler",
-    "RunSummary",
     "Service",
     "SessionEvent",
     "SessionStore",

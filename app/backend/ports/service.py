@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ...model.console import ExecuteRequest
 from ...model.images import Image
@@ -78,13 +78,17 @@ class SessionEvent:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+OTHERS: Final = ""
+"""Stands for the ids of sessions that the reader may not see."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceUse:
     """A device with what is promised of it."""
 
     device: Device
     promised: Mapping[str, Mapping[str, Decimal]]
-    """Slot -> session id -> amount."""
+    """Slot -> session id -> amount; `OTHERS` stands for all sessions that are not the reader's to see."""
     lost: bool = False
     """It was there and is not now: sessions on it are told, nobody new is put on it."""
 
@@ -227,8 +231,8 @@ class Service(Protocol):
     def stat(self, session: Session) -> Metrics:
         """Returns what a session uses, or what an ended one used last; empty when it was never measured."""
 
-    def sampled(self) -> Sampled | None:
-        """Returns the newest round of the sampler, of all sessions."""
+    def sampled(self, caller: Keypair) -> Sampled | None:
+        """Returns the newest round of the sampler, cut down to the sessions that `caller` may see."""
 
     def samples(self, caller: Keypair) -> AsyncIterator[Sampled]:
         """Yields each new round, cut down to the sessions that `caller` may see; a slow reader gets the newest."""
@@ -257,7 +261,8 @@ class Service(Protocol):
     async def all_images(self) -> Sequence[Image]:
         """Returns the images of this machine; waits for the first look over it."""
 
-    def devices(self) -> Sequence[DeviceUse]: ...
+    def devices(self, caller: Keypair) -> Sequence[DeviceUse]:
+        """Returns the devices with what is promised of them; whose sessions hold it where `caller` may see that."""
 
     def slots(self) -> tuple[ResourceSlots, ResourceSlots]:
         """Returns (available, occupied) of the machine."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from ...model.images import Image
 from ...model.sessions import Session
-from ..ports import Kernel, Keypair
+from ..ports import OTHERS, Kernel, Keypair
 
 _RUNS_KEPT: Final = 256
 _NAMES_KEPT: Final = 4096
@@ -164,6 +165,22 @@ class Register:
         for entry in self._by_id.values():
             if caller.is_admin or entry.session.access_key == caller.access_key:
                 yield entry
+
+    def seen_of(
+        self, caller: Keypair, promised: Mapping[str, Mapping[str, Decimal]]
+    ) -> Mapping[str, Mapping[str, Decimal]]:
+        """Returns slot -> session id -> amount, the sessions that `caller` may not see taken together as `OTHERS`."""
+        if caller.is_admin:
+            return promised
+        told: dict[str, dict[str, Decimal]] = {}
+        for slot, amounts in promised.items():
+            of_slot = told[slot] = {}
+            for session_id, amount in amounts.items():
+                entry = self._by_id.get(session_id)
+                own = entry is not None and entry.session.access_key == caller.access_key
+                key = session_id if own else OTHERS
+                of_slot[key] = of_slot.get(key, Decimal(0)) + amount
+        return told
 
     def newest_first(self) -> Iterable[Entry]:
         """Returns all, the newest admission first: a view, to be read at once. Costs nothing however many there are."""

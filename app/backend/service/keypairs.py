@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from ...model.errors import AuthFailed, BadRequest, Forbidden, IllegalState, NotFound
+from ...model.errors import BadRequest, Forbidden, IllegalState, NotFound
 from ..ports import Keypair, SessionStore
 
 _ALPHABET: Final = string.ascii_uppercase + string.digits
@@ -100,11 +100,11 @@ class LocalKeyring(Mapping[str, Keypair]):
         """Refuses a keypair that was switched off or forgotten after its request was let in.
 
         Raises:
-            AuthFailed: it does not open any more.
+            Forbidden: it does not open any more.
         """
         known = self._pairs.get(caller.access_key)
         if known is None or not known.is_active:
-            raise AuthFailed(f"the access key {caller.access_key} is switched off")
+            raise Forbidden(f"the access key {caller.access_key} is switched off: it makes no sessions")
 
     def seen_by(self, caller: Keypair) -> Sequence[Keypair]:
         """Returns the keypairs of the caller's user, for an admin all of them, the oldest first."""

@@ -10,7 +10,8 @@ from typing import Final
 from ...model.metrics import MEM_USED, Metrics, parse_metrics, wire_metrics
 from ...model.sessions import ANSWERING, Session, SessionStatus
 from ...model.slots import MEM
-from ..ports import Devices, Keypair, Sampled, Sampler, Watched
+from ..ports import Devices, Kernel, Keypair, Sampled, Sampler, Watched
+from . import taskwatch
 from .batch import EndSession
 from .devicewatch import DeviceWatch
 from .entries import Entry, Register
@@ -39,10 +40,14 @@ class Sampling:
         devices: Devices,
         checks: IdleChecks,
         overuse: OveruseWatch,
+        max_tasks: int,
+        is_held: Callable[[Kernel, str], bool],
         device_watch: DeviceWatch,
         end: EndSession,
         clock: Callable[[], float],
     ) -> None:
+        """`max_tasks` is what one session may run, 0 = no limit; `is_held` tells whether something that code cannot
+        pass holds a session to a resource."""
         self._sampler = sampler
         self._register = register
         self._recorder = recorder
@@ -50,6 +55,8 @@ class Sampling:
         self._devices = {device.id: device for device in devices.list()}
         self._checks = checks
         self._overuse = overuse
+        self._max_tasks = max_tasks
+        self._is_held = is_held
         self._device_watch = device_watch
         self._end = end
         self._clock = clock
@@ -72,10 +79,9 @@ class Sampling:
         """Returns what a session uses, or what an ended one used last."""
         return self._sampler.stat(session.id) or parse_metrics(session.last_stat)
 
-    @property
-    def last(self) -> Sampled | None:
-        """The newest round; None before the first."""
-        return self._sampler.last
+    def last(self, caller: Keypair) -> Sampled | None:
+        """Returns the newest round, cut down to what `caller` may see; None before the first."""
+        return self._cut(self._sampler.last, caller) if self._sampler.last is not None else None
 
     async def samples(self, caller: Keypair) -> AsyncIterator[Sampled]:
         """Yields each new round, cut down to what `caller` may see; a slow reader gets the newest."""
@@ -95,6 +101,7 @@ class Sampling:
             sampled,
             sessions={key: value for key, value in sampled.sessions.items() if key in seen},
             session_gpu_mem_bytes={key: value for key, value in sampled.session_gpu_mem_bytes.items() if key in seen},
+            session_tasks={key: value for key, value in sampled.session_tasks.items() if key in seen},
         )
 
     def _running(self) -> list[Entry]:
@@ -112,6 +119,10 @@ class Sampling:
             metrics = sampled.sessions.get(entry.session.id)
             if metrics is not None:
                 self._checks.sample(entry.session.id, metrics, now)
+        for session_id, why in taskwatch.over(sampled.session_tasks, self._max_tasks):
+            entry = self._register.get(session_id)
+            if entry is not None and entry.session.status in _MEASURED:
+                self._end(entry, why, grace_s=0)
         for over in self._overuse.look([use for entry in running for use in self._uses(entry, sampled)]):
             self._over(over)
         self._forget_ended({entry.session.id for entry in running})
@@ -147,6 +158,8 @@ class Sampling:
         if entry is None or entry.session.status not in _MEASURED:
             return  # ended for another device in this very round
         if over.ends:
+            if use.resource == MEM and entry.kernel is not None and self._is_held(entry.kernel, MEM):
+                return  # the system counts otherwise than we do, and ends whoever takes too much: it was warned
             self._end(entry, f"overuse: {over.text}; {over.advice}")
             return
         self._states.tell(

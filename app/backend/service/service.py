@@ -46,9 +46,9 @@ from .events import EventBus
 from .finder import Finder
 from .folders import Folders
 from .idlechecks import IdleChecks
-from .keypairs import LocalKeyring, OwnKeypair
 from .inside import Inside
-from .layers import layers_of
+from .keypairs import LocalKeyring, OwnKeypair
+from .layers import is_held, layers_of
 from .lifecycle import Lifecycle
 from .limits import Policies, slot_limit
 from .lookup import find
@@ -408,9 +408,9 @@ class LocalService(Output):
         """Returns what a session uses, or what an ended one used last; empty when it was never measured."""
         return self._sampling.stat(session)
 
-    def sampled(self) -> Sampled | None:
-        """Returns the newest round of the sampler, of all sessions."""
-        return self._sampling.last
+    def sampled(self, caller: Keypair) -> Sampled | None:
+        """Returns the newest round of the sampler, cut down to the sessions that `caller` may see."""
+        return self._sampling.last(caller)
 
     def samples(self, caller: Keypair) -> AsyncIterator[Sampled]:
         """Yields each new round, cut down to the sessions that `caller` may see; a slow reader gets the newest."""
@@ -467,12 +467,11 @@ class LocalService(Output):
         await self._catalogue.looked()
         return self._catalogue.list()
 
-    def devices(self) -> Sequence[DeviceUse]:
-        """Returns the devices with what is promised of them."""
+    def devices(self, caller: Keypair) -> Sequence[DeviceUse]:
+        """Returns the devices with what is promised of them; whose sessions hold it where `caller` may see that."""
         promised, lost = self._lifecycle.queue.promised(), self._lifecycle.queue.lost()
-        return [
-            DeviceUse(device, promised.get(device.id, {}), lost=device.id in lost) for device in self._devices.list()
-        ]
+        seen = {device_id: self._register.seen_of(caller, amounts) for device_id, amounts in promised.items()}
+        return [DeviceUse(device, seen.get(device.id, {}), lost=device.id in lost) for device in self._devices.list()]
 
     def slots(self) -> tuple[ResourceSlots, ResourceSlots]:
         """Returns (available, occupied) of the machine."""
