@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..ports import WALL_TIME, Guarantee, LaunchSpec, Layer
 from ..runner import procs
 from . import scopes
+from .fences import Fences
 from .groups import SessionGroup
 from .sizes import size_text as size_text
 
@@ -42,6 +43,7 @@ class Limits:
     """How many tasks the user may have on the whole machine, where no group counts those of the session."""
     ends_at: float = 0.0
     """Unix time at which the wall time is over."""
+    fences: Fences = field(default_factory=Fences)
 
     @classmethod
     def put(cls, spec: LaunchSpec, group: SessionGroup | None) -> Limits:
@@ -98,6 +100,7 @@ class Limits:
             "held": sorted(self.held),
             "user_tasks": self.user_tasks,
             "ends_at": self.ends_at,
+            "fences": self.fences.stored(),
         }
 
     @classmethod
@@ -116,11 +119,19 @@ class Limits:
             held=frozenset(held),
             user_tasks=int(stored.get("user_tasks", 0)),
             ends_at=float(stored.get("ends_at", 0.0)),
+            fences=Fences.restored(stored.get("fences") or {}),
         )
 
     def layers(self, pid: int) -> Sequence[Layer]:
         """Returns the layers in force for the session whose runner is `pid`, as they are at this moment."""
-        return [*self._affinity(pid), *self._cpu(), *self._memory(), *self._tasks(), *self._time()]
+        return [
+            *self._affinity(pid),
+            *self._cpu(),
+            *self._memory(),
+            *self._tasks(),
+            *self._time(),
+            *self.fences.layers(),
+        ]
 
     def _affinity(self, pid: int) -> list[Layer]:
         if self.cores is None:

@@ -14,12 +14,14 @@ from ...model.images import Image
 from ..ports import Kernel, LaunchSpec, Layer
 from ..runner import procs
 from .environment import add_caps, base_environment, early_variables
+from .fences import Fences
 from .groups import SessionGroup
 from .hierarchies import SessionGroups
 from .kernel import ProcessKernel, wait_for_end
 from .leftovers import end_leftovers
 from .limits import Limits
 from .link import RunnerError, RunnerGone, RunnerLink
+from .sandbox import Sandboxes
 from .zygotes import NewRunner, ZygoteKey, ZygotePool
 
 _log: Final = logging.getLogger(__name__)
@@ -37,13 +39,23 @@ class ProcessEngine:
     Everything runs in the event loop of the daemon; `close` lets the sessions live on.
     """
 
-    def __init__(self, state_dir: Path, *, spares: int = 2, groups: SessionGroups | None = None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        spares: int = 2,
+        groups: SessionGroups | None = None,
+        hide: Sequence[Path] = (),
+        bwrap: str | None = None,
+    ) -> None:
         """Finds out how sessions can be limited here.
 
         Args:
             state_dir: for logs and small files; made when needed.
             spares: so many runners an image are kept ready.
             groups: where sessions get control groups; None = look for it, which may block (`SessionGroups.find`).
+            hide: folders of the backend that no isolated session is to see.
+            bwrap: path of bubblewrap; None = the one on PATH, looked for when a session is to be isolated.
         """
         self._groups = groups if groups is not None else SessionGroups.find(state_dir)
         if self._groups.problem:
@@ -51,6 +63,7 @@ class ProcessEngine:
         elif self._groups.missing:
             _log.info("control groups do not limit everything: %s", self._groups.missing)
         self._caps_dir = state_dir / "caps"
+        self._sandboxes = Sandboxes((state_dir, *hide), which=bwrap)
         self._pool = ZygotePool(state_dir, self._groups, spares=spares)
         self._kernels: set[ProcessKernel] = set()
 
@@ -69,6 +82,8 @@ class ProcessEngine:
         """
         if not spec.image.interpreter:
             raise LaunchFailed(f"the image {spec.image.canonical} names no interpreter to run sessions with")
+        if spec.isolation:
+            await self._sandboxes.check(network=spec.network)
         key = self._key(spec.image, spec.environ)
         try:
             fresh = await self._pool.take(key)
@@ -91,6 +106,7 @@ class ProcessEngine:
         )
         environ.update(spec.environ)
         add_caps(environ, self._caps_dir)
+        limits.fences = Fences.put(spec, environ, memory_in_group="memory" in limits.held)
         pid, started = fresh.identity["pid"], fresh.identity["start_time"]
         try:
             async with asyncio.timeout(_BOOTSTRAP_S if spec.bootstrap_script else _READY_S):
@@ -103,6 +119,8 @@ class ProcessEngine:
                     bootstrap=spec.bootstrap_script,
                     grace_s=spec.grace_s,
                     **limits.told(),
+                    held=limits.fences.held,
+                    sandbox=await self._sandboxes.spec(spec, environ, (self._pool.bin_dir(key), self._caps_dir)),
                     journal_bytes=spec.journal_max_bytes,
                     slow_down=spec.journal_overflow == "slow-down",
                 )

@@ -3,10 +3,12 @@
 import os
 import signal
 import time
-from typing import Any, Dict, List, NamedTuple, Optional
+from functools import partial
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from . import limits, procs
+from . import limits, procs, rlimits
 from .output import waiting_bytes
+from .sandbox import Sandbox
 
 NOT_RUN = 127
 """Exit code of an exec step that did not run."""
@@ -72,11 +74,24 @@ def default_command(work_dir: str) -> str:
 class StepProcess:
     """A shell command with a pipe for its input, in a process group of its own."""
 
-    def __init__(self, command: str, work_dir: str, environ: Dict[str, str], out_fd: int, err_fd: int) -> None:
+    def __init__(
+        self,
+        command: str,
+        work_dir: str,
+        environ: Dict[str, str],
+        out: Tuple[int, int],
+        held: Dict[str, int],
+        sandbox: Optional[Sandbox],
+    ) -> None:
         """Starts it.
+
+        Args:
+            out: descriptors for stdout and stderr.
+            held: limits of its processes, see `rlimits`.
 
         Raises:
             OSError: the session, or its user, has as many processes as it may.
+            SandboxError: there is no entering the sandbox.
         """
         self._stdin_read, self._stdin_write = os.pipe()
         os.set_blocking(self._stdin_write, False)
@@ -84,31 +99,41 @@ class StepProcess:
         self._eof = False
         self.waits_for_input = False
         """A `waiting-input` record was made and nothing has come yet."""
+        become = partial(self._become, command, work_dir, environ, out, held)
         try:
-            self.pid = self._spawn(command, work_dir, environ, out_fd, err_fd)
+            self.pid = sandbox.spawn(become) if sandbox is not None else self._spawn(become)
         except OSError:
             self.close()
             raise
         self._next_probe_s = time.monotonic() + PROBE_S
 
-    def _spawn(self, command: str, work_dir: str, environ: Dict[str, str], out_fd: int, err_fd: int) -> int:
+    @staticmethod
+    def _spawn(become: Callable[[], None]) -> int:
         pid = os.fork()
-        if pid:
-            try:
-                os.setpgid(pid, pid)
-            except OSError:  # it was faster
-                pass
-            return pid
+        if pid == 0:
+            become()
+        try:
+            os.setpgid(pid, pid)
+        except OSError:  # it was faster
+            pass
+        return pid
+
+    def _become(
+        self, command: str, work_dir: str, environ: Dict[str, str], out: Tuple[int, int], held: Dict[str, int]
+    ) -> None:
         try:
             os.setpgid(0, 0)
             signal.set_wakeup_fd(-1)
             for number in range(1, 32):
                 if number not in (signal.SIGKILL, signal.SIGSTOP):
                     signal.signal(number, signal.SIG_DFL)
+            # What writes too long a file is to say so, by what it makes of the error, and not to vanish.
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             os.dup2(self._stdin_read, 0)
-            os.dup2(out_fd, 1)
-            os.dup2(err_fd, 2)
+            os.dup2(out[0], 1)
+            os.dup2(out[1], 2)
             os.chdir(work_dir)
+            rlimits.hold(0, held)
             limits.yield_memory()
             os.execve("/bin/sh", ["/bin/sh", "-c", command], environ)
         except OSError as exc:

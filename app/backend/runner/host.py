@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Optional
 
 from .kernel_process import KernelProcess
 from .output import Output
+from .sandbox import Sandbox
 
 
 class Host(ABC):
@@ -16,6 +17,21 @@ class Host(ABC):
     @abstractmethod
     def work_dir(self) -> str:
         """The session's work folder."""
+
+    @property
+    @abstractmethod
+    def cwd(self) -> str:
+        """The work folder as the session's processes see it."""
+
+    @property
+    @abstractmethod
+    def held(self) -> Dict[str, int]:
+        """Limits of the session's processes, see `rlimits`."""
+
+    @property
+    @abstractmethod
+    def sandbox(self) -> Optional[Sandbox]:
+        """Where the session's processes are; None = they are not in any."""
 
     @property
     @abstractmethod

@@ -1,5 +1,6 @@
 """The kernel in the loop of the runner: its frames, its completions, and who waits for it to be ready."""
 
+import os
 import selectors
 import signal
 import time
@@ -8,6 +9,7 @@ from typing import Any, Callable, Dict, List, Optional
 from . import procs
 from .host import Host
 from .kernel_process import KernelProcess
+from .sandbox import Sandbox
 from .wire import Message
 
 
@@ -20,6 +22,8 @@ class KernelKeeper:
         self._selector = selector
         self._host = host
         self.process: Optional[KernelProcess] = None
+        self._sandbox: Optional[Sandbox] = None
+        self._held: Dict[str, int] = {}
         self._waiting_ready: List[Callable[[Optional[str]], None]] = []
         self._completions: Dict[int, Any] = {}
 
@@ -29,9 +33,34 @@ class KernelKeeper:
         return self.process is not None and self.process.ready
 
     def start(self) -> None:
-        """Forks a kernel; it waits for `set_up`."""
-        self.process = KernelProcess(self._shell, self._host.output)
+        """Starts a kernel; it waits for `set_up`.
+
+        Raises:
+            OSError: it cannot be started, and why.
+        """
+        self.process = KernelProcess(self._shell, self._host.output, self._sandbox)
+        self.process.hold(self._held)
         self.listen(False)
+
+    def hold(self, held: Dict[str, int], sandbox: Optional[Sandbox]) -> None:
+        """Puts limits in force for the kernel that waits and for those to come, see `rlimits`.
+
+        Where they are to be in a sandbox, the one that waits gives way to one that is.
+
+        Raises:
+            OSError: there is no such sandbox, and why.
+        """
+        self._held, self._sandbox = held, sandbox
+        waiting = self.process
+        if waiting is None:
+            return
+        if sandbox is None:
+            waiting.hold(held)
+            return
+        procs.send_signal(waiting.pid, signal.SIGKILL)
+        os.waitpid(waiting.pid, 0)
+        self.ended()
+        self.start()
 
     def set_up(self, session_id: str, environ: Dict[str, str], work_dir: str) -> None:
         """Tells the kernel whose it is; it answers that it is ready."""
@@ -88,8 +117,13 @@ class KernelKeeper:
                 procs.send_signal(process.pid, signal.SIGKILL)
                 process.deaf = True
                 return
-            for frame in frames:
-                self._serve_frame(process, frame)
+            try:
+                for frame in frames:
+                    self._serve_frame(process, frame)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                # User code has written to the socket. Only its own kernel is to suffer from that.
+                procs.send_signal(process.pid, signal.SIGKILL)
+                process.deaf = True
 
     def _serve_frame(self, sender: KernelProcess, frame: Message) -> None:
         output = self._host.output

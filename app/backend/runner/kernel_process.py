@@ -2,45 +2,50 @@
 
 import os
 import socket
-from typing import Any, List, Optional
+from functools import partial
+from typing import Any, Dict, List, Optional
 
-from . import kernel, procs
+from . import kernel, procs, rlimits
 from .output import Output
+from .sandbox import Sandbox
 from .wire import LineReader, Message, encode
 
 
 class KernelProcess:
     """A kernel, forked from the runner: the runner has kept the warmed shell untouched, so it can do that again."""
 
-    def __init__(self, shell: Any, output: Output) -> None:
-        """Forks it.
+    def __init__(self, shell: Any, output: Output, sandbox: Optional[Sandbox] = None) -> None:
+        """Starts it; in a sandbox it is an interpreter of its own, which takes longer to be ready.
 
         Raises:
             OSError: the session, or its user, has as many processes as it may.
+            SandboxError: there is no entering the sandbox.
         """
         self.sock, theirs = socket.socketpair()
         ack_read, self._ack_write = os.pipe()
         wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
+        wake = wake_read, self._wake_write
+        out_fd, err_fd = output.stdout.write_fd, output.stderr.write_fd
         try:
-            self.pid = os.fork()
+            if sandbox is not None:
+                fresh = [theirs.fileno(), ack_read, *wake, out_fd, err_fd]
+                self.pid = sandbox.spawn(partial(sandbox.become_kernel, fresh))
+            else:
+                self.pid = os.fork()
+                if self.pid == 0:
+                    kernel.run(shell, theirs, ack_read, wake, out_fd, err_fd)
+                try:
+                    os.setpgid(self.pid, self.pid)
+                except OSError:  # it was faster
+                    pass
         except OSError:
+            self.close()
+            raise
+        finally:
             theirs.close()
             os.close(ack_read)
             os.close(wake_read)
-            self.close()
-            raise
-        if self.pid == 0:
-            kernel.run(
-                shell, theirs, ack_read, (wake_read, self._wake_write), output.stdout.write_fd, output.stderr.write_fd
-            )
-        theirs.close()
-        os.close(ack_read)
-        os.close(wake_read)
-        try:
-            os.setpgid(self.pid, self.pid)
-        except OSError:  # it was faster
-            pass
         self.sock.setblocking(False)
         self.start_time = procs.start_time(self.pid)
         self.ready = False
@@ -50,6 +55,10 @@ class KernelProcess:
         """Events for which the runner's selector watches the socket."""
         self._reader = LineReader()
         self._out = b""
+
+    def hold(self, held: Dict[str, int]) -> None:
+        """Sets limits of the process, which it hands on to what it starts; see `rlimits`."""
+        rlimits.hold(self.pid, held)
 
     @property
     def has_output(self) -> bool:

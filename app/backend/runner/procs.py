@@ -174,19 +174,20 @@ def set_name(name: str) -> None:
 
 def flush_c_streams() -> None:
     """Writes out what C code has printed into libc's own buffers."""
-    if _clib is not None:
-        _clib.fflush(None)
+    if clib is not None:
+        clib.fflush(None)
 
 
 def line_buffer_c_streams() -> None:
     """Makes C's stdout write line by line, so that output of C code is seen while it runs."""
-    if _clib is not None:
+    if clib is not None:
         import ctypes
 
         try:
-            _clib.setvbuf(ctypes.c_void_p.in_dll(_clib, "stdout"), None, 1, 0)
+            clib.setvbuf(ctypes.c_void_p.in_dll(clib, "stdout"), None, 1, 0)
         except ValueError:  # a libc that has no such symbol
             pass
 
 
-_clib = _libc()
+clib = _libc()
+"""The C library; None in an interpreter that was built without ctypes."""

@@ -119,9 +119,8 @@ class BatchRun(Run):
         environ = dict(self.runner.environ, PYTHONUNBUFFERED="1")
         output = self.runner.output
         try:
-            self._process = StepProcess(
-                command, self.runner.work_dir, environ, output.stdout.write_fd, output.stderr.write_fd
-            )
+            out = output.stdout.write_fd, output.stderr.write_fd
+            self._process = StepProcess(command, self.runner.cwd, environ, out, self.runner.held, self.runner.sandbox)
         except OSError as exc:
             self._refuse("the command could not be started: %s" % fork_problem(exc))
 

@@ -24,6 +24,7 @@ from .kernel_keeper import KernelKeeper
 from .kernel_process import KernelProcess
 from .output import Output, OutputPipe
 from .runs import BatchRun, Run
+from .sandbox import Sandbox
 from .throttle import Throttle
 from .tree import TreeEnd
 from .wire import Connection, Message
@@ -60,6 +61,7 @@ class Runner(Host):
         self._throttle: Optional[Throttle] = None
         self._launch: Message = {}
         self._limits = limits.SessionLimits()
+        self._sandbox: Optional[Sandbox] = None
         self._run: Optional[Run] = None
         self._ending: Optional[TreeEnd] = None
         self._when_ended: Optional[Callable[[], None]] = None
@@ -92,8 +94,20 @@ class Runner(Host):
         return str(self._launch["work_dir"])
 
     @property
+    def cwd(self) -> str:
+        return self._sandbox.work_dir if self._sandbox is not None else self.work_dir
+
+    @property
     def environ(self) -> Dict[str, str]:
-        return dict(self._launch["environ"])
+        return dict(self._sandbox.environ if self._sandbox is not None else self._launch["environ"])
+
+    @property
+    def held(self) -> Dict[str, int]:
+        return dict(self._launch.get("held") or {})
+
+    @property
+    def sandbox(self) -> Optional[Sandbox]:
+        return self._sandbox
 
     @property
     def kernel(self) -> Optional[KernelProcess]:
@@ -276,6 +290,15 @@ class Runner(Host):
             self._throttle = Throttle(self.journal, message["journal_bytes"] // 2)
         procs.stamp(message["session_id"])
         self._limits.put(message, self.kernel.pid if self.kernel is not None else os.getpid())
+        try:
+            if message.get("sandbox") is not None:
+                self._sandbox = Sandbox(
+                    message["sandbox"], message["session_dir"], self.work_dir, self.environ, self.held
+                )
+            self._kernel.hold(self.held, self._sandbox)
+        except OSError as exc:
+            answer("launch-failed", str(exc))
+            return
         self._backends.listen(self._files.listener)
 
         def ready(error: Optional[str]) -> None:
@@ -289,6 +312,8 @@ class Runner(Host):
         bootstrap = message.get("bootstrap")
         if bootstrap:
             path = self._files.write_script("bootstrap", bootstrap)
+            if self._sandbox is not None:
+                path = self._sandbox.put(path)
             self._run = BatchRun.bootstrap(self, path, self._bootstrapped)
             self._run.begin()
         else:
@@ -299,7 +324,7 @@ class Runner(Host):
         self._set_up_kernel()
 
     def _set_up_kernel(self) -> None:
-        self._kernel.set_up(self._launch["session_id"], self.environ, self.work_dir)
+        self._kernel.set_up(self._launch["session_id"], self.environ, self.cwd)
 
     def _op_hello(self, message: Message, answer: Any) -> None:
         answer(**self._state(), **self._identity())
@@ -386,7 +411,7 @@ class Runner(Host):
             self._leave_run()
 
     def _end(self, grace_s: float, action: Callable[[], None]) -> None:
-        self._ending = TreeEnd(grace_s, self._limits.births)
+        self._ending = TreeEnd(grace_s, self._limits.births, self._sandbox)
         self._when_ended = action
 
     def _finish(self) -> None:

@@ -7,6 +7,7 @@ from typing import Callable, Dict, Iterable, Optional, Set
 
 from . import procs
 from .limits import Births
+from .sandbox import Sandbox
 
 STOP_S = 0.5
 """How long one attempt to catch up with processes that fork may take."""
@@ -56,12 +57,14 @@ def _send(pids: Iterable[int], groups: Iterable[int], number: int) -> None:
 class TreeEnd:
     """Ends all descendants of this process, which must be a subreaper to have the double-forked ones."""
 
-    def __init__(self, grace_s: float, births: Optional[Births] = None) -> None:
+    def __init__(self, grace_s: float, births: Optional[Births] = None, sandbox: Optional[Sandbox] = None) -> None:
         """Begins the time of grace.
 
         Args:
             births: is closed while they are killed, so that none can fork, and opened when nothing is left.
+            sandbox: where they are. It is left alone until nobody else is left, and takes whoever is when it ends.
         """
+        self._sandbox = sandbox
         self._deadline_s = time.monotonic() + grace_s
         self._births = births if births is not None else Births(None)
         self._told: Set[int] = set()
@@ -76,8 +79,12 @@ class TreeEnd:
             _send(fresh, (), signal.SIGCONT)
             self._told.update(left)
             ended = not left
+            if self._sandbox is not None and left and self._sandbox.holds_alone(left):
+                self._sandbox.end()
         else:
             self._births.forbid()
+            if self._sandbox is not None:
+                self._sandbox.end()  # at once, and all of it: the system ends whatever is in it
             ended = not kill_all(lambda processes: set(procs.below([os.getpid()], processes)))
         if ended:
             self._births.allow()

@@ -59,6 +59,7 @@ def serve(listener: socket.socket, shell: Any, run: Any) -> None:
             fds.frombytes(payload[:4])
         if not fds:
             continue
+        os.set_inheritable(fds[0], False)  # as it comes, every command that a runner starts would have it
         if os.fork() == 0:
             listener.close()
             run(shell, socket.socket(fileno=fds[0]))
