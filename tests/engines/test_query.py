@@ -178,6 +178,16 @@ async def test_an_interrupt_before_the_cell_begins_is_meant_for_it(session: Any)
     assert (await session.run("1 + 1")).text() == "2\n"
 
 
+async def test_an_interrupt_spares_the_run_that_comes_after_the_one_that_it_was_meant_for(session: Any) -> None:
+    for _ in range(3):
+        run_id = await session.begin("import time\nprint('go')\nwhile True: time.sleep(0.001)")
+        await session.follow(run_id, until=lambda record: record.kind == "stdout")
+        await session.kernel.interrupt()
+        assert (await session.follow(run_id)).code == 1
+        next_one = await session.run("for _ in range(150): time.sleep(0.001)\nprint('whole')")
+        assert (next_one.code, next_one.text()) == (0, "whole\n"), next_one.text("stderr")
+
+
 async def test_an_interrupt_that_a_system_call_swallows_is_sent_again(session: Any) -> None:
     # What the race leaves behind: Python's own handler of the signal has told, the one of the kernel never ran.
     result = await session.run(

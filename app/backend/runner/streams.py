@@ -164,7 +164,8 @@ class Streams:
         self.running = False
         """A cell runs."""
         self.heard_s = 0.0
-        """Monotonic time at which the handler of SIGINT ran last; 0 when it did not in this run."""
+        """Monotonic time at which the handler of SIGINT ran last; 0 when it never did."""
+        self._begun_s = 0.0
         self._restart = False
         self._thread: Optional[threading.Thread] = None
         self._wake_read, self._wake_write = wake
@@ -192,7 +193,7 @@ class Streams:
 
     def begin_run(self) -> None:
         """Is called before every cell."""
-        self.heard_s = 0.0
+        self._begun_s = time.monotonic()
         if self._joins:  # again for every cell: an event loop of the user may have taken it for itself
             signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
 
@@ -260,8 +261,10 @@ class Streams:
         A signal between Python's last look for one and a system call is heard only when that call returns, which a
         sleep may do much too late. Flushing makes that likely: output is seen just when its cell begins to wait.
         """
+        if not self.running or signalled_s < self._begun_s:
+            return  # the run that was meant is over: the next one is not to suffer for it
         ours = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-        if self.running and getattr(ours, "streams", None) is self and self.heard_s < signalled_s - _HEARD_S:
+        if getattr(ours, "streams", None) is self and self.heard_s < signalled_s - _HEARD_S:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _stop_thread(self) -> None:
