@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,6 +55,11 @@ def read_running(paths: Paths) -> RunningBackend | None:
     return found if is_alive(found.pid, found.start_time) else None
 
 
+def was_killed(paths: Paths) -> bool:
+    """Whether the last backend of this user ended without a word: one that stops in order takes its file away."""
+    return (paths.state / "serve.json").exists() and read_running(paths) is None
+
+
 def is_alive(pid: int, start_time: int) -> bool:
     """Whether the process `pid` that started at `start_time` (clock ticks since boot) still runs."""
     try:
@@ -77,7 +83,13 @@ def _endpoint(paths: Paths, backend: RunningBackend) -> Endpoint:
     file = paths.data / "keypair.json"
     try:
         pair = json.loads(file.read_bytes())
-        return Endpoint(backend.endpoint, str(pair["access_key"]), str(pair["secret_key"]), name="local")
+        return Endpoint(
+            backend.endpoint,
+            str(pair["access_key"]),
+            str(pair["secret_key"]),
+            name="local",
+            renew=partial(running_backend, paths),
+        )
     except OSError as exc:
         raise ConfigError(
             f"the keypair {file} cannot be read: {exc.strerror}; `bai-tui serve --stop`, then try again"

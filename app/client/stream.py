@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..model.console import ExecuteRequest, Frame, RunStatus
 from ..model.errors import BadRequest, RemoteError, Unreachable
 from .address import segment, told
-from .transport import USER_AGENT, Transport
+from .transport import UNAUTHORIZED, USER_AGENT, Transport
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection, connect
@@ -131,11 +131,18 @@ async def open_socket(transport: Transport, path: str, query: Iterable[tuple[str
         RemoteError: the server refused; the class of its error.
         Unreachable: no websocket could be opened.
     """
-    connector = await _connector(transport, transport.address.target(path, query))
+    target = transport.address.target(path, query)
+    used = transport.endpoint.secret_key
+    connector = await _connector(transport, target)
     from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, WebSocketException
 
     try:
-        connection = await connector
+        try:
+            connection = await connector
+        except InvalidStatus as exc:
+            if exc.response.status_code != UNAUTHORIZED or not await transport.renew(used):
+                raise
+            connection = await (await _connector(transport, target))
     except InvalidStatus as exc:
         answer = exc.response
         kind = answer.headers.get("Content-Type", "")

@@ -8,12 +8,13 @@ import json
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ... import __version__
 from ..model.endpoint import Endpoint
-from ..model.errors import RemoteError, Unreachable
+from ..model.errors import BaiTuiError, RemoteError, Unreachable
 from ..model.signing import ABSENT_CONTENT_TYPE, authorization, signature
 from .address import Address
 from .errors import error_of, graphql_error
@@ -29,6 +30,8 @@ JSON = "application/json"
 TEXT = "text/plain"
 """What a request without a body is signed with."""
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+UNAUTHORIZED = 401
+_RENEWAL_PAUSES_S = (0.0, 0.1, 0.3)
 _ANSWER_LIMIT_BYTES = 256 * 2**20
 
 
@@ -171,6 +174,8 @@ class Transport:
     ) -> AsyncIterator[HttpResponse]:
         """Sends a signed request and gives its answer, whatever its status.
 
+        Refused for our keypair, it is sent once more where that has another secret key by now.
+
         Args:
             length: bytes in `body` when that is an iterator.
         """
@@ -186,8 +191,32 @@ class Transport:
             return self._signed(info, method, target, content_type) + further
 
         request = HttpRequest(method, target, headers, body, idempotent=idempotent, timeout_s=timeout_s)
+        used = self.endpoint.secret_key
+        async with self.http.send(request) as response:
+            refused = response.status == UNAUTHORIZED and isinstance(body, bytes)
+            if not (refused and await self.renew(used)):
+                yield response
+                return
         async with self.http.send(request) as response:
             yield response
+
+    async def renew(self, used: str) -> bool:
+        """Returns whether our keypair has another secret key than `used`, which the server has refused; takes it then.
+
+        Whoever rotates the keypair of the local backend writes it where we have found it, but not in the same instant.
+        """
+        for pause_s in _RENEWAL_PAUSES_S:
+            if self.endpoint.secret_key != used:
+                return True
+            if self.endpoint.renew is None:
+                return False
+            await asyncio.sleep(pause_s)
+            with contextlib.suppress(BaiTuiError):  # what the server said is worth more
+                fresh = await asyncio.to_thread(self.endpoint.renew)
+                if fresh is not None:
+                    keys = {"access_key": fresh.access_key, "secret_key": fresh.secret_key}
+                    self.endpoint = replace(self.endpoint, **keys)
+        return self.endpoint.secret_key != used
 
     async def request(
         self,

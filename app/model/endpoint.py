@@ -3,6 +3,7 @@ and the first must not load the second's HTTP libraries."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -22,3 +23,6 @@ class Endpoint:
     """Project (group) in which sessions are made."""
     verify_tls: bool = True
     """False = take any certificate of an https endpoint."""
+    renew: Callable[[], Endpoint | None] | None = field(default=None, repr=False, compare=False)
+    """Returns the endpoint as it is now, for when the server refuses our keypair: it may have another secret key.
+    Blocks; None = we know of no other. Absent where nobody can tell."""

@@ -61,6 +61,8 @@ class FakeServer:
     bodies: list[bytes] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """Signed wrongly; must be empty at the end of every test that does not want it."""
+    secret: str = SECRET_KEY
+    """What it knows."""
     connections: set[int] = field(default_factory=set)
     """Client ports seen."""
 
@@ -78,7 +80,7 @@ class FakeServer:
         fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
         key, _, signature = fields.get("credential", "").partition(":")
         right = (scheme, fields.get("signMethod"), key) == ("BackendAI", "HMAC-SHA256", ACCESS_KEY)
-        if not right or not hmac.compare_digest(signature, expected_signature(request)):
+        if not right or not hmac.compare_digest(signature, expected_signature(request, self.secret)):
             self.refused.append(request.raw_path)
             return problem(
                 401,
