@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from bai_tui.app.backend.api import create_app, create_runner
 from bai_tui.app.model.signing import ABSENT_CONTENT_TYPE, authorization, signature
-from bai_tui.tests.api import fakes
+from bai_tui.tests.api import conformance, fakes
 from yarl import URL
 
 TOKEN = "a-token-of-this-test"
@@ -93,7 +93,9 @@ class Api:
         headers = self.headers(method, target, kind, **sign) | (extra or {})
         url = URL(self.base + target, encoded=True)
         async with self.session.request(method, url, data=data, headers=headers, allow_redirects=False) as answer:
-            return Answer(answer.status, answer.headers, await answer.read())
+            raw = await answer.read()
+            conformance.check(method, target, answer.status, answer.headers, raw)
+            return Answer(answer.status, answer.headers, raw)
 
     async def create(self, name: str = "sess-01", **more: Any) -> str:
         answer = await self.send("POST", "/session", {"name": name, "image": "python:3.11-debian12"} | more)

@@ -21,6 +21,7 @@ from . import (
     journal_stream,
     keypairs,
     machine,
+    openapi,
     prometheus,
     resources,
     sessions,
@@ -131,6 +132,7 @@ def _routes() -> list[web.RouteDef]:
     session, stream = "/session/{ref}", "/stream/session/{ref}"
     routes = [
         web.get("/", _handshake),
+        web.get("/openapi.json", openapi.serve),
         web.get("/auth", resources.auth_get),
         web.post("/auth", resources.auth_post),
         web.get("/manager/announcement", resources.announcement),
