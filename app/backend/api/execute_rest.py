@@ -133,7 +133,7 @@ async def _poll(
             continue
         for record in records:
             seq = record.seq
-            if record.run_id != run_id and record.kind != "kernel-died":
+            if record.run_id != run_id:  # a kernel that dies beside a batch command ends no run
                 continue
             gathered.append(record)
             size += len(record.raw)
