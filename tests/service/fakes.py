@@ -153,6 +153,9 @@ class FakeKernel:
 
 
 class FakeEngine:
+    hard: Sequence[str] = ()
+    """What it holds sessions to."""
+
     def __init__(self) -> None:
         self.kernels: dict[str, FakeKernel] = {}
         self.specs: list[LaunchSpec] = []
@@ -183,7 +186,8 @@ class FakeEngine:
         return {"pid": kernel.pid, "start_time": 12}
 
     def layers(self, kernel: FakeKernel) -> Sequence[Layer]:
-        return [Layer("affinity", "cpu", Guarantee.COOPERATIVE, f"of {kernel.pid}")]
+        told = [Layer("affinity", "cpu", Guarantee.COOPERATIVE, f"of {kernel.pid}")]
+        return [*told, *(Layer(f"{what}-cgroup", what, Guarantee.HARD, "") for what in self.hard)]
 
     async def close(self) -> None:
         for kernel in self.kernels.values():
@@ -276,6 +280,7 @@ class FakeSampler:
         """What `look` finds of a session that nothing is known of."""
         self.looked_at: list[str] = []
         self.gpu_mem: dict[str, dict[str, int]] = {}
+        self.tasks: dict[str, int] = {}
         self.gpus: dict[str, GpuReading] = {}
         self.last: Sampled | None = None
         self.watched: Callable[[], Sequence[Watched]] = tuple
@@ -304,6 +309,7 @@ class FakeSampler:
             sessions={key: self.metrics[key] for key in ids if key in self.metrics},
             gpus=list(self.gpus.values()),
             session_gpu_mem_bytes=self.gpu_mem,
+            session_tasks=self.tasks,
         )
         self._on_sample(self.last)
         return self.last

@@ -10,7 +10,7 @@ from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.errors import LaunchFailed
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import SessionStatus
-from bai_tui.app.policies import GpuSettings, IdleSettings, MemorySettings, UtilizationSettings
+from bai_tui.app.policies import GpuSettings, IdleSettings, MemorySettings, SandboxSettings, UtilizationSettings
 
 S = SessionStatus
 GIB = 1 << 30
@@ -55,6 +55,7 @@ async def test_all_layers_are_listed_for_those_who_hold_something(world: Any) ->
         ("environment", "gpu"),
         ("affinity", "cpu"),
         ("watcher", "mem"),
+        ("watcher", "tasks"),
         ("watcher", "gpu"),
         ("accounting", "cpu"),
         ("accounting", "mem"),
@@ -203,6 +204,36 @@ async def test_who_uses_more_than_promised_is_warned_then_ended(world: Any, reso
         "used_bytes": int(4.1 * GIB),
         "limit_bytes": 4 * GIB,
     }
+
+
+async def test_who_is_held_to_his_memory_is_warned_and_never_ended_by_the_watcher(world: Any) -> None:
+    await world.restart(policies=Policies(memory=MemorySettings(end_samples=1)))
+    world.engine.hard = ("mem",)
+    outcome = await world.create(resources={"mem": "1g"})
+    events = world.service.events(world.user)
+    world.sampler.metrics[outcome.session.id] = {"mem": Metric(float(2 * GIB))}
+    for _ in range(4):
+        world.sampler.round()
+        assert outcome.session.status is S.RUNNING, "the system lets him have no more, whatever we count"
+    await world.service.terminate(world.user, outcome.session.name)
+    seen = await events_until(events, "session_terminated")
+    assert len([event for event in seen if event.name == "bai_overuse_warning"]) == 1
+
+
+async def test_who_runs_too_many_tasks_is_ended_at_once(world: Any) -> None:
+    await world.restart(policies=Policies(sandbox=SandboxSettings(max_tasks=300)))
+    outcome, neighbour = await world.create(), await world.create(name="neighbour")
+    kernel = world.kernel(outcome)
+    world.sampler.tasks = {outcome.session.id: 300, neighbour.session.id: 300}
+    world.sampler.round()
+    assert outcome.session.status is S.RUNNING
+    world.sampler.tasks[outcome.session.id] = 301
+    world.sampler.round()
+    session = await world.ended(outcome)
+    assert session.status is S.TERMINATED
+    assert session.status_info.startswith("overuse: runs 301 processes and threads of its 300; ")
+    assert kernel.why == session.status_info
+    assert neighbour.session.status is S.RUNNING
 
 
 async def test_a_session_that_uses_little_is_ended(world: Any) -> None:

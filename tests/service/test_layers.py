@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from bai_tui.app.backend.ports import Device, Guarantee, Layer
-from bai_tui.app.backend.service.layers import layers_of
+from bai_tui.app.backend.service.layers import is_held, layers_of
 from bai_tui.app.model.sessions import Session, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.app.policies import GpuSettings, MemorySettings
@@ -60,8 +60,9 @@ def test_the_strongest_layers_come_first() -> None:
         engine=engine,  # type: ignore[arg-type]
         gpu=GpuSettings(),
         memory=MemorySettings(),
+        max_tasks=9,
     )
-    assert [layer.guarantee for layer in layers] == ["hard", "cooperative", *["detected"] * 2, *["counted"] * 3]
+    assert [layer.guarantee for layer in layers] == ["hard", "cooperative", *["detected"] * 3, *["counted"] * 3]
     assert len({(layer.name, layer.applies_to) for layer in layers}) == len(layers), "none is told twice"
 
 
@@ -70,7 +71,52 @@ def test_a_watcher_that_may_miss_processes_says_so(tells: bool, blind: bool) -> 
     session = running(cuda_shares={"gpu0": "0.5"})
     devices: Any = OneGpu(replace(GPU, tells_processes=tells))
     engine: Any = None
-    layers = layers_of(session, None, devices=devices, engine=engine, gpu=GpuSettings(), memory=MemorySettings())
+    layers = layers_of(
+        session, None, devices=devices, engine=engine, gpu=GpuSettings(), memory=MemorySettings(), max_tasks=0
+    )
     (watcher,) = [layer for layer in layers if layer.name == "watcher"]
     assert watcher.applies_to == "gpu"
     assert ("use may be missed" in watcher.detail) is blind
+
+
+class Bare:
+    """An engine that holds nobody to anything."""
+
+    def layers(self, kernel: Any) -> Sequence[Layer]:
+        return []
+
+
+class Firm:
+    """An engine that holds everybody to everything."""
+
+    def layers(self, kernel: Any) -> Sequence[Layer]:
+        return [Layer(f"{what}-cgroup", what, Guarantee.HARD, "") for what in ("mem", "tasks")]
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        (
+            Bare(),
+            {
+                "mem": "warns at 100 % of the promised memory, ends the session at 110 % in 5 samples in a row, one a "
+                "second; what is used until then is used",
+                "tasks": "ends the session when it runs more than 300 processes and threads, counted once a second; "
+                "what is started until then is started",
+            },
+        ),
+        (Firm(), {"mem": "warns at 100 % of the promised memory"}),
+    ],
+)
+def test_who_watches_says_no_more_than_what_comes_of_it(engine: Any, told: dict[str, str]) -> None:
+    layers = layers_of(
+        running(mem={"mem": "1"}),
+        object(),  # type: ignore[arg-type]
+        devices=OneGpu(GPU),  # type: ignore[arg-type]
+        engine=engine,
+        gpu=GpuSettings(),
+        memory=MemorySettings(),
+        max_tasks=300,
+    )
+    assert {layer.applies_to: layer.detail for layer in layers if layer.name == "watcher"} == told
+    assert is_held(engine, object(), "mem") is isinstance(engine, Firm)  # type: ignore[arg-type]

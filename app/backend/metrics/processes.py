@@ -36,6 +36,7 @@ class Process:
         "rss_pages",
         "started",
         "state",
+        "threads",
         "waited_ticks",
         "written_bytes",
     )
@@ -57,6 +58,7 @@ class Process:
         self.ppid = int(parts[1])
         self.own_ticks = int(parts[11]) + int(parts[12])
         self.waited_ticks = int(parts[13]) + int(parts[14])
+        self.threads = int(parts[17])
         self.started = int(parts[19])
         self.rss_pages = int(parts[21])
 
@@ -80,8 +82,8 @@ class Process:
 
     @property
     def ended(self) -> bool:
-        """Whether it waits only for its parent to take its exit status."""
-        return self.state in (b"Z", b"X")
+        """Whether it waits only for its parent to take its exit status; not where its main thread alone has ended."""
+        return self.state in (b"Z", b"X") and self.threads <= 1
 
     def close(self) -> None:
         for fd in (self._stat_fd, self._io_fd):

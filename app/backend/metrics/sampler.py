@@ -151,11 +151,13 @@ class ProcSampler:
         self._memory.measure(groups.values())
         metrics: dict[str, Metrics] = {}
         gpu_mem: dict[str, Mapping[str, int]] = {}
+        tasks_run: dict[str, int] = {}
         for task in tasks.values():
             group = groups.get(task.session_id)
             if group is None or group.runner is None:
                 continue  # it has ended, and what was measured last stays
             metrics[task.session_id], held = self._metrics_of(task, group, gpus)
+            tasks_run[task.session_id] = sum(process.threads for process in group.below if not process.ended)
             if held:
                 gpu_mem[task.session_id] = held
         cpu_pct, core_pct = self._host.cpu_pct()
@@ -164,6 +166,7 @@ class ProcSampler:
             sessions=metrics,
             gpus=gpus,
             session_gpu_mem_bytes=gpu_mem,
+            session_tasks=tasks_run,
             cpu_pct=cpu_pct,
             core_pct=core_pct,
             mem_used_bytes=self._host.mem_used_bytes(),

@@ -76,7 +76,7 @@ class Layer:
     name: str
     """`accounting`, `environment`, `framework-caps`, `mps`, `watcher`, `affinity`, `memory-cgroup`, ..."""
     applies_to: str
-    """`cpu`, `mem` or `gpu`."""
+    """`cpu`, `mem`, `gpu`, `tasks` (processes and threads) or `time`."""
     guarantee: Guarantee
     detail: str
     """One line for the user, with its hole: `CUDA_VISIBLE_DEVICES=GPU-...; code that resets it sees all GPUs`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...model.metrics import Metrics
@@ -22,6 +22,8 @@ class Sampled:
     gpus: Sequence[GpuReading]
     session_gpu_mem_bytes: Mapping[str, Mapping[str, int]]
     """Session id -> device id -> memory that its processes hold there."""
+    session_tasks: Mapping[str, int] = field(default_factory=dict)
+    """Session id -> processes and threads that it runs, without those of the runner."""
     cpu_pct: float = 0.0
     """Of the whole machine, 0 to 100."""
     core_pct: Sequence[float] = ()

@@ -10,7 +10,9 @@ from ...model.shares import gpu_shares, share_mem_bytes
 from ...model.slots import CPU, MEM
 from ...policies import GpuSettings, MemorySettings
 from ..ports import Device, Devices, Engine, Guarantee, Kernel, Layer
+from . import taskwatch
 
+TASKS: Final = "tasks"
 _COUNTED: Final = "no more is promised than the machine has; alone, this stops no process"
 _STRENGTH: Final = {guarantee: place for place, guarantee in enumerate(Guarantee)}
 """Strongest first."""
@@ -25,6 +27,7 @@ def layers_of(
     engine: Engine,
     gpu: GpuSettings,
     memory: MemorySettings,
+    max_tasks: int,
 ) -> Sequence[Layer]:
     """Returns the layers of enforcement in force, strongest first; empty unless the session holds resources."""
     if session.status not in HOLDING or not session.allocation:
@@ -32,16 +35,25 @@ def layers_of(
     shares = gpu_shares(session.allocation)
     held = ((CPU, CPU in session.allocation), (MEM, MEM in session.allocation), ("gpu", bool(shares)))
     found = [Layer("accounting", resource, Guarantee.COUNTED, _COUNTED) for resource, holds in held if holds]
+    held_by_engine = engine.layers(kernel) if kernel is not None else ()
+    hard = {layer.applies_to for layer in held_by_engine if layer.guarantee is Guarantee.HARD}
     if memory.watch and MEM in session.allocation:
-        found.append(Layer("watcher", MEM, Guarantee.DETECTED, _watching(memory)))
+        detail = f"warns at {memory.warn_pct:g} % of the promised memory" if MEM in hard else _watching(memory)
+        found.append(Layer("watcher", MEM, Guarantee.DETECTED, detail))
+    if max_tasks and TASKS not in hard:
+        found.append(Layer("watcher", TASKS, Guarantee.DETECTED, taskwatch.watching(max_tasks)))
     known = {device.id: device for device in devices.list()}
     if watched := [known[device] for device in shares if _is_watched(known.get(device), gpu)]:
         blind = "" if all(device.tells_processes for device in watched) else _BLIND
         found.append(Layer("watcher", "gpu", Guarantee.DETECTED, _watching(gpu) + blind))
     found += devices.layers(session)
-    if kernel is not None:
-        found += engine.layers(kernel)
+    found += held_by_engine
     return sorted(found, key=lambda layer: _STRENGTH[layer.guarantee])
+
+
+def is_held(engine: Engine, kernel: Kernel, resource: str) -> bool:
+    """Whether something that its code cannot pass holds a session to what it was promised of a resource."""
+    return any(layer.applies_to == resource and layer.guarantee is Guarantee.HARD for layer in engine.layers(kernel))
 
 
 def _is_watched(device: Device | None, gpu: GpuSettings) -> bool:

@@ -74,6 +74,7 @@ class OveruseWatch:
         self._memory = memory
         self._above: dict[tuple[str, str], int] = {}
         self._warned: set[tuple[str, str]] = set()
+        self._spared: set[tuple[str, str]] = set()
 
     def look(self, uses: Iterable[Use]) -> Sequence[Overuse]:
         """Returns whom to warn and whom to end now. One sample each."""
@@ -85,7 +86,7 @@ class OveruseWatch:
             if use.resource == "mem" and use.limit_bytes <= 0:
                 continue
             key = use.session_id, use.device_id
-            if use.pct > rules.end_pct:
+            if use.pct > rules.end_pct and key not in self._spared:
                 self._above[key] = self._above.get(key, 0) + 1
                 if self._above[key] >= rules.end_samples:
                     found.append(Overuse(use, ends=True))
@@ -99,8 +100,13 @@ class OveruseWatch:
                 self._warned.discard(key)
         return found
 
+    def spare(self, use: Use) -> None:
+        """Only warns from now on: the system itself lets the session have no more of this, and counts otherwise."""
+        self._spared.add((use.session_id, use.device_id))
+
     def forget(self, session_id: str) -> None:
         """Drops what is known of a session that has ended."""
         for key in [key for key in self._above if key[0] == session_id]:
             del self._above[key]
         self._warned = {key for key in self._warned if key[0] != session_id}
+        self._spared = {key for key in self._spared if key[0] != session_id}

@@ -159,7 +159,8 @@ class Sampling:
             return  # ended for another device in this very round
         if over.ends:
             if use.resource == MEM and entry.kernel is not None and self._is_held(entry.kernel, MEM):
-                return  # the system counts otherwise than we do, and ends whoever takes too much: it was warned
+                self._overuse.spare(use)
+                return
             self._end(entry, f"overuse: {over.text}; {over.advice}")
             return
         self._states.tell(

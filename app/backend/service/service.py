@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,6 +142,8 @@ class LocalService(Output):
             devices=devices,
             checks=checks,
             overuse=OveruseWatch(self._policies.gpu, self._policies.memory),
+            max_tasks=self._policies.sandbox.max_tasks,
+            is_held=partial(is_held, engine),
             device_watch=device_watch,
             end=self._lifecycle.end,
             clock=clock,
@@ -428,6 +431,7 @@ class LocalService(Output):
             engine=self._engine,
             gpu=self._policies.gpu,
             memory=self._policies.memory,
+            max_tasks=self._policies.sandbox.max_tasks,
         )
 
     def waiting(self, session: Session) -> Mapping[str, Any] | None:
