@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.engines.kernel import ProcessKernel
+from bai_tui.app.backend.engines.kernel import KILLED, ProcessKernel
 from bai_tui.app.backend.engines.process import ProcessEngine
 from bai_tui.app.backend.ports import Exit
 from bai_tui.app.backend.runner import procs
@@ -146,7 +146,7 @@ async def test_a_session_outlives_its_backend_and_is_adopted(kit: Any, folder: P
         assert kernel.busy_run is None
         assert kernel.last_activity >= rest.end.time_s - 1
         await kernel.terminate()
-        assert await second.adopt(kernel.session_id, old.base, info) is None
+        assert await second.adopt(kernel.session_id, old.base, info) == Exit(0, "the session was ended")
     finally:
         await second.close()
 
@@ -176,7 +176,8 @@ async def test_adopting_a_session_whose_runner_is_gone_ends_its_leftovers(kit: A
     await gone(info["pid"])
     second = ProcessEngine(folder / "second")
     try:
-        assert await second.adopt(old.kernel.session_id, old.base, info) is None
+        assert await second.adopt(old.kernel.session_id, old.base, info) == KILLED
+        await second.sweep(old.kernel.session_id, old.base, info)
         await gone(daemon)
     finally:
         await second.close()
@@ -186,7 +187,8 @@ async def test_another_process_with_the_pid_of_a_runner_is_left_alone(session: A
     other = await asyncio.create_subprocess_exec("sleep", "60")
     try:
         info = {"pid": other.pid, "start_time": 1, "interpreter": sys.executable}
-        assert await engine.adopt("no-such-session", session.base / "work", info) is None
+        assert await engine.adopt("no-such-session", session.base / "work", info) == KILLED
+        await engine.sweep("no-such-session", session.base / "work", info)
         assert other.returncode is None
         assert procs.is_alive(other.pid, procs.start_time(other.pid))
     finally:

@@ -162,6 +162,8 @@ class FakeEngine:
         self.refuse: Exception | None = None
         self.hold: asyncio.Event | None = None
         self.warmed: list[Image] = []
+        self.cannot_adopt: Exception | None = None
+        self.swept: list[str] = []
 
     async def warm(self, image: Image) -> None:
         self.warmed.append(image)
@@ -178,9 +180,16 @@ class FakeEngine:
         await kernel.write(None, "kernel-started", {"pid": 1})
         return kernel
 
-    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> FakeKernel | None:
+    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> FakeKernel | Exit:
+        if self.cannot_adopt is not None:
+            raise self.cannot_adopt
         kernel = self.kernels.get(session_id)
-        return None if kernel is None or kernel._exit.done() else kernel
+        if kernel is None:
+            return Exit(None, "killed")
+        return kernel._exit.result() if kernel._exit.done() else kernel
+
+    async def sweep(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> None:
+        self.swept.append(session_id)
 
     def runner_info(self, kernel: FakeKernel) -> dict[str, Any]:
         return {"pid": kernel.pid, "start_time": 12}

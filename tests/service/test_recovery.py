@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from bai_tui.app.backend.ports import Exit
 from bai_tui.app.model.console import ExecuteRequest, RunMode
+from bai_tui.app.model.errors import LaunchFailed, ServiceUnavailable
 from bai_tui.app.model.sessions import SessionResult, SessionStatus
+from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.app.policies import SchedulerSettings
 
 S = SessionStatus
+KEPT = "its processes were ended, its journal is kept"
 
 
 async def crash(world: Any) -> None:
@@ -30,7 +33,7 @@ async def test_running_sessions_are_taken_over_with_what_they_hold(world: Any) -
     assert (session.id, session.status) == (first.session.id, S.RUNNING)
     assert session is not first.session
     assert service.slots()[1].wire()["cuda.shares"] == "0.75"
-    (gpu,) = [use for use in service.devices() if use.device.id == "gpu0"]
+    (gpu,) = [use for use in service.devices(world.user) if use.device.id == "gpu0"]
     assert list(gpu.promised["cuda.shares"]) == [session.id]
     run = await service.find_run(world.user, "sess-1", "r1")
     assert [record.kind async for record in run.records()] == ["run-started", "stdout", "run-finished"]
@@ -69,24 +72,134 @@ async def test_a_session_whose_runner_is_gone_is_ended_with_the_reason(world: An
     waiting = await world.create("sess-2", resources={"cpu": "4"})
     assert waiting.session.status is S.RUNNING
     session = await world.service.get(world.user, outcome.session.id)
-    assert session.status is S.TERMINATED
-    assert "gone when the backend started" in session.status_info
+    assert (session.status, session.status_info) == (S.ERROR, f"runner-died: killed; {KEPT}")
+    assert world.engine.swept == [session.id], "what it has left behind is ended before its share is free"
 
 
-async def test_a_start_that_was_cut_off_is_ended_cleanly(world: Any) -> None:
+@pytest.mark.parametrize(("reason", "code"), [("machine-restarted: x", None), ("wall-time: 5 s", 0)])
+async def test_a_session_that_ended_for_want_of_neither_care_nor_time_is_no_error(
+    world: Any, reason: str, code: int | None
+) -> None:
+    outcome = await world.create()
+    journal = world.root / "sessions" / outcome.session.id / "journal"
+    await crash(world)
+    await world.kernel(outcome).end(Exit(code, reason))
+    await world.start()
+    session = await world.ended(outcome)
+    assert (session.status, session.status_info) == (S.TERMINATED, reason)
+    assert list(journal.iterdir()), "it is kept for the retention time"
+
+
+async def test_an_end_in_order_that_nobody_could_write_down_is_none_with_an_error(world: Any) -> None:
+    outcome = await world.create()
+    await crash(world)
+    await world.kernel(outcome).end(Exit(0, "the session was ended"))
+    await world.start()
+    session = await world.ended(outcome)
+    assert (session.status, session.status_info) == (S.TERMINATED, "self-terminated: the session was ended")
+
+
+async def test_a_start_that_was_cut_off_is_begun_anew(world: Any) -> None:
     world.engine.hold = asyncio.Event()
-    outcome = await world.create(enqueue_only=True)
+    outcome = await world.create(enqueue_only=True, resources={"cpu": "4"})
+    behind = await world.create("behind", enqueue_only=True, resources={"cpu": "4"})
     while not world.engine.specs:
         await asyncio.sleep(0)
+    (world.root / "sessions" / outcome.session.id / "work" / "half").touch()
     await world.service._recorder.flush()
     await crash(world)
     world.engine.hold = None
-    await world.start()
-    again = await world.create()
-    assert again.created and again.session.id != outcome.session.id
-    session = await world.service.get(world.user, outcome.session.id)
+    service = await world.start()
+    again = await world.create(resources={"cpu": "4"})
+    assert (again.created, again.session.id, again.session.status) == (False, outcome.session.id, S.RUNNING)
+    assert world.engine.swept == [outcome.session.id]
+    assert not (world.root / "sessions" / outcome.session.id / "work" / "half").exists()
+    assert (await service.get(world.user, behind.session.id)).status is S.PENDING, "the order is kept"
+
+
+async def test_a_session_that_takes_the_backend_down_does_not_do_so_for_ever(world: Any) -> None:
+    world.engine.hold = asyncio.Event()
+    outcome = await world.create(enqueue_only=True)
+    for count in range(1, 4):
+        while len(world.engine.specs) < count:
+            await asyncio.sleep(0)
+        await world.service._recorder.flush()
+        await crash(world)
+        await world.start()
+    session = await world.ended(outcome)
     assert session.status is S.ERROR
-    assert "backend ended meanwhile" in session.status_info
+    assert "ended 3 times while it was being started" in session.status_info
+    assert not world.service.slots()[1].amount("cpu")
+
+
+@pytest.mark.parametrize("written", ["nothing", "admission", "all but the end"])
+async def test_a_start_that_the_database_was_late_to_hear_of_is_taken_over(world: Any, written: str) -> None:
+    """It came up, and then the backend was killed before it could store more than what was `written`."""
+    outcome = await world.create(resources={"gpu": "0.3"})
+    stored = await world.store.get(outcome.session.id)
+    allocation = stored.allocation
+    if written == "nothing":
+        world.store.rows.clear()
+    else:
+        stored.status = S.PENDING if written == "admission" else S.CREATING
+        stored.runner = {}
+        stored.starts_at = None
+        if written == "admission":
+            stored.allocation, stored.occupied_slots = {}, ResourceSlots()
+        await world.store.save(stored)
+    await crash(world)
+    service = await world.start()
+    session = await service.get(world.user, outcome.session.id)
+    assert (session.status, session.allocation) == (S.RUNNING, allocation)
+    assert session.starts_at is not None
+    assert session.runner == {"pid": 4711, "start_time": 12}
+    assert service.slots()[1].wire()["cuda.shares"] == "0.3"
+    assert [spec.session_id for spec in world.engine.specs] == [session.id], "it was not started twice"
+
+
+async def test_nothing_is_started_whose_record_cannot_be_kept(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise LaunchFailed("the session's record cannot be written: No space left on device")
+
+    monkeypatch.setattr(world.service._folders, "note", refuse)
+    outcome = await world.create()
+    assert outcome.session.status is S.ERROR
+    assert "No space left" in outcome.session.status_info
+    assert not world.engine.specs
+
+
+async def test_want_of_descriptors_keeps_the_backend_from_starting_not_the_sessions(world: Any) -> None:
+    outcome = await world.create()
+    await crash(world)
+    world.engine.cannot_adopt = ServiceUnavailable("too many open files")
+    with pytest.raises(ServiceUnavailable, match="too many open files"):
+        await world.start()
+    world.engine.cannot_adopt = None
+    service = await world.start()
+    assert (await service.get(world.user, outcome.session.id)).status is S.RUNNING
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+async def test_the_result_of_a_command_is_found_though_its_runner_is_gone(world: Any, in_time: bool) -> None:
+    outcome = await world.create(type="batch", startup_command="wait")
+    depending = await world.create(
+        "after", type="batch", startup_command="exit 0", dependencies=["sess-1"], enqueue_only=True
+    )
+    kernel = world.kernel(outcome)
+    while kernel.busy_run is None:
+        await asyncio.sleep(0)
+    await crash(world)
+    if in_time:
+        await kernel.finish(0)
+    await kernel.end(Exit(None, "machine-restarted: x"))
+    await world.start()
+    session, after = await world.ended(outcome), await world.ended(depending)
+    if in_time:
+        assert (session.result, session.status_info, session.exit_code) == (SessionResult.SUCCESS, "task-finished", 0)
+        assert after.result is SessionResult.SUCCESS
+    else:
+        assert (session.result, session.status_info) == (SessionResult.FAILURE, "machine-restarted: x")
+        assert after.status is S.CANCELLED
 
 
 async def test_an_ending_that_was_cut_off_is_finished(world: Any) -> None:

@@ -20,6 +20,7 @@ from .leftovers import end_leftovers, read_json
 from .limits import Limits
 from .link import RunnerError, RunnerGone, RunnerLink
 
+KILLED: Final = Exit(None, "the session's runner was killed")
 _HEAL_S: Final = 5.0
 """How often a reader looks at the disk although nobody told of news."""
 _STUBBORN_S: Final = 5.0
@@ -95,7 +96,7 @@ class ProcessKernel:
             end_leftovers(self.session_id, self.session_dir, group)
         group.remove()
         if end is None:
-            return Exit(None, "the session's runner was killed")
+            return KILLED
         return Exit(end["code"], end["reason"])
 
     def _take_record(self, record: JournalRecord) -> None:

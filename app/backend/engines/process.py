@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from ...model.errors import LaunchFailed
 from ...model.images import Image
-from ..ports import Kernel, LaunchSpec, Layer
+from ..ports import Exit, Kernel, LaunchSpec, Layer
 from ..runner import procs
+from . import adoption
 from .environment import add_caps, base_environment, early_variables
 from .fences import Fences
 from .groups import SessionGroup
@@ -20,7 +21,7 @@ from .hierarchies import SessionGroups
 from .kernel import ProcessKernel, wait_for_end
 from .leftovers import end_leftovers
 from .limits import Limits
-from .link import RunnerError, RunnerGone, RunnerLink
+from .link import RunnerError, RunnerGone
 from .sandbox import Sandboxes
 from .zygotes import NewRunner, ZygoteKey, ZygotePool
 
@@ -31,6 +32,8 @@ _REFILL_S: Final = 0.05
 """How long the next spare waits, so that it does not compete with the first cell of the session just started."""
 _BOOTSTRAP_S: Final = 600.0
 """How long a bootstrap script may take."""
+_SWEEPS: Final = 4
+"""Sessions that are swept up after at the same time: each looks at every process of the machine."""
 
 
 class ProcessEngine:
@@ -66,6 +69,7 @@ class ProcessEngine:
         self._sandboxes = Sandboxes((state_dir, *hide), which=bwrap)
         self._pool = ZygotePool(state_dir, self._groups, spares=spares)
         self._kernels: set[ProcessKernel] = set()
+        self._sweeps = asyncio.Semaphore(_SWEEPS)
 
     def _key(self, image: Image, environ: Mapping[str, str]) -> ZygoteKey:
         return self._pool.key(image.interpreter, plain=image.kernel == "plain", early=early_variables(environ))
@@ -123,6 +127,7 @@ class ProcessEngine:
                     sandbox=await self._sandboxes.spec(spec, environ, (self._pool.bin_dir(key), self._caps_dir)),
                     journal_bytes=spec.journal_max_bytes,
                     slow_down=spec.journal_overflow == "slow-down",
+                    kept=adoption.kept(kernel),
                 )
         except BaseException as exc:
             # The runner ends itself when this connection closes before it has answered.
@@ -159,49 +164,26 @@ class ProcessEngine:
         if group is not None:
             await asyncio.to_thread(group.remove)
 
-    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> Kernel | None:
-        """Takes over a session of an earlier daemon; None when its runner is gone (its leftovers are ended then).
+    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> Kernel | Exit:
+        """Takes over a session of an earlier daemon; see `adoption.adopt`."""
+        kernel = await adoption.adopt(session_id, session_dir, runner)
+        if isinstance(kernel, ProcessKernel):
+            self._kernels.add(kernel)
+        return kernel
 
-        Args:
-            runner: what `runner_info` returned.
-        """
-        pid, started = int(runner.get("pid", 0)), int(runner.get("start_time", 0))
-        limits = Limits.restored(runner.get("limits") or {})
-        kernel = ProcessKernel(session_id, session_dir, str(runner.get("interpreter", "")), limits)
-        if pid and procs.is_alive(pid, started):
-            try:
-                link = await RunnerLink.connect(session_dir, kernel.take_state)
-                try:
-                    async with asyncio.timeout(_READY_S):
-                        hello = await link.call("hello")
-                except BaseException:
-                    await link.close()
-                    raise
-                if hello["pid"] == pid:
-                    kernel.attach(link, hello, hello)
-                    self._kernels.add(kernel)
-                    return kernel
-                await link.close()
-            except (OSError, RunnerGone, RunnerError, TimeoutError):
-                pass
-            # It lives but cannot be spoken to: nobody could ever reach it again.
-            if procs.is_alive(pid, started):
-                procs.send_signal(pid, 9)
-        await kernel.close()
-        await asyncio.to_thread(end_leftovers, session_id, session_dir, limits.group)
-        if limits.group is not None:
-            await asyncio.to_thread(limits.group.remove)
-        return None
+    async def sweep(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> None:
+        """Ends every process that a session has left behind which was not adopted; returns when none is left."""
+        known = adoption.known_of(session_dir, runner)
+        group = Limits.restored(known.get("limits") or {}).group if adoption.is_of_this_boot(known) else None
+        async with self._sweeps:
+            await asyncio.to_thread(end_leftovers, session_id, session_dir, group)
+            if group:
+                await asyncio.to_thread(group.remove)
 
     def runner_info(self, kernel: Kernel) -> dict[str, Any]:
-        """Returns what `adopt` needs, to be stored: pid, start time, interpreter, limits."""
+        """Returns what `adopt` needs, to be stored: pid, start time, start of the machine, interpreter, limits."""
         assert isinstance(kernel, ProcessKernel)
-        return {
-            "pid": kernel.pid,
-            "start_time": kernel.start_time,
-            "interpreter": kernel.interpreter,
-            "limits": kernel.limits.stored(),
-        }
+        return adoption.runner_info(kernel)
 
     def layers(self, kernel: Kernel) -> Sequence[Layer]:
         """Returns what holds the session at this moment, as far as processes go; the devices tell of the rest."""

@@ -60,7 +60,7 @@ class Exit:
     """How a kernel or a runner ended."""
 
     code: int | None
-    """Exit code; None when unknown; negative for a signal."""
+    """Exit code; None when unknown; negative for a signal. A runner that ended in order, as it was told to, has one."""
     reason: str
     """One line, e.g. `killed by SIGSEGV`."""
 
@@ -141,11 +141,24 @@ class Engine(Protocol):
             LaunchFailed: with the reason; nothing is left running.
         """
 
-    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> Kernel | None:
-        """Takes over a session of an earlier daemon; None when its runner is gone (its leftovers are ended then)."""
+    async def adopt(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> Kernel | Exit:
+        """Takes over a session of an earlier daemon; how it ended when its runner is gone: `sweep` then.
+
+        Args:
+            runner: what `runner_info` returned; empty when the daemon was killed before it could store that.
+
+        Raises:
+            ServiceUnavailable: the daemon lacks file descriptors or memory; the session goes on.
+        """
+
+    async def sweep(self, session_id: str, session_dir: Path, runner: Mapping[str, Any]) -> None:
+        """Ends every process that a session has left behind which was not adopted; returns when none is left.
+
+        Process ids of an earlier start of the machine are not minded: they are somebody else's now.
+        """
 
     def runner_info(self, kernel: Kernel) -> dict[str, Any]:
-        """Returns what `adopt` needs, to be stored: pid, start time, interpreter."""
+        """Returns what `adopt` needs, to be stored: pid, start time, start of the machine, interpreter."""
 
     def layers(self, kernel: Kernel) -> Sequence[Layer]:
         """Returns the layers that the engine put in force for a session: affinity, memory, framework caps."""

@@ -65,18 +65,20 @@ class SessionFiles:
         os.chmod(path, 0o700)
         return path
 
-    def write_runner(self, pid: int, kernel_pid: int, kernel_start_time: int) -> None:
-        """Notes who is running, so that leftovers can be found should the runner be killed."""
-        self._write(
-            RUNNER,
-            {
-                "session_id": self.session_id,
-                "pid": pid,
-                "start_time": procs.start_time(pid),
-                "kernel_pid": kernel_pid,
-                "kernel_start_time": kernel_start_time,
-            },
-        )
+    def write_runner(self, pid: int, kernel_pid: int, kernel_start_time: int, kept: Dict[str, Any]) -> None:
+        """Notes who is running, for a backend that was killed before it could, and for whoever looks for leftovers.
+
+        `kept` is the backend's own, which it wants to find there.
+        """
+        known = {
+            "session_id": self.session_id,
+            "pid": pid,
+            "start_time": procs.start_time(pid),
+            "boot": procs.boot(),
+            "kernel_pid": kernel_pid,
+            "kernel_start_time": kernel_start_time,
+        }
+        self._write(RUNNER, dict(kept, **known))
 
     def finish(self) -> None:
         """Notes how the session ended; the socket is closed."""

@@ -425,7 +425,7 @@ class Runner(Host):
 
     def kernel_ready(self, process: KernelProcess) -> None:
         assert self._files is not None
-        self._files.write_runner(os.getpid(), process.pid, process.start_time)
+        self._files.write_runner(os.getpid(), process.pid, process.start_time, self._launch.get("kept") or {})
         self._last_activity = time.time()
         self._changed = True
         self.journal.append(None, ["kernel-started", {"pid": process.pid}])

@@ -11,6 +11,7 @@ from ...model.errors import BaiTuiError
 from ...model.sessions import ANSWERING, TERMINAL, SessionResult, SessionStatus
 from ..ports import Kernel
 from .alarm import Alarm
+from .ends import batch_run, conclude
 from .entries import Entry
 from .runs import WatchedRun, reading
 
@@ -21,9 +22,7 @@ _PATIENCE_S: Final = 5.0
 
 
 class EndSession(Protocol):
-    def __call__(
-        self, entry: Entry, info: str, *, final: SessionStatus = ..., grace_s: float | None = ...
-    ) -> asyncio.Task[Any]: ...
+    def __call__(self, entry: Entry, info: str, *, final: SessionStatus = ...) -> asyncio.Task[Any]: ...
 
 
 class BatchRuns:
@@ -37,7 +36,7 @@ class BatchRuns:
     async def run(self, entry: Entry, kernel: Kernel) -> None:
         """Runs the start-up command, or follows the one that an earlier daemon started, and ends the session."""
         session = entry.session
-        run_id = f"batch-{session.id}"
+        run_id = batch_run(session)
         run = WatchedRun(kernel, run_id, 0)
         exit_code: int | None = None
         why = ""
@@ -56,14 +55,10 @@ class BatchRuns:
                 session.result = SessionResult.FAILURE
             self._end(entry, f"task-failed: {exc.message}", final=S.ERROR)
             return
-        if session.status not in ANSWERING:
-            return
-        session.exit_code = exit_code if exit_code is not None else -1
-        success = session.exit_code == 0
-        session.result = SessionResult.SUCCESS if success else SessionResult.FAILURE
-        why = why or (f"exit status {exit_code}" if exit_code is not None else "")
-        failed = f"task-failed: {why}" if why else "task-failed"
-        self._end(entry, "task-finished" if success else failed)
+        if exit_code is None and await _is_gone(kernel):
+            return  # in the middle of it: whoever watches the runner knows the reason
+        if session.status in ANSWERING:
+            self._end(entry, conclude(session, exit_code, why))
 
     def watch_time(self, entry: Entry) -> None:
         """Has the command ended when its time is up, counted from the start of the session."""
@@ -100,3 +95,13 @@ async def _has_begun(kernel: Kernel, run_id: str) -> bool:
             if record.seq >= last:
                 break
     return False
+
+
+async def _is_gone(kernel: Kernel) -> bool:
+    """Whether the runner has ended."""
+    try:
+        async with asyncio.timeout(0):
+            await kernel.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -6,6 +6,7 @@ import logging
 import shutil
 import stat
 import sys
+import threading
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ class Folders:
         """Takes the folder of them all, and how long the journal of an ended session is kept."""
         self._root = root
         self._keep_ended_s = keep_ended_s
+        self._noting = threading.Lock()
 
     def session(self, session_id: str) -> Path:
         return self._root / session_id
@@ -56,19 +58,24 @@ class Folders:
         return self._root / session_id / JOURNAL
 
     def note(self, session_id: str, record: str) -> None:
-        """Keeps the session's record beside its processes, for the day on which the database is lost. Blocks."""
+        """Keeps the session's record beside its processes, for the day on which the database is lost. Blocks.
+
+        Raises:
+            LaunchFailed: the disk refused, and why; what was kept before is still there.
+        """
         file = self._root / session_id / _RECORD
         fresh = file.with_name(_RECORD + ".new")
         try:
-            fresh.touch(mode=0o600)  # it holds the environment that the user gave, which may hold secrets
-            fresh.write_text(record, "utf-8")
-            fresh.replace(file)
+            with self._noting:
+                fresh.touch(mode=0o600)  # it holds the environment that the user gave, which may hold secrets
+                fresh.write_text(record, "utf-8")
+                fresh.replace(file)
         except OSError as exc:
-            log.warning("%s cannot be written: %s", file, exc.strerror)
+            raise LaunchFailed(f"the session's record {file} cannot be written: {exc.strerror}") from None
 
-    def is_noted(self, session_id: str) -> bool:
-        """Whether `note` has written something."""
-        return (self._root / session_id / _RECORD).exists()
+    def exists(self, session_id: str) -> bool:
+        """Whether the session has a folder."""
+        return self.session(session_id).exists()
 
     def noted(self, session_id: str) -> str | None:
         """Returns what `note` wrote; None when there is nothing to be read. Blocks."""
@@ -77,11 +84,22 @@ class Folders:
         except (OSError, ValueError):
             return None
 
+    def unfinished(self) -> list[str]:
+        """Returns the ids of the sessions that have a work folder: they live, or were not cleaned up. Blocks."""
+        try:
+            return [folder.name for folder in self._root.iterdir() if (folder / "work").exists()]
+        except OSError:
+            return []
+
     def remove_unfinished(self, session_ids: Iterable[str]) -> None:
         """Removes uploads that a killed daemon has not finished. Blocks."""
         for session_id in session_ids:
             for folder in self.work(session_id).glob(f"{UPLOAD_PREFIX}*"):
                 _remove(folder)
+
+    def remove(self, session_id: str) -> None:
+        """Removes all that there is of a session. Blocks; raises nothing."""
+        _remove(self.session(session_id))
 
     def remove_work(self, session_id: str) -> None:
         """Removes the work folder with all that is in it, also what was made read-only. Blocks; raises nothing."""

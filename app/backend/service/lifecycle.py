@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, assert_never
 
-from ...model.errors import BaiTuiError, IllegalState
+from ...model.errors import BaiTuiError, IllegalState, LaunchFailed
 from ...model.metrics import wire_metrics
 from ...model.sessions import ANSWERING, Session, SessionResult, SessionStatus, SessionType
 from ...model.slots import CPU, MEM, ResourceSlots
@@ -18,6 +18,7 @@ from ..store.rows import dump_session
 from .admission import process_environment
 from .alarm import Alarm
 from .batch import BatchRuns
+from .ends import how_it_ended
 from .entries import Entry, Register
 from .folders import Folders
 from .idlechecks import IdleChecks
@@ -129,8 +130,13 @@ class Lifecycle:
                 entry.image = (await self._catalogue.resolve(session.image)).image
                 if _is_ending(session):
                     return
+            if self._folders.exists(session.id):  # of a start that an earlier daemon could not finish
+                await self._engine.sweep(session.id, self._folders.session(session.id), {})
+                await asyncio.to_thread(self._folders.remove, session.id)
             folder, work = self._folders.make(session.id)
             self._states.move(session, S.CREATING)
+            # There is no runner without this record, wherever the database stands when we are killed.
+            self._folders.note(session.id, dump_session(session))
             owner = self._keypairs.get(session.access_key)
             await self._devices.prepare(session)
             if _is_ending(session):
@@ -180,16 +186,23 @@ class Lifecycle:
         """Writes the record of a session that runs into its folder as well, in the background."""
         session = entry.session
         if session.status in ANSWERING and not self._tasks.closed:
-            self._tasks.spawn(
-                asyncio.to_thread(self._folders.note, session.id, dump_session(session)), name=f"record {session.id}"
-            )
+            self._tasks.spawn(self._keep_record(session.id, dump_session(session)), name=f"record {session.id}")
+
+    async def _keep_record(self, session_id: str, record: str) -> None:
+        try:
+            await asyncio.to_thread(self._folders.note, session_id, record)
+        except LaunchFailed as exc:
+            log.warning("%s", exc.message)
 
     def keep_records(self) -> None:
         """Writes the records that `keep_record` has not come to yet: this daemon ends. Blocks."""
         for entry in self._register:
             session = entry.session
-            if session.status in ANSWERING and not self._folders.is_noted(session.id):
-                self._folders.note(session.id, dump_session(session))
+            if session.status in ANSWERING:
+                try:
+                    self._folders.note(session.id, dump_session(session))
+                except LaunchFailed as exc:
+                    log.warning("%s", exc.message)
 
     def watch(self, entry: Entry) -> None:
         """Begins to look after a session that runs: its runner, its kernel, its idling, its batch command."""
@@ -212,9 +225,11 @@ class Lifecycle:
         ended = await kernel.wait()
         if entry.session.status in ANSWERING or entry.session.status is S.RESTARTING:
             entry.session.exit_code = ended.code
-            reason = f"self-terminated: the session's runner has ended ({ended.reason})"
+            final, reason = how_it_ended(ended)
             log.warning("session %s: %s", entry.session.id, reason)
-            self.end(entry, reason, final=S.ERROR)
+            if entry.session.type is SessionType.BATCH:
+                entry.session.result = SessionResult.FAILURE
+            self.end(entry, reason, final=final)
 
     async def _watch_kernel(self, entry: Entry, kernel: Kernel) -> None:
         while True:
@@ -308,14 +323,17 @@ class Lifecycle:
     async def _end(self, entry: Entry, info: str, final: SessionStatus, grace_s: float | None) -> None:
         if entry.launch is not None:
             await asyncio.wait([entry.launch])
-        if entry.kernel is not None:
-            await self._sampler.look(Watched(entry.session, entry.kernel.pid))
-            try:
+        session = entry.session
+        try:
+            if entry.kernel is not None:
+                await self._sampler.look(Watched(session, entry.kernel.pid))
                 why = "" if info in _ASKED_FOR else info
                 await entry.kernel.terminate(grace_s=GRACE_S if grace_s is None else grace_s, why=why)
-            except Exception as exc:
-                log.exception("the processes of the session %s could not be ended", entry.session.id)
-                final, info = S.ERROR, f"{info}; its processes could not be ended: {exc}"
+            elif entry.launch is None:  # of an earlier daemon, and not adopted
+                await self._engine.sweep(session.id, self._folders.session(session.id), session.runner)
+        except Exception as exc:
+            log.exception("the processes of the session %s could not be ended", session.id)
+            final, info = S.ERROR, f"{info}; its processes could not be ended: {exc}"
         self._finish(entry, final, info)
         await self._clean(entry)
 

@@ -169,7 +169,6 @@ class LocalService(Output):
 
     async def start(self) -> None:
         """Takes over the sessions of the daemon before; returns when the service can be asked."""
-        sessions = list(await self._store.load_live())
         recovery = Recovery(
             engine=self._engine,
             devices=self._devices,
@@ -179,9 +178,9 @@ class LocalService(Output):
             register=self._register,
             lifecycle=self._lifecycle,
         )
+        sessions = await recovery.found(list(await self._store.load_live()))
         # listed before any session can begin, removed later: a new one is not among them
         ended = self._folders.ended({session.id for session in sessions})
-        sessions += await recovery.left_behind(ended)
         orders = [session.enqueue_order for session in sessions]
         self._door.last_order = max([await self._store.last_enqueue_order(), *orders])
         await recovery.recall()
@@ -190,10 +189,11 @@ class LocalService(Output):
         self._tasks.spawn(self._recorder.run(), name="recorder", vital=True)
         self._tasks.spawn(self._alarm.run(), name="alarm", vital=True)
         self._tasks.spawn(self._sampling.run(), name="sampler", vital=True)
-        live = {session.id for session in sessions}
-        ended = [folder for folder in ended if folder.name not in live]
-        removal = asyncio.to_thread(self._folders.remove_old, ended, self._clock())
-        self._tasks.spawn(removal, name="remove old session folders")
+        self._tasks.spawn(self._tidy(recovery, ended), name="remove old session folders")
+
+    async def _tidy(self, recovery: Recovery, ended: list[Path]) -> None:
+        await recovery.sweep()
+        await asyncio.to_thread(self._folders.remove_old, ended, self._clock())
 
     async def failure(self) -> BaseException:
         """Returns when the service has failed for good, with the reason. Safe to cancel."""
