@@ -234,8 +234,9 @@ def _delegated(own: Path, wanted: Sequence[str]) -> Place:
     for path in (own.parent, own) if own.name == BACKEND_GROUP else (own,):
         if has := _switched_on(path, wanted):
             missing = [name for name in wanted if name not in has and name in _offered(path)]
-            with contextlib.suppress(OSError):
-                has += _switch_on(path, missing)
+            if missing:
+                with contextlib.suppress(OSError):
+                    has += _switch_on(path, missing)
             return Place(path, 2, tuple(name for name in wanted if name in has))
     offered = [name for name in wanted if name in _offered(own)]
     if not offered:
