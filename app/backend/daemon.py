@@ -30,6 +30,7 @@ from ..config import Paths, Settings, private_folder
 from ..model.errors import BaiTuiError, ConfigError
 from .api import ConnectionLimits, Replays, create_app, create_runner, metrics_token
 from .devices import LocalDevices, discover
+from .engines.hierarchies import SessionGroups
 from .engines.process import ProcessEngine
 from .images import PythonCatalogue
 from .instance import InstanceLock, ServeFile, keep_keypair, local_keypair
@@ -214,7 +215,8 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
     keypair_file = paths.data / "keypair.json"
     keypair = local_keypair(keypair_file, await store.keypairs())
     await store.add_keypair(keypair)
-    engine = ProcessEngine(private_folder(state / "engine"))
+    folder = private_folder(state / "engine")
+    engine = ProcessEngine(folder, groups=await asyncio.to_thread(SessionGroups.find, folder))
     stack.push_async_callback(_bounded, "the engine", engine.close)
     scheduler = Scheduler(
         [DeviceSpec(item.id, item.slot, item.capacity) for item in devices.list()],

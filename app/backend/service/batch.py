@@ -22,7 +22,9 @@ _PATIENCE_S: Final = 5.0
 
 
 class EndSession(Protocol):
-    def __call__(self, entry: Entry, info: str, *, final: SessionStatus = ...) -> asyncio.Task[Any]: ...
+    def __call__(
+        self, entry: Entry, info: str, *, final: SessionStatus = ..., grace_s: float | None = ...
+    ) -> asyncio.Task[Any]: ...
 
 
 class BatchRuns:
