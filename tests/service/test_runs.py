@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
+from bai_tui.app.backend.ports import JournalRecord
+from bai_tui.app.backend.service.runs import PartOfJournal, WatchedRun
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.errors import BadRequest, IllegalState, KernelNotReady, NotFound, SessionNotFound
 from bai_tui.app.model.sessions import SessionStatus
@@ -208,3 +211,56 @@ async def test_odd_run_ids_are_refused(world: Any, run_id: str) -> None:
     with pytest.raises(BadRequest):
         async with world.service.run(world.user, "sess-1", query("print x"), run_id):
             pass
+
+
+def record(seq: int, run_id: str | None, kind: str, data: Any = None) -> JournalRecord:
+    return JournalRecord(seq, 1.0, run_id, kind, json.dumps([kind, data]).encode())
+
+
+def gap(first: int, last: int, run_id: str | None = None) -> JournalRecord:
+    return record(last, run_id, "dropped", {"first": first, "last": last, "bytes": 99})
+
+
+@pytest.mark.parametrize(
+    ("after", "records", "kinds"),
+    [
+        # inside of the run
+        (0, [record(1, "r", "run-started"), gap(2, 5, "r"), record(6, "r", "run-finished")],
+         ["run-started", "dropped", "run-finished"]),
+        # before it, which is no business of its readers
+        (0, [record(1, None, "stdout"), gap(2, 5), record(6, "r", "run-started"), record(7, "r", "run-finished")],
+         ["run-started", "run-finished"]),
+        # with its beginning
+        (3, [gap(4, 6), record(7, "r", "stdout"), record(8, "r", "run-finished")],
+         ["dropped", "stdout", "run-finished"]),
+        # in which it has ended
+        (0, [record(1, "r", "run-started"), gap(2, 5), record(6, None, "stdout"), record(7, "other", "stdout")],
+         ["run-started", "dropped", "run-finished"]),
+        # in which all of it has gone
+        (3, [gap(4, 9), record(10, "other", "stdout")], ["dropped", "run-finished"]),
+        # a batch run goes on beside a kernel that dies
+        (0, [record(1, "r", "run-started"), gap(2, 5), record(6, None, "kernel-died"), record(7, "r", "run-finished")],
+         ["run-started", "dropped", "run-finished"]),
+    ],
+)  # fmt: skip
+def test_a_run_is_told_of_the_gaps_that_are_its_own(after: int, records: Any, kinds: list[str]) -> None:
+    for size in (1, len(records)):
+        part = PartOfJournal("r", after)
+        found = [one for begin in range(0, len(records), size) for one in part.of(records[begin : begin + size])]
+        assert [one.kind for one in found] == kinds
+        assert part.ended and found[-1].run_id == "r"
+
+
+async def test_a_watcher_learns_of_an_end_that_was_dropped_when_nothing_follows() -> None:
+    class Kernel:
+        busy_run, last_seq = None, 6
+
+        async def batches(self, after: int) -> AsyncGenerator[Sequence[JournalRecord]]:
+            yield [record(1, "r", "run-started")]
+            yield [gap(2, 5), record(6, None, "stdout", "of a background process")]
+            await asyncio.get_running_loop().create_future()
+
+    run = WatchedRun(Kernel(), "r", 0)  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        kinds = [found.kind async for found in run.records()]
+    assert kinds == ["run-started", "dropped", "run-finished"]

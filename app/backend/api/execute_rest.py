@@ -7,8 +7,10 @@ how far each run has been told.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -120,7 +122,7 @@ async def _poll(
     clock = asyncio.get_running_loop().time
     deadline = clock() + POLL_S
     gathered = list(told)
-    size = 0
+    size, lost = 0, False
     while True:
         left_s = deadline - clock()
         if left_s <= 0:
@@ -133,8 +135,14 @@ async def _poll(
             continue
         for record in records:
             seq = record.seq
-            if record.run_id != run_id:  # a kernel that dies beside a batch command ends no run
-                continue
+            if record.kind == "dropped" and record.run_id is None:
+                lost = True  # where the end of the run was dropped too, another run will be the first to tell
+            elif record.run_id != run_id:  # a kernel that dies beside a batch command ends no run
+                if not lost or record.run_id is None:
+                    continue
+                record = _lost_end(record, run_id)
+            else:
+                lost = False
             gathered.append(record)
             size += len(record.raw)
             if tells(record) or size >= MAX_ANSWER_BYTES:
@@ -142,6 +150,12 @@ async def _poll(
                 return _one(gathered)
     cursors.set(session.id, run_id, seq)
     return _one(gathered)
+
+
+def _lost_end(record: JournalRecord, run_id: str) -> JournalRecord:
+    """Returns what stands for the end of a run that was dropped before `record`."""
+    data = {"exitCode": None, "reason": "how the run ended was dropped with its output"}
+    return replace(record, run_id=run_id, kind="run-finished", raw=json.dumps(["run-finished", data]).encode())
 
 
 def _one(records: list[JournalRecord]) -> FrameParts:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ...model.console import RunStatus
+from ...model.console import RunStatus, dropped_notice
 from ...model.notices import death_notice
 from ..ports import JournalRecord
 
@@ -90,8 +90,8 @@ def frames_of(records: Iterable[JournalRecord], *, max_bytes: int = MAX_FRAME_BY
         status = _STATUS_OF.get(kind)
         parts.seq = record.seq
         if status is None:
-            parts.console.append(record.raw)
-            size += len(record.raw)
+            parts.console.append(record.raw if kind != "dropped" else _dropped(record, parts.console))
+            size += len(parts.console[-1])
             if size < max_bytes:
                 continue
         else:
@@ -103,14 +103,20 @@ def frames_of(records: Iterable[JournalRecord], *, max_bytes: int = MAX_FRAME_BY
     return frames
 
 
+def _dropped(record: JournalRecord, console: Sequence[bytes]) -> bytes:
+    """Returns a line of error output: the public protocol has no word for it."""
+    begins_line = bool(console) and console[-1].endswith(b'\\n"]')
+    return text_record("stderr", ("" if begins_line else "\n") + dropped_notice(record.data) + "\n")
+
+
 def _close(parts: FrameParts, kind: str, status: RunStatus, data: dict[str, Any]) -> None:
     parts.status = status
     if kind == "waiting-input":
         parts.options = {"is_password": bool(data.get("is_password"))}
         return
     parts.exit_code = data.get("exitCode")
-    if kind == "kernel-died":
-        notice = death_notice(data)
+    if kind == "kernel-died" or (parts.exit_code is None and data.get("reason")):
+        notice = death_notice(data) if kind == "kernel-died" else f"{str(data['reason']).capitalize()}."
         parts.console.append(text_record("stderr", notice + "\n"))
         parts.message = notice
         if parts.exit_code is None:

@@ -21,7 +21,7 @@ MAX_BYTES = 256 << 20
 SEGMENT_BYTES = 4 << 20
 RECORD_BYTES = 16 << 20
 """Longest line of any journal."""
-_LEAST_BYTES = 4 << 10
+_LEAST_BYTES = 8 << 10
 _OVERHEAD_BYTES = 512
 """Most that a line holds besides its record."""
 _SHORT_CHARS = 8 << 10

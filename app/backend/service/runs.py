@@ -36,30 +36,26 @@ class WatchedRun:
     async def batches(self) -> AsyncGenerator[Sequence[JournalRecord]]:
         """Yields this run's records, each time all that there are by now; `run-finished` or `kernel-died` last.
 
-        Safe to cancel. To be closed by whoever does not read to the end.
+        Where some were given up, `dropped` stands for them. Safe to cancel. To be closed by whoever does not read to
+        the end.
         """
         last = self._after
         if self._notice is not None:
             # Not in the journal: it is for the one who runs, and journal numbers are the runner's to give.
             yield [_record(last, self.run_id, "stderr", self._notice)]
+        part = PartOfJournal(self.run_id, self._after)
         async with aclosing(self._kernel.batches(self._after)) as batches:
             async for batch in batches:
                 last = batch[-1].seq
-                if found := self._of_this_run(batch):
+                found = part.of(batch)
+                kernel = self._kernel
+                if part.doubtful and kernel.busy_run != self.run_id and last >= kernel.last_seq:
+                    found += part.lost_end()
+                if found:
                     yield found
-                    if found[-1].kind in _ENDS:
-                        return
+                if part.ended:
+                    return
         yield [_record(last, self.run_id, "kernel-died", {"exitCode": None, "reason": "the session has ended"})]
-
-    def _of_this_run(self, batch: Sequence[JournalRecord]) -> list[JournalRecord]:
-        found = []
-        for record in batch:
-            # A kernel that dies beside a batch command is no end of it: the runner names the run that a death ends.
-            if record.run_id == self.run_id:
-                found.append(record)
-                if record.kind in _ENDS:
-                    break
-        return found
 
     async def records(self) -> AsyncIterator[JournalRecord]:
         """Yields what `batches` yields, one by one."""
@@ -71,6 +67,53 @@ class WatchedRun:
     async def send_input(self, text: str) -> None:
         """Answers a `waiting-input` record."""
         await self._kernel.send_input(self.run_id, text)
+
+
+class PartOfJournal:
+    """Picks the records of one run from the whole of a journal, up to its end."""
+
+    def __init__(self, run_id: str, after: int) -> None:
+        """`after` is the number before the run's first record, or one before that."""
+        self._run_id = run_id
+        self._first = after + 1
+        self._begun = False
+        self._gap: JournalRecord | None = None
+        """What was dropped just before, where nobody knows of which runs it was."""
+        self.doubtful: JournalRecord | None = None
+        """Such a gap after the beginning of the run: its end may have been there."""
+        self.ended = False
+
+    def of(self, batch: Sequence[JournalRecord]) -> list[JournalRecord]:
+        """Returns what of `batch` belongs to the run; with its last record it has `ended`."""
+        found: list[JournalRecord] = []
+        for record in batch:
+            # A kernel that dies beside a batch command is no end of it: the runner names the run that a death ends.
+            ours = record.run_id == self._run_id
+            if record.kind == "dropped" and not ours:
+                self._gap = record
+                continue
+            gap, self._gap = self._gap, None
+            begins = ours and record.kind == "run-started"
+            if gap is not None and not begins and (self._begun or ours or gap.data["first"] == self._first):
+                found.append(gap)
+                self.doubtful = gap
+            if ours:
+                self._begun, self.doubtful = True, None
+                found.append(record)
+                if record.kind in _ENDS:
+                    self.ended = True
+                    break
+            elif self.doubtful is not None and record.run_id is not None:
+                found += self.lost_end()  # another run has begun
+                break
+        return found
+
+    def lost_end(self) -> list[JournalRecord]:
+        """Ends the run, whose end was dropped: returns a `run-finished` that tells so."""
+        assert self.doubtful is not None
+        self.ended = True
+        data = {"exitCode": None, "reason": "how the run ended was dropped with its output"}
+        return [_record(self.doubtful.seq, self._run_id, "run-finished", data)]
 
 
 def _record(seq: int, run_id: str, kind: str, data: object) -> JournalRecord:
