@@ -96,6 +96,7 @@ async def test_nothing_survives_a_killed_runner(session: Any) -> None:
     os.kill(session.kernel.pid, signal.SIGKILL)
     end = await asyncio.wait_for(session.kernel.wait(), 10)
     assert end == Exit(None, "the session's runner was killed")
+    assert not (session.base / "runner.sock").exists()
     for pid in below:
         await gone(pid)
 

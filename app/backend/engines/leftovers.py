@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runner import procs
-from ..runner.files import RUNNER
+from ..runner.files import RUNNER, SOCKET
 from ..runner.procs import Stat
 from ..runner.tree import kill_all
 from .groups import SessionGroup
@@ -73,7 +74,10 @@ def _is(processes: dict[int, Stat], pid: Any, start_time: Any) -> bool:
 
 
 def end_leftovers(session_id: str, session_dir: Path, group: SessionGroup | None = None) -> int:
-    """Kills every process of the session; returns how many there were. Blocks for up to some seconds."""
+    """Kills every process of the session and removes its socket; returns how many processes there were.
+
+    Blocks for up to some seconds.
+    """
     leftovers = _Leftovers(session_id, session_dir, group)
     deadline = time.monotonic() + _LIMIT_S
     if group is not None:
@@ -84,4 +88,6 @@ def end_leftovers(session_id: str, session_dir: Path, group: SessionGroup | None
         if group is not None:
             group.kill()  # atomic; without it the round above has to do, and may have to be repeated
         time.sleep(0.005)
+    with contextlib.suppress(OSError):
+        (session_dir / SOCKET).unlink()
     return count
