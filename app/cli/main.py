@@ -35,6 +35,14 @@ _SESSION = {
     "set-priority": ("session:set_priority", "Move a session in the queue."),
 }
 _IMAGES = ("images:images", "List the images that sessions can use.")
+_KEYPAIR = {
+    "list": ("keypair:list_", "List keypairs: your own, as an administrator all."),
+    "add": ("keypair:add", "Make a keypair, for yourself or another user."),
+    "rotate": ("keypair:rotate", "Give a keypair another secret key."),
+    "revoke": ("keypair:revoke", "Switch keypairs off: they open nothing any more."),
+    "activate": ("keypair:activate", "Switch keypairs on again."),
+    "rm": ("keypair:rm", "Delete keypairs that have no live sessions."),
+}
 _TABLE = {
     "ps": _LIST,
     "top": ("top:top", "Watch what sessions and GPUs use."),
@@ -97,7 +105,9 @@ _admin = _group("admin", "The same under the names of Backend.AI's admin command
 _admin.add_command(_session)
 _image = _group("image", "Images.", {"list": _IMAGES})
 _admin.add_command(_image)
-for _each in (_session, _image, _admin):
+_keypair = _group("keypair", "Keypairs of the users: list, add, rotate, revoke, ...", _KEYPAIR)
+_admin.add_command(_keypair)
+for _each in (_session, _image, _keypair, _admin):
     cli.add_command(_each)
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
-import sys
 import time
 from dataclasses import replace
 
@@ -17,7 +15,7 @@ from ..local import RunningBackend, ensure_backend, is_alive, read_running, star
 from ..model.durations import parse_duration
 from ..model.errors import BaiTuiError, ConfigError
 from .durations import duration
-from .talk import say
+from .talk import emit, exports, say
 
 _NOT_RUNNING = 3
 _STOP_S = 30.0
@@ -221,12 +219,5 @@ def env() -> int:
         backend.ai ps
     """
     endpoint = ensure_backend(Paths.of_user(), say)
-    variables = {
-        "BACKEND_ENDPOINT": endpoint.url,
-        "BACKEND_ENDPOINT_TYPE": "api",
-        "BACKEND_ACCESS_KEY": endpoint.access_key,
-        "BACKEND_SECRET_KEY": endpoint.secret_key,
-    }
-    for name, value in variables.items():
-        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+    emit(exports(endpoint.url, endpoint.access_key, endpoint.secret_key))
     return 0

@@ -40,6 +40,19 @@ def emit(text: str) -> None:
         raise NobodyReads from None
 
 
+def exports(url: str, access_key: str, secret_key: str) -> str:
+    """Returns lines for a shell that lead Backend.AI's clients, and ours, to an endpoint."""
+    from shlex import quote
+
+    variables = {
+        "BACKEND_ENDPOINT": url,
+        "BACKEND_ENDPOINT_TYPE": "api",
+        "BACKEND_ACCESS_KEY": access_key,
+        "BACKEND_SECRET_KEY": secret_key,
+    }
+    return "".join(f"export {name}={quote(value)}\n" for name, value in variables.items())
+
+
 def debugging() -> bool:
     """Whether tracebacks are wanted."""
     return os.environ.get("BAI_TUI_DEBUG", "") not in ("", "0")

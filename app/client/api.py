@@ -15,6 +15,7 @@ from ..model.endpoint import Endpoint as Endpoint
 from ..model.errors import BaiTuiError
 from ..model.sessions import SessionStatus
 from . import events as _events
+from . import keypairs as _keypairs
 from . import machine as _machine
 from . import measuring as _measuring
 from . import queries as _queries
@@ -28,7 +29,9 @@ from .views import (
     ExtensionView,
     ImageView,
     JournalLine,
+    KeypairView,
     MachineView,
+    NewKeypair,
     RunView,
     ServerInfo,
     SessionView,
@@ -367,3 +370,41 @@ class ApiClient:
     async def machine(self) -> MachineView:
         """Returns slots and GPUs: capability `devices`, else agents (admin), else what check-presets tells."""
         return await _machine.machine(self.transport)
+    async def keypairs(self, user_id: str | None = None) -> Sequence[KeypairView]:
+        """Returns the keypairs of our user, or of `user_id`; to an administrator, None means those of all users."""
+        return await _keypairs.keypairs(self.transport, user_id)
+
+    async def add_keypair(
+        self, user_id: str | None = None, *, is_admin: bool = False, policy: str = "default"
+    ) -> NewKeypair:
+        """Makes a keypair; on our backend its user comes with it, on a cluster there must be the user.
+
+        Args:
+            user_id: None = another one for our own user.
+            policy: name of a resource policy; our backend has the one.
+
+        Raises: Forbidden (we are no administrator).
+        """
+        return await _keypairs.add_keypair(self.transport, user_id, is_admin=is_admin, policy=policy)
+
+    async def switch_keypair(self, access_key: str, *, is_active: bool) -> None:
+        """Switches a keypair off or on again; what is off is refused, and its sessions go on.
+
+        Raises: Forbidden (we are no administrator).
+        """
+        await _keypairs.switch_keypair(self.transport, access_key, is_active=is_active)
+
+    async def delete_keypair(self, access_key: str) -> None:
+        """Deletes a keypair.
+
+        Raises: Forbidden (we are no administrator).
+        """
+        await _keypairs.delete_keypair(self.transport, access_key)
+
+    async def rotate_keypair(self, access_key: str) -> NewKeypair:
+        """Gives a keypair another secret key; the one before is refused from now on.
+
+        Raises: NotImplementedHere (the server is a cluster), Forbidden (it is not ours, and we are no administrator).
+        """
+        return await _keypairs.rotate_keypair(self.transport, access_key)
+

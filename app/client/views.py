@@ -241,3 +241,24 @@ class RunView:
     def title(self) -> str:
         """The first line of the code."""
         return next((line.strip() for line in self.code.splitlines() if line.strip()), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeypairView:
+    access_key: str
+    user_id: str
+    is_admin: bool
+    is_active: bool
+    created_at: datetime | None = None
+    sessions: int | None = None
+    """How many of its sessions hold resources now; None = that is not ours to see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKeypair:
+    """A keypair with its secret key, which is told once."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    user_id: str | None = None
+    """None = that was not told."""

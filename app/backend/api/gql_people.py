@@ -76,6 +76,11 @@ def _name(keypair: Keypair) -> str:
     return keypair.user_id.partition("@")[0]
 
 
+def _is_of(keypair: Keypair, user: str) -> bool:
+    """Whether a keypair is of a user, who may be named without the place where all are at home."""
+    return user in (keypair.user_id, keypair.user_id.removesuffix("@localhost"))
+
+
 def policy_row(policy: LimitSettings) -> dict[str, Any]:
     """Returns the limits of a keypair under the one name that they have; null = only the machine limits."""
     return {
@@ -161,12 +166,12 @@ class People:
         return {"items": rows[offset : offset + limit], "total_count": len(rows)}
 
     def _seen(self, email: str | None, is_active: bool | None) -> Collection[Keypair]:
-        if email is not None and email != self._caller.user_id and not self._caller.is_admin:
+        if email is not None and not (self._caller.is_admin or _is_of(self._caller, email)):
             raise Forbidden(f"only an administrator may see the keypairs of {email!r}")
         return [
             pair
             for pair in self._service.keyring.seen_by(self._caller)
-            if email in (None, pair.user_id) and is_active in (None, pair.is_active)
+            if (email is None or _is_of(pair, email)) and is_active in (None, pair.is_active)
         ]
 
     async def _keypair_row(self, keypair: Keypair, *, told: bool = False) -> KeypairRow:
@@ -209,7 +214,7 @@ class People:
             )
             return {"keypair": await self._keypair_row(pair, told=True)}
 
-        return await _told("create_keypair", create)
+        return await self._told("create_keypair", create)
 
     async def modify_keypair(self, _info: Any, access_key: str, props: dict[str, Any]) -> dict[str, Any]:
         async def modify() -> dict[str, Any]:
@@ -222,7 +227,7 @@ class People:
                 await self._turn_out(access_key)
             return {}
 
-        return await _told("modify_keypair", modify)
+        return await self._told("modify_keypair", modify)
 
     async def delete_keypair(self, _info: Any, access_key: str) -> dict[str, Any]:
         async def delete() -> dict[str, Any]:
@@ -230,7 +235,18 @@ class People:
             await self._turn_out(access_key)
             return {}
 
-        return await _told("delete_keypair", delete)
+        return await self._told("delete_keypair", delete)
+
+    async def _told(self, name: str, change: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        """Makes a change; what it refuses is told as managers tell it: with `ok: false` and the reason."""
+        try:
+            return {"ok": True, "msg": "success", **await change()}
+        except BaiTuiError as exc:
+            if exc.status >= 500:
+                raise
+            # the words by which clients of a manager know that they need another role
+            denied = "" if self._caller.is_admin else f"no permission to execute {name}: "
+            return {"ok": False, "msg": f"{denied}{exc.message}"}
 
 
 def _check_policy(props: Mapping[str, Any]) -> None:
@@ -239,16 +255,3 @@ def _check_policy(props: Mapping[str, Any]) -> None:
             f"there is no resource policy {props['resource_policy']!r} here: the one is {POLICY!r}, and config.toml "
             "says what it grants to whom"
         )
-
-
-async def _told(name: str, change: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Makes a change; what it refuses is told as managers tell it: with `ok: false` and the reason."""
-    try:
-        return {"ok": True, "msg": "success", **await change()}
-    except Forbidden as exc:
-        # the words by which clients of a manager know it
-        return {"ok": False, "msg": f"no permission to execute {name}: {exc.message}"}
-    except BaiTuiError as exc:
-        if exc.status >= 500:
-            raise
-        return {"ok": False, "msg": exc.message}
