@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from . import limits, procs, rlimits
 from .output import waiting_bytes
 from .sandbox import Sandbox
+from .wire import UNREAD_BYTES
 
 NOT_RUN = 127
 """Exit code of an exec step that did not run."""
@@ -141,8 +142,10 @@ class StepProcess:
         finally:
             os._exit(NOT_RUN)
 
-    def feed(self, text: str) -> None:
-        """Writes a line to the command's input; ctrl+D alone ends it."""
+    def feed(self, text: str) -> bool:
+        """Writes a line to the command's input; ctrl+D alone ends it. False when too much is unread."""
+        if len(self._unsent) > UNREAD_BYTES:
+            return False
         if text == "\x04":
             self._eof = True
         else:
@@ -150,6 +153,7 @@ class StepProcess:
         self.waits_for_input = False
         self._next_probe_s = time.monotonic() + PROBE_S
         self.pump_input()
+        return True
 
     def pump_input(self) -> None:
         """Writes what the pipe takes."""

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 from . import kernel, procs, rlimits
 from .output import Output
 from .sandbox import Sandbox
-from .wire import LineReader, Message, encode
+from .wire import UNREAD_BYTES, LineReader, Message, encode
 
 
 class KernelProcess:
@@ -64,6 +64,11 @@ class KernelProcess:
     def has_output(self) -> bool:
         return bool(self._out)
 
+    @property
+    def is_deluged(self) -> bool:
+        """Whether more is on its way to the kernel than it should have to take."""
+        return len(self._out) > UNREAD_BYTES
+
     def send(self, message: Message) -> None:
         """Queues a command and sends what the socket takes."""
         self._out += encode(message)
@@ -79,14 +84,17 @@ class KernelProcess:
             self._out = b""
 
     def receive(self) -> Optional[List[Message]]:
-        """Returns the frames that have come; None at the end."""
+        """Returns the frames that have come; None at the end, or when no kernel of ours speaks like that."""
         try:
             data = self.sock.recv(1 << 18)
         except (BlockingIOError, InterruptedError):
             return []
         except OSError:
             return None
-        return self._reader.feed(data) if data else None
+        try:
+            return self._reader.feed(data) if data else None
+        except ValueError:
+            return None
 
     def ack(self) -> None:
         """Lets a kernel go on that waits for its frame to be written."""

@@ -1,13 +1,20 @@
 """The kernel's end of the socket to its runner."""
 
-import json
 import os
 import select
 import socket
 import threading
 from typing import Any, Dict, List, Optional
 
-from .wire import LineReader, Message
+from .journal import too_long
+from .wire import FRAME_BYTES, LineReader, Message, encode
+
+
+def _without_bulk(frame: Dict[str, Any], size: int) -> Dict[str, Any]:
+    """Returns what is said instead of a frame that is too long: nobody could show, or should keep, so much."""
+    if "record" in frame:
+        return {"record": ["stderr", too_long(frame["record"][0], size, FRAME_BYTES)]}
+    return dict(frame, matches=[]) if "matches" in frame else frame
 
 
 class Link:
@@ -19,7 +26,7 @@ class Link:
     def __init__(self, sock: socket.socket, ack_fd: int) -> None:
         self._sock = sock
         self._ack_fd = ack_fd
-        self._reader = LineReader()
+        self._reader = LineReader(1 << 30)
         self._messages: List[Message] = []
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
@@ -52,7 +59,9 @@ class Link:
 
     def send(self, frame: Dict[str, Any], wait: bool = False) -> None:
         """Sends a frame; with `wait`, returns when the runner has written it and all output before it."""
-        data = json.dumps(frame, separators=(",", ":")).encode("ascii") + b"\n"
+        data = encode(frame)
+        if len(data) > FRAME_BYTES:
+            data = encode(_without_bulk(frame, len(data)))
         main = threading.get_ident() == self._main
         guarded = self.guarded
         if main:

@@ -39,10 +39,14 @@ class Run:
     def begin(self) -> None:
         """Does what may make records at once."""
 
-    def feed(self, text: str) -> None:
-        """Passes input on."""
-        if self.runner.kernel is not None:
-            self.runner.kernel.send({"op": "input", "text": text})
+    def feed(self, text: str) -> bool:
+        """Passes input on; False when what came before is still unread and there is too much of it."""
+        kernel = self.runner.kernel
+        if kernel is not None:
+            if kernel.is_deluged:
+                return False
+            kernel.send({"op": "input", "text": text})
+        return True
 
     def interrupt(self) -> None:
         """Does what ctrl+C does in a terminal: the processes that the cell has started hear it too."""
@@ -147,9 +151,8 @@ class BatchRun(Run):
         else:
             self.runner.finish_run(self._exit_code, self._signal)
 
-    def feed(self, text: str) -> None:
-        if self._process is not None:
-            self._process.feed(text)
+    def feed(self, text: str) -> bool:
+        return self._process is None or self._process.feed(text)
 
     def interrupt(self) -> None:
         self._interrupted = True

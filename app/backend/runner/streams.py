@@ -18,6 +18,9 @@ from typing import Any, Callable, Iterator, List, Optional, Tuple
 from .link import Link
 from .procs import flush_c_streams
 
+_PIECE_CHARS = 64 << 10
+"""stderr travels in pieces that are not longer."""
+_KEPT_BYTES = 1 << 20
 FLUSH_S = 0.005
 IDLE_FLUSH_S = 0.02
 _SIGINT = bytes([signal.SIGINT])
@@ -40,9 +43,13 @@ class _Pipe(io.FileIO):
     def write(self, data: Any) -> Any:
         self.writes += 1
         with self._lock:
-            if self._kept is not None:
+            if self._kept is not None and sum(map(len, self._kept)) + len(data) <= _KEPT_BYTES:
                 self._kept.append(bytes(data))
                 return len(data)
+            if self._kept:  # much, and by another thread: it follows what is kept, through the pipe
+                for part in self._kept:
+                    _write_all(super().write, part)
+                self._kept = []
         return super().write(data)
 
     def keep_back(self, flush: Callable[[], None]) -> bytes:
@@ -61,11 +68,18 @@ class _Pipe(io.FileIO):
         self._lock = threading.RLock()
 
 
+def _write_all(write: Callable[[Any], Optional[int]], data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[write(left) or 0 :]
+
+
 class ErrorStream(io.TextIOWrapper):
     """stderr: whole lines go to the runner in order with stdout; `.buffer` and `.fileno()` are the plain pipe."""
 
     def __init__(self, fd: int, link: Link, stdout: io.TextIOBase) -> None:
         self._parts: List[str] = []
+        self._chars = 0
         self._lock = threading.RLock()
         self._link = link
         self._stdout = stdout
@@ -78,18 +92,19 @@ class ErrorStream(io.TextIOWrapper):
             raise TypeError("write() argument must be str, not %s" % type(text).__name__)
         with self._lock:
             self._parts.append(text)
-            if "\n" in text or len(self._parts) > 1000:
+            self._chars += len(text)
+            if "\n" in text or len(self._parts) > 1000 or self._chars > _PIECE_CHARS:
                 self._emit()
         return len(text)
 
     def _emit(self) -> None:
         if self._link.is_ours:
             self._stdout.flush()
-            text, self._parts = "".join(self._parts), []
-            if text:
-                self._link.send({"stderr": text}, wait=True)
+            text, self._parts, self._chars = "".join(self._parts), [], 0
+            for begin in range(0, len(text), _PIECE_CHARS):
+                self._link.send({"stderr": text[begin : begin + _PIECE_CHARS]}, wait=True)
         else:
-            text, self._parts = "".join(self._parts), []
+            text, self._parts, self._chars = "".join(self._parts), [], 0
             super().write(text)
             super().flush()
 

@@ -352,9 +352,10 @@ class Runner(Host):
     def _op_input(self, message: Message, answer: Any) -> None:
         if self._run is None or self._run.run_id != message["run"]:
             answer("not-running", "the run that the input is for has ended")
-        else:
-            self._run.feed(message["text"])
+        elif self._run.feed(message["text"]):
             answer()
+        else:
+            answer("busy", "the run has not read the input that it was given before")
 
     def _op_interrupt(self, message: Message, answer: Any) -> None:
         if self._run is not None:

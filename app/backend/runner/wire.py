@@ -6,6 +6,12 @@ import socket
 from typing import Any, Callable, Dict, List, Optional
 
 Message = Dict[str, Any]
+FRAME_BYTES = 16 << 20
+"""Longest line from a kernel."""
+_REQUEST_BYTES = 128 << 20
+"""Longest line from a backend: code of 16 MiB, with escapes."""
+UNREAD_BYTES = 32 << 20
+"""Most that waits for a peer that does not read."""
 
 
 def encode(message: Message) -> bytes:
@@ -13,15 +19,38 @@ def encode(message: Message) -> bytes:
 
 
 class LineReader:
-    """Cuts a stream of bytes into JSON messages."""
+    """Cuts a stream of bytes into JSON messages. Holds at most one unfinished line."""
 
-    def __init__(self) -> None:
-        self._rest = b""
+    def __init__(self, longest_bytes: int = FRAME_BYTES) -> None:
+        self._longest_bytes = longest_bytes
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> List[Message]:
-        """Returns the messages that `data` completes."""
-        *lines, self._rest = (self._rest + data).split(b"\n") if b"\n" in data else (self._rest + data,)
-        return [json.loads(line.decode("utf-8")) for line in lines if line]
+        """Returns the messages that `data` completes.
+
+        Raises:
+            ValueError: a line is too long or holds no JSON object. No further data makes sense.
+        """
+        first, newline, more = data.partition(b"\n")
+        self._rest += first
+        if len(self._rest) > self._longest_bytes:
+            raise ValueError("a message is longer than %d bytes" % self._longest_bytes)
+        if not newline:
+            return []
+        *lines, rest = more.split(b"\n")
+        lines.insert(0, bytes(self._rest))
+        self._rest = bytearray(rest)
+        return [self._message(line) for line in lines if line]
+
+    @staticmethod
+    def _message(line: bytes) -> Message:
+        try:
+            message = json.loads(line.decode("utf-8"))
+        except RecursionError:
+            message = None
+        if not isinstance(message, dict):
+            raise ValueError("a message is no JSON object")
+        return message
 
 
 class Connection:
@@ -29,13 +58,13 @@ class Connection:
 
     Notes on the state of the journal are coalesced: while the peer does not read, at most one waits, and the
     newest is sent when there is room again. Only answers queue, and each of them was asked for; a note that is due
-    travels with an answer where there is one.
+    travels with an answer where there is one. A peer that asks on and on without reading is let go.
     """
 
     def __init__(self, sock: socket.socket, state: Callable[[], Message]) -> None:
         sock.setblocking(False)
         self.sock = sock
-        self.reader = LineReader()
+        self.reader = LineReader(_REQUEST_BYTES)
         self._state = state
         self._answers: List[Message] = []
         self._out = b""
@@ -79,6 +108,9 @@ class Connection:
                 self._answers[-1].update(self._state())
             self._out += b"".join(map(encode, self._answers))
             self._answers = []
+            if len(self._out) > UNREAD_BYTES:
+                self.closed = True
+                return
         if self._out:
             try:
                 count = self.sock.send(self._out)
