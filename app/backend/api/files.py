@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from aiohttp import BodyPartReader, MultipartReader, hdrs, web
+from aiohttp.http import HttpProcessingError
 
 from ...model.errors import BadRequest
 from .body import Fields, parse_object, read_body, read_object
@@ -112,6 +113,8 @@ async def _receive(parts: MultipartReader, staging: Staging, pace: _Pace) -> Non
                 raise ContentTooLarge(f"an upload takes at most {MAX_FILES} files: send the rest in another")
             path = staging.add(upload_name(name))
             left = await _store(part, path, left, pace)
+    except HttpProcessingError as exc:  # the headers of a part
+        raise MalformedBody(f"the upload is no multipart body: {exc.message.partition(chr(10))[0]}") from None
     except (ValueError, AssertionError, RuntimeError) as exc:
         raise MalformedBody(f"the upload is no multipart body: {exc}") from None
 
