@@ -1,0 +1,186 @@
+"""More output than anybody reads, through a real runner: its memory stays flat, its journal within its size."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bai_tui.app.backend.ports import JournalRecord
+from bai_tui.app.backend.runner.journal import segment_names
+from bai_tui.app.backend.runner.throttle import RATE_BYTES_S
+from bai_tui.app.backend.service.journal import log_text, read
+from bai_tui.app.model.console import RunMode
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LIMIT = 4 << 20
+GROWTH_KIB = 40 << 10
+FLOOD_MIB = 304
+
+
+class Memory:
+    """Peak of a process's memory since this was made."""
+
+    def __init__(self, pid: int | str) -> None:
+        self._folder = Path(f"/proc/{pid}")
+        (self._folder / "clear_refs").write_text("5")  # from here on VmHWM counts anew
+        self._before = self._kib("VmRSS")
+
+    def _kib(self, name: str) -> int:
+        lines = (self._folder / "status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+    @property
+    def growth_kib(self) -> int:
+        return self._kib("VmHWM") - self._before
+
+
+def on_disk(session: Any) -> int:
+    return sum((session.journal / name).stat().st_size for name in segment_names(str(session.journal)))
+
+
+async def end_of(session: Any, run_id: str) -> None:
+    """Returns when a run has ended, without reading anything of it."""
+    async with asyncio.timeout(60):
+        while session.kernel.busy_run == run_id:
+            await asyncio.sleep(0.02)
+
+
+def pieces(records: list[JournalRecord]) -> Iterator[tuple[str, int]]:
+    """Checks that every number comes once; yields kind and length."""
+    last = records[0].seq - 1
+    for record in records:
+        first = record.data["first"] if record.kind == "dropped" else record.seq
+        assert first == last + 1
+        last = record.seq
+        yield record.kind, len(str(record.data))
+
+
+async def test_a_flood_that_nobody_reads_costs_no_memory(sessions: Any) -> None:
+    session = await sessions.start(journal_max_bytes=LIMIT)
+    await session.run("print('warm')")
+    runner, backend = Memory(session.kernel.pid), Memory("self")
+    run_id = await session.begin(
+        f"import sys\nfor i in range({FLOOD_MIB * 16}):\n    _ = sys.stdout.write(f'{{i:015d}}\\n' * 4096)"
+    )
+    await end_of(session, run_id)
+    assert runner.growth_kib < GROWTH_KIB and backend.growth_kib < GROWTH_KIB
+    assert on_disk(session) <= LIMIT
+    records = [record for record in read(session.journal) if record.run_id == run_id]
+    kinds = dict(pieces(records))
+    assert set(kinds) == {"run-started", "stdout", "dropped", "run-finished"}
+    assert records[0].kind == "run-started" and records[1].data.startswith(f"{0:015d}\n")
+    assert records[-2].data.endswith(f"{FLOOD_MIB * 16 - 1:015d}\n")
+    (gap,) = [record for record in records if record.kind == "dropped"]
+    assert gap.data["bytes"] > (FLOOD_MIB - 8) << 20
+    text = log_text(session.journal)
+    assert "of output were dropped here" in text and len(text) < LIMIT + 1000
+    assert (await session.run("1 + 1")).text() == "2\n"
+
+
+async def test_a_reader_that_stops_reading_costs_no_memory_and_holds_up_nobody(sessions: Any) -> None:
+    session = await sessions.start(journal_max_bytes=LIMIT)
+    await session.run("print('warm')")
+    seen: list[JournalRecord] = []
+    async with aclosing(session.kernel.batches()) as stalled:
+        run_id = await session.begin(f"import sys\nfor i in range({FLOOD_MIB}):\n    print('y' * 1048575)")
+        seen += await anext(stalled)
+        runner, backend = Memory(session.kernel.pid), Memory("self")
+        quick = await session.follow(run_id)  # another one reads to the end
+        assert runner.growth_kib < GROWTH_KIB
+        del quick
+        async for batch in stalled:
+            seen += batch
+            if seen[-1].kind == "run-finished" and seen[-1].run_id == run_id:
+                break
+        assert backend.growth_kib < GROWTH_KIB + FLOOD_MIB * 1024  # what this test itself collects
+    assert "dropped" in dict(pieces(seen))
+
+
+async def test_a_line_without_an_end_and_of_no_text_costs_no_memory(sessions: Any) -> None:
+    session = await sessions.start(journal_max_bytes=LIMIT)
+    await session.run("print('warm')")
+    runner = Memory(session.kernel.pid)
+    result = await session.batch(exec=f"head -c {FLOOD_MIB}M /dev/zero | tr '\\0' x; head -c 10M /dev/urandom >&2")
+    assert result.code == 0
+    assert runner.growth_kib < GROWTH_KIB
+    assert on_disk(session) <= LIMIT
+
+
+async def test_one_huge_write_to_stderr_is_cut(sessions: Any) -> None:
+    session = await sessions.start()
+    await session.run("print('warm')")
+    runner = Memory(session.kernel.pid)
+    result = await session.run("import sys\nn = sys.stderr.write('e' * (60 << 20))\nprint(n, file=sys.stderr)")
+    text = result.text("stderr")
+    assert (len(text), text.strip("e")) == ((60 << 20) + 9, f"{60 << 20}\n")
+    assert runner.growth_kib < GROWTH_KIB
+    assert max(len(record.raw) for record in result.records) < 1 << 20
+
+
+async def test_a_huge_rich_record_is_left_out_and_told(sessions: Any) -> None:
+    session = await sessions.start()
+    await session.run("from IPython.display import HTML, display")
+    runner = Memory(session.kernel.pid)
+    result = await session.run("display(HTML('<p>' * (40 << 20)))\nprint('on it goes')")
+    assert [kind for kind, _ in result.said] == ["stderr", "stdout"]
+    assert result.said[0][1].startswith("[html output of 120.0 MiB was left out: ")
+    assert runner.growth_kib < GROWTH_KIB
+    result = await session.run("for i in range(12):\n    display(HTML('<p>' * (5 << 20)))")
+    assert [kind for kind, _ in result.said] == ["html"] * 12
+    assert runner.growth_kib < 4 * GROWTH_KIB, "many of the largest need no more than one"
+
+
+async def test_garbage_from_the_kernels_own_socket_ends_the_kernel_only(sessions: Any) -> None:
+    session = await sessions.start()
+    runner = Memory(session.kernel.pid)
+    code = "import os, sys\nfd = sys.stderr._link.fileno()\nwhile True:\n    os.write(fd, b'x' * 65536)"
+    result = await session.run(code)
+    assert result.end.kind == "kernel-died"
+    assert runner.growth_kib < 2 * GROWTH_KIB
+    await session.kernel.restart()
+    assert (await session.run("1 + 1")).text() == "2\n"
+
+
+async def test_an_endless_print_is_slowed_down_where_that_is_asked_for(sessions: Any) -> None:
+    limit = 1 << 20
+    session = await sessions.start(journal_max_bytes=limit, journal_overflow="slow-down")
+    began = time.monotonic()
+    run_id = await session.begin("while True:\n    print('z' * 1000)")
+    size, last = 0, 0
+    async with asyncio.timeout(30), aclosing(session.kernel.batches()) as batches:
+        async for batch in batches:
+            assert all(record.kind != "dropped" for record in batch), "this reader can follow"
+            size += sum(len(record.raw) for record in batch)
+            last = batch[-1].seq
+            if size > 3 * limit:
+                break
+    await session.kernel.interrupt()
+    end = await session.follow(run_id, after=last)
+    assert end.code == 1 and "KeyboardInterrupt" in end.text("stderr")
+    took = time.monotonic() - began
+    size += sum(len(record.raw) for record in end.records)
+    assert size < limit / 2 + took * RATE_BYTES_S + (4 << 20)  # what fits into a pipe, twice
+    assert took > 1.0
+    # The next run begins anew: little output is never held up.
+    assert (await session.run("print('x' * 100_000)")).text() == "x" * 100_000 + "\n"
+
+
+async def test_a_throttled_run_can_be_ended_at_once(sessions: Any) -> None:
+    session = await sessions.start(journal_max_bytes=1 << 20, journal_overflow="slow-down")
+    run_id = await session.begin(mode=RunMode.BATCH, exec="yes")
+    async with asyncio.timeout(30), aclosing(session.kernel.batches()) as batches:
+        size = 0
+        async for batch in batches:
+            size += sum(len(record.raw) for record in batch)
+            if size > 1 << 20:
+                break
+    began = time.monotonic()
+    await session.kernel.terminate()
+    assert time.monotonic() - began < 5
+    assert run_id in {record.run_id for record in read(session.journal)}
