@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from bai_tui.app.backend.engines.environment import lent_python
 from bai_tui.app.backend.engines.process import ProcessEngine
+from bai_tui.app.model.errors import LaunchFailed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -112,3 +113,19 @@ async def test_the_images_own_packages_win_over_lent_ones(kit: Any, sessions: An
     assert (await session.run("1 + 1")).text() == "2\n"
     assert "an old one" in (await session.run("import traitlets")).text("stderr")
     assert "ModuleNotFoundError" in (await session.run("import IPython")).text("stderr")
+
+
+async def test_an_isolated_session(kit: Any, sessions: Any, python: tuple[str, str]) -> None:
+    version, interpreter = python
+    try:
+        session = await sessions.start(kit.make_image(interpreter), isolation="bwrap", network=False)
+    except LaunchFailed as exc:
+        if "isolation" in exc.message:
+            pytest.skip(f"NO SANDBOXES CAN BE HAD HERE: {exc.message}")
+        raise
+    ask = "import os, sys; print('%d.%d' % sys.version_info[:2], os.getcwd())"
+    assert (await session.run(ask)).text() == f"{version} /home/work\n"
+    assert (await session.batch(exec=f'python -c "import ssl, json; {ask}"')).text() == f"{version} /home/work\n"
+    assert (await session.run(CELL)).text().split() == ["out", "child", "fd"]
+    plain = await sessions.start(kit.make_image(interpreter, kernel="plain"), isolation="bwrap")
+    assert (await plain.run("6 * 7")).text() == "42\n"

@@ -115,6 +115,21 @@ def descendants(root: int) -> List[int]:
     return below([root], everyone())
 
 
+def set_haste(nice: int) -> int:
+    """Has this process served before others (negative) or beside them; returns what it was. Only root may be before.
+
+    Where the system shares time among terminals and such first (autogroup), it does so among those as well.
+    """
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        with open("/proc/self/autogroup", "w") as file:
+            file.write("%d" % nice)
+    except OSError:
+        pass
+    return before
+
+
 def send_signal(pid: int, number: int, group: bool = False) -> None:
     """Sends a signal; a process that has gone is no error."""
     try:
@@ -176,6 +191,18 @@ def flush_c_streams() -> None:
     """Writes out what C code has printed into libc's own buffers."""
     if clib is not None:
         clib.fflush(None)
+
+
+def set_errno(number: int) -> None:
+    """Sets the number of the last error of the C library, in this thread."""
+    if clib is not None:
+        import ctypes
+
+        try:
+            clib.__errno_location.restype = ctypes.POINTER(ctypes.c_int)
+            clib.__errno_location().contents.value = number
+        except AttributeError:  # a libc that has no such symbol
+            pass
 
 
 def line_buffer_c_streams() -> None:

@@ -6,6 +6,7 @@ is left at the end of a run travels with the news of the end. Python's stderr go
 because two pipes alone cannot keep the order between stdout and stderr.
 """
 
+import errno
 import io
 import os
 import select
@@ -16,7 +17,7 @@ import time
 from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 from .link import Link
-from .procs import flush_c_streams
+from .procs import flush_c_streams, set_errno
 
 _PIECE_CHARS = 64 << 10
 """stderr travels in pieces that are not longer."""
@@ -202,13 +203,22 @@ class Streams:
     # --- flushing
 
     def _start_thread(self) -> None:
-        if self._joins:
-            self._thread = threading.Thread(target=self._keep_flushing, name="bai-flush", daemon=True)
-            self._thread.start()
+        if not self._joins:
+            return
+        thread = threading.Thread(target=self._keep_flushing, name="bai-flush", daemon=True)
+        try:
+            thread.start()
+            self._thread = thread
+        except RuntimeError:  # the session has as many threads as it may: until a later cell, lines go out at once
+            self._thread = None
+        if self.stdout.line_buffering != (self._thread is None):
+            self.stdout.reconfigure(line_buffering=self._thread is None)
 
     def begin_run(self) -> None:
         """Is called before every cell."""
         self._begun_s = time.monotonic()
+        if self._thread is None:
+            self._start_thread()
         if self._joins:  # again for every cell: an event loop of the user may have taken it for itself
             signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
 
@@ -315,6 +325,7 @@ class Streams:
             self._restart = False
             self._start_thread()
             self._wake(b"w")
+        set_errno(errno.EAGAIN)  # what a fork says that was refused, which all this has made Python forget
 
     def _after_fork_in_child(self) -> None:
         self._thread = None
