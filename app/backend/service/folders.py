@@ -114,12 +114,22 @@ class Folders:
 
     def remove_old(self, folders: list[Path], now: float) -> None:
         """Removes those of `folders` that nothing was written to for long, of the others the work folder. Blocks."""
+        for folder in self.remove_expired(folders, now):
+            _remove(folder / "work")
+
+    def remove_expired(self, folders: list[Path], now: float) -> list[Path]:
+        """Removes those of `folders` that nothing was written to for long; returns the others. Blocks."""
+        kept = []
         for folder in folders:
             try:
                 age_s = now - max(item.stat().st_mtime for item in (folder, *folder.glob("*")))
             except OSError:
                 continue
-            _remove(folder if age_s > self._keep_ended_s else folder / "work")
+            if age_s > self._keep_ended_s:
+                _remove(folder)
+            else:
+                kept.append(folder)
+        return kept
 
 
 def _remove(folder: Path) -> None:

@@ -57,6 +57,7 @@ from .output import Output
 from .overuse import OveruseWatch
 from .recorder import Recorder
 from .recovery import Recovery
+from .retention import Retention
 from .runs import WatchedRun
 from .sampling import Sampling
 from .states import States
@@ -190,6 +191,7 @@ class LocalService(Output):
         self._tasks.spawn(self._alarm.run(), name="alarm", vital=True)
         self._tasks.spawn(self._sampling.run(), name="sampler", vital=True)
         self._tasks.spawn(self._tidy(recovery, ended), name="remove old session folders")
+        self._tasks.spawn(Retention(self._folders, self._register, self._clock).run(), name="retention")
 
     async def _tidy(self, recovery: Recovery, ended: list[Path]) -> None:
         await recovery.sweep()
