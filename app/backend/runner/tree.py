@@ -9,6 +9,8 @@ from . import procs
 from .limits import Births
 from .sandbox import Sandbox
 
+HASTE = -10
+"""The niceness at which processes are killed, where that may be had: they may well leave nobody else any time."""
 STOP_S = 0.5
 """How long one attempt to catch up with processes that fork may take."""
 
@@ -68,6 +70,7 @@ class TreeEnd:
         self._deadline_s = time.monotonic() + grace_s
         self._births = births if births is not None else Births(None)
         self._told: Set[int] = set()
+        self._nice: Optional[int] = None
 
     def step(self) -> bool:
         """Does the next thing; True when nothing is left. To be called on every SIGCHLD and every few milliseconds."""
@@ -83,9 +86,13 @@ class TreeEnd:
                 self._sandbox.end()
         else:
             self._births.forbid()
+            if self._nice is None:
+                self._nice = procs.set_haste(HASTE)
             if self._sandbox is not None:
                 self._sandbox.end()  # at once, and all of it: the system ends whatever is in it
             ended = not kill_all(lambda processes: set(procs.below([os.getpid()], processes)))
         if ended:
             self._births.allow()
+            if self._nice is not None:
+                procs.set_haste(self._nice)
         return ended
