@@ -218,7 +218,7 @@ async def test_download_of_nothing(api: Any, ref: str) -> None:
 def test_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"a" * 1_000_000)
-    pieces = workfolder.tar_stream(path)
+    pieces = workfolder.tar_stream(tmp_path, "log")
     gathered = [next(pieces), next(pieces)]
     path.write_bytes(b"")
     with tarfile.open(fileobj=io.BytesIO(b"".join([*gathered, *pieces]))) as tar:

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 from aiohttp.http import HttpProcessingError
@@ -18,7 +18,7 @@ from ...model.errors import BadRequest
 from .body import Fields, parse_object, read_body, read_object
 from .context import caller_of, context_of, service_of
 from .problems import ContentTooLarge, MalformedBody, TooSlow
-from .workfolder import Staging, listing, tar_stream, upload_name, wanted_files
+from .workfolder import Staging, check_wanted, listing, tar_stream, upload_name
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -43,8 +43,13 @@ async def list_files(request: web.Request) -> web.Response:
     """GET /session/{ref}/files: `path` is taken from the query or from a JSON body, as clients differ."""
     folder = await _folder(request)
     path = request.query.get("path") or Fields(await read_object(request)).text("path", default=".")
-    items, error, absolute = await asyncio.to_thread(listing, folder, path)
-    return web.json_response({"files": json.dumps(items), "errors": error, "abspath": absolute})
+    answer = await asyncio.to_thread(_listed, folder, path)
+    return web.Response(body=answer, content_type="application/json")
+
+
+def _listed(folder: Path, path: str) -> bytes:
+    items, error, absolute = listing(folder, path)
+    return json.dumps({"files": json.dumps(items), "errors": error, "abspath": absolute}).encode()
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -111,8 +116,8 @@ async def _receive(parts: MultipartReader, staging: Staging, pace: _Pace) -> Non
                 continue  # a plain form field
             if len(staging) >= MAX_FILES:
                 raise ContentTooLarge(f"an upload takes at most {MAX_FILES} files: send the rest in another")
-            path = staging.add(upload_name(name))
-            left = await _store(part, path, left, pace)
+            file = await asyncio.to_thread(staging.create, upload_name(name))
+            left = await _store(part, file, left, pace)
     except HttpProcessingError as exc:  # the headers of a part
         raise MalformedBody(f"the upload is no multipart body: {exc.message.partition(chr(10))[0]}") from None
     except (ValueError, AssertionError, RuntimeError) as exc:
@@ -125,9 +130,8 @@ def _part_name(part: BodyPartReader) -> str | None:
     return re.sub(r"\\(.)", r"\1", match[1]) if match else part.filename
 
 
-async def _store(part: BodyPartReader, path: Path, left: int, pace: _Pace) -> int:
-    """Writes one part to `path`; returns how many bytes the request may still bring."""
-    file = await asyncio.to_thread(path.open, "wb")
+async def _store(part: BodyPartReader, file: BinaryIO, left: int, pace: _Pace) -> int:
+    """Writes one part and closes the file; returns how many bytes the request may still bring."""
     try:
         ended = False
         while not ended:
@@ -156,20 +160,25 @@ async def download(request: web.Request) -> web.StreamResponse:
     if not asked:
         raw = await read_body(request)
         asked = Fields(parse_object(raw, f"{request.method} {request.path}")).texts("files")
-    paths = await asyncio.to_thread(wanted_files, folder, asked)
+    await asyncio.to_thread(check_wanted, folder, asked)
     boundary = f"bai-{secrets.token_hex(16)}"
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: f"multipart/mixed; boundary={boundary}"})
     await response.prepare(request)
     try:
-        for path in paths:
+        for name in asked:
             await response.write(f"--{boundary}\r\n{_PART_HEAD}".encode())
-            pieces = tar_stream(path)
+            pieces = tar_stream(folder, name)
             while piece := await asyncio.to_thread(_next_piece, pieces):
                 await response.write(piece)
             await response.write(b"\r\n")
         await response.write(f"--{boundary}--\r\n".encode())
     except ConnectionError:
         log.info("the client of %s left before the end of its download", request.path)
+    except (OSError, BadRequest) as exc:
+        # half of it is sent: a cut connection is what tells that the rest is missing
+        log.warning("the download %s was cut: %s", request.path, exc)
+        if request.transport is not None:
+            request.transport.abort()
     return response
 
 

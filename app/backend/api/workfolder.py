@@ -1,7 +1,7 @@
 """Files in a session's work folder: blocking functions, to be called in a thread. Nothing here leaves the folder.
 
-Names come from outside. Each is checked as text first and then against the folder as it really lies on disk, so that
-neither `..` nor a symbolic link leads out of it.
+Names come from outside, and what they lead to may change at any moment: see `beneath`. Pipes, sockets and devices are
+never opened: one that nobody writes to would hold the thread for ever.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import stat
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import unquote
 
 from ...model.errors import BadRequest, NotFound
 from ..ports import UPLOAD_PREFIX
+from .beneath import Place, find
 
-HOME: Final = "/home/work"
-"""Where sessions of a cluster have their work folder; such paths mean ours."""
+MAX_DEPTH: Final = 100
+"""Of folders in one download: each that is being packed is held open."""
 _BLOCK: Final = 512
 _CHUNK: Final = 256 * 1024
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def upload_name(raw: str) -> PurePosixPath:
@@ -43,48 +46,32 @@ def upload_name(raw: str) -> PurePosixPath:
     return path
 
 
-def inside(root: Path, asked: str) -> Path:
-    """Returns the real path of `asked` in the folder `root`; `/home/work` means the folder itself.
-
-    Raises:
-        BadRequest: it lies outside, by its text or through a symbolic link.
-    """
-    if "\0" in asked:
-        raise BadRequest("a path cannot hold a NUL")
-    text = asked
-    if text == HOME or text.startswith(HOME + "/"):
-        text = text[len(HOME) :].lstrip("/")
-    real_root = Path(os.path.realpath(root))
-    # an absolute path replaces the root here and is then judged by where it leads
-    real = Path(os.path.realpath(real_root / (text or ".")))
-    if real != real_root and real_root not in real.parents:
-        raise BadRequest(f"the path {asked!r} leads out of the session's work folder")
-    return real
-
-
 class Staging:
     """Uploaded files on their way: all of them arrive, or none does.
 
-    Use as a context manager around `add`, writes and one `commit`; leaving it removes what was not committed.
+    `open`, then `create` for each file, then `commit`; `close` removes what was not committed.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._folder: Path | None = None
-        self._files: list[tuple[Path, PurePosixPath]] = []
+        self._name = ""
+        self._fd = -1
+        self._root_fd = -1
+        self._files: list[PurePosixPath] = []
 
     def open(self, token: str) -> None:
         """Makes the staging folder, on the same file system so that moving is atomic."""
-        folder = self._root / f"{UPLOAD_PREFIX}{token}"
-        folder.mkdir(mode=0o700)
-        self._folder = folder
+        self._root_fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._name = f"{UPLOAD_PREFIX}{token}"
+        os.mkdir(self._name, mode=0o700, dir_fd=self._root_fd)
+        self._fd = os.open(self._name, _FOLDER, dir_fd=self._root_fd)
 
-    def add(self, name: PurePosixPath) -> Path:
-        """Returns where to write the file that will be called `name`."""
-        assert self._folder is not None
-        path = self._folder / str(len(self._files))
-        self._files.append((path, name))
-        return path
+    def create(self, name: PurePosixPath) -> BinaryIO:
+        """Returns the file, open for writing, that will be called `name`."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(str(len(self._files)), flags, 0o666, dir_fd=self._fd)
+        self._files.append(name)
+        return os.fdopen(fd, "wb")
 
     def __len__(self) -> int:
         return len(self._files)
@@ -95,117 +82,182 @@ class Staging:
         Raises:
             BadRequest: a place is a folder, leads out of the work folder, or runs through a file.
         """
-        targets = [self._target(name) for _, name in self._files]
-        folders = {folder for target in targets for folder in target.parents}
-        for (_, name), target in zip(self._files, targets, strict=True):
-            if target in folders or any(folder.is_file() for folder in target.parents):
-                raise BadRequest(f"{str(name)!r} cannot be put there: a file and a folder share a name")
-        for (source, name), target in zip(self._files, targets, strict=True):
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                source.replace(target)
-            except (FileExistsError, NotADirectoryError, IsADirectoryError):
-                raise BadRequest(f"{str(name)!r} cannot be put there: a file and a folder share a name") from None
+        targets = [self._target(name) for name in self._files]
+        folders = {target[:length] for target in targets for length in range(len(target))}
+        for name, target in zip(self._files, targets, strict=True):
+            if target in folders:
+                raise _shared_name(name)
+        for number, name in enumerate(self._files):
+            with find(self._root, str(name.parent)) as place:
+                try:
+                    for folder in place.rest:
+                        place.make(folder)
+                    os.rename(str(number), name.name, src_dir_fd=self._fd, dst_dir_fd=place.fd)
+                except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                    raise _shared_name(name) from None
+                except OSError as exc:
+                    raise BadRequest(f"{str(name)!r} cannot be put there: {exc.strerror}") from None
 
-    def _target(self, name: PurePosixPath) -> Path:
-        parent = inside(self._root, str(name.parent))
-        target = parent / name.name
-        if target.is_dir() and not target.is_symlink():
-            raise BadRequest(f"{str(name)!r} is a folder in the work folder: remove or rename it first")
-        return target
+    def _target(self, name: PurePosixPath) -> tuple[str, ...]:
+        """Returns the names that lead from the work folder to where a file would lie, links followed."""
+        with find(self._root, str(name.parent)) as place:
+            if place.rest:
+                if _mode(place, place.rest[0]):
+                    raise _shared_name(name)
+            elif stat.S_ISDIR(_mode(place, name.name)):
+                raise BadRequest(f"{str(name)!r} is a folder in the work folder: remove or rename it first")
+            return (*place.names, *place.rest, name.name)
 
     def close(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._root_fd >= 0:
+            shutil.rmtree(self._name, ignore_errors=True, dir_fd=self._root_fd)
+            os.close(self._root_fd)
+            self._root_fd = -1
+
+
+def _shared_name(name: PurePosixPath) -> BadRequest:
+    return BadRequest(f"{str(name)!r} cannot be put there: a file and a folder share a name")
+
+
+def _mode(place: Place, name: str) -> int:
+    """Returns the mode of an entry, 0 when there is none."""
+    try:
+        return os.stat(name, dir_fd=place.fd, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
+    except OSError as exc:
+        raise BadRequest(f"{name[:256]!r} cannot be a name of a file: {exc.strerror}") from None
 
 
 def listing(root: Path, asked: str) -> tuple[list[dict[str, Any]], str, str]:
     """Returns (items, error, absolute path) of a folder; `error` is empty when it could be read.
 
     Raises:
-        BadRequest: see `inside`.
+        BadRequest: see `find`.
     """
-    path = inside(root, asked)
     items: list[dict[str, Any]] = []
-    try:
-        with os.scandir(path) as entries:
-            for entry in sorted(entries, key=lambda e: e.name):
-                if entry.name.startswith(UPLOAD_PREFIX) and path == Path(os.path.realpath(root)):
-                    continue
-                about = entry.stat(follow_symlinks=False)
-                items.append(
-                    {
-                        "mode": stat.filemode(about.st_mode),
-                        "size": about.st_size,
-                        "ctime": about.st_ctime,
-                        "mtime": about.st_mtime,
-                        "atime": about.st_atime,
-                        "filename": entry.name,
-                    }
-                )
-    except OSError as exc:
-        return [], f"{asked}: {exc.strerror}", str(path)
-    return items, "", str(path)
+    with find(root, asked) as place:
+        shown = str(place.path)
+        try:
+            fd = os.open(place.rest[0] if place.rest else ".", _FOLDER, dir_fd=place.fd)
+        except OSError as exc:
+            return [], f"{asked}: {exc.strerror}", shown
+        try:
+            with os.scandir(fd) as entries:
+                for entry in sorted(entries, key=lambda e: e.name):
+                    if entry.name.startswith(UPLOAD_PREFIX) and not place.names:
+                        continue
+                    try:
+                        about = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue  # gone meanwhile
+                    items.append(
+                        {
+                            "mode": stat.filemode(about.st_mode),
+                            "size": about.st_size,
+                            "ctime": about.st_ctime,
+                            "mtime": about.st_mtime,
+                            "atime": about.st_atime,
+                            "filename": entry.name,
+                        }
+                    )
+        except OSError as exc:
+            return [], f"{asked}: {exc.strerror}", shown
+        finally:
+            os.close(fd)
+    return items, "", shown
 
 
-def wanted_files(root: Path, asked: list[str]) -> list[Path]:
-    """Returns the real paths of what is to be downloaded.
+def check_wanted(root: Path, asked: list[str]) -> None:
+    """Checks what is to be downloaded, before the answer begins.
 
     Raises:
-        BadRequest: nothing asked for, or a path that leads out.
+        BadRequest: nothing asked for, a path that leads out, or something that is neither a file nor a folder.
         NotFound: there is no such file.
     """
     if not asked:
         raise BadRequest("name the files to download in 'files'")
-    found = []
     for name in asked:
-        path = inside(root, name)
-        if not path.exists():
-            raise NotFound(f"there is no file {name!r} in the session's work folder")
-        found.append(path)
-    return found
+        with find(root, name) as place:
+            mode = _mode(place, place.rest[0]) if place.rest else stat.S_IFDIR
+            if not mode or len(place.rest) > 1:
+                raise NotFound(f"there is no file {name!r} in the session's work folder")
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise BadRequest(f"{name!r} is neither a file nor a folder, but {stat.filemode(mode)}")
 
 
-def tar_stream(path: Path) -> Iterator[bytes]:
+def tar_stream(root: Path, asked: str) -> Iterator[bytes]:
     """Yields an uncompressed tar of a file or folder under its own name, in pieces of at most 256 KiB.
 
-    What changes while it is read keeps the size that its header told. Sockets and pipes are left out; symbolic links
-    go in as links.
+    What changes while it is read keeps the size that its header told, so a file that grows for ever ends. Sockets and
+    pipes are left out; symbolic links go in as links.
+
+    Raises:
+        OSError: something cannot be read, or folders are nested more than `MAX_DEPTH` deep.
+        BadRequest: the path leads out by now.
     """
-    yield from _members(path, path.name)
+    with find(root, asked) as place:
+        if place.rest:
+            yield from _member(place.fd, place.rest[0], place.rest[0], 0)
+        else:
+            yield from _member(place.fd, ".", place.path.name, 0)
     yield b"\0" * (2 * _BLOCK)
 
 
-def _members(path: Path, name: str) -> Iterator[bytes]:
+def _member(folder: int, name: str, shown: str, depth: int) -> Iterator[bytes]:
     try:
-        about = path.lstat()
-    except OSError:
+        about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
         return  # gone since the folder was listed
-    member = tarfile.TarInfo(name)
-    member.mode, member.mtime = stat.S_IMODE(about.st_mode), int(about.st_mtime)
     if stat.S_ISLNK(about.st_mode):
-        member.type, member.linkname = tarfile.SYMTYPE, str(path.readlink())
+        member = _header(shown, about)
+        member.type, member.linkname = tarfile.SYMTYPE, os.readlink(name, dir_fd=folder)
         yield member.tobuf(tarfile.PAX_FORMAT)
     elif stat.S_ISDIR(about.st_mode):
+        yield from _folder(folder, name, shown, depth)
+    elif stat.S_ISREG(about.st_mode):
+        fd = os.open(name, _FILE, dir_fd=folder)
+        try:
+            about = os.fstat(fd)
+            if stat.S_ISREG(about.st_mode):  # not something else that was put there since
+                member = _header(shown, about)
+                member.size = about.st_size
+                yield member.tobuf(tarfile.PAX_FORMAT)
+                yield from _content(fd, about.st_size)
+        finally:
+            os.close(fd)
+
+
+def _folder(folder: int, name: str, shown: str, depth: int) -> Iterator[bytes]:
+    if depth >= MAX_DEPTH:
+        raise OSError(f"{shown[:256]!r} lies deeper than {MAX_DEPTH} folders")
+    fd = os.open(name, _FOLDER, dir_fd=folder)
+    try:
+        member = _header(shown, os.fstat(fd))
         member.type = tarfile.DIRTYPE
         yield member.tobuf(tarfile.PAX_FORMAT)
-        for child in sorted(path.iterdir()):
-            yield from _members(child, f"{name}/{child.name}")
-    elif stat.S_ISREG(about.st_mode):
-        member.size = about.st_size
-        yield member.tobuf(tarfile.PAX_FORMAT)
-        yield from _content(path, about.st_size)
+        for child in sorted(os.listdir(fd)):  # noqa: PTH208 - a descriptor has no path
+            yield from _member(fd, child, f"{shown}/{child}", depth + 1)
+    finally:
+        os.close(fd)
 
 
-def _content(path: Path, size: int) -> Iterator[bytes]:
+def _header(shown: str, about: os.stat_result) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(shown)
+    member.mode, member.mtime = stat.S_IMODE(about.st_mode), int(about.st_mtime)
+    return member
+
+
+def _content(fd: int, size: int) -> Iterator[bytes]:
     left = size
-    with path.open("rb") as file:
-        while left:
-            chunk = file.read(min(_CHUNK, left))
-            # a file that has shrunk is filled up: the header has told its size already
-            chunk = chunk or b"\0" * min(_CHUNK, left)
-            left -= len(chunk)
-            yield chunk
+    while left:
+        chunk = os.read(fd, min(_CHUNK, left))
+        # a file that has shrunk is filled up: the header has told its size already
+        chunk = chunk or b"\0" * min(_CHUNK, left)
+        left -= len(chunk)
+        yield chunk
     if size % _BLOCK:
         yield b"\0" * (_BLOCK - size % _BLOCK)
