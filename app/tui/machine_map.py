@@ -33,7 +33,7 @@ def bars_of(machine: Machine, views: Sequence[SessionView], *, shared: bool = Fa
     for gpu in machine.gpus:
         held = sorted(gpu.promised.items(), key=lambda item: places.get(item[0], len(places)))
         parts = [
-            MapPart(sid, views[places[sid]].name if sid in places else sid[:8], amount)
+            MapPart(sid, views[places[sid]].name if sid in places else sid[:8] or "others", amount)
             for sid, amount in held
             if amount > 0
         ]
@@ -82,6 +82,8 @@ def _gpu_use(bar: MapBar, parts: Iterable[MapPart], use: GpuUse, mem_bytes: int)
         return BarUse()
     fractions = {}
     for part in parts:
+        if part.session_id == OTHERS:
+            continue  # what they use is told of the whole GPU only
         used = use.session_mem_bytes.get(part.session_id)
         promised = float(part.amount / bar.capacity) * mem_bytes
         if used is not None or use.mem_used_bytes is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
-from bai_tui.app.client.views import MachineView, SessionView, StatsView
+from bai_tui.app.client.views import DeviceView, MachineView, SessionView, StatsView
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
@@ -35,3 +36,22 @@ def test_gpus_that_a_cluster_tells_in_sum_are_one_bar() -> None:
     assert (use.told, dict(use.parts), use.others) == ("", {"train": 0.25}, 0.0)
     live.take(StatsView(time_s=2.0, sessions={"train": {"cuda_mem": Metric(0.0, None, "bytes")}}))
     assert not use_of(gpus, gpus.parts, live, 0).parts
+
+
+def test_what_others_hold_of_a_gpu_has_no_name() -> None:
+    gpu = DeviceView(
+        id="gpu0",
+        model="X",
+        kind="nvidia",
+        capacity=Decimal(1),
+        mem_bytes=16 * G,
+        promised={OTHERS: Decimal("0.5"), "train": Decimal("0.25")},
+    )
+    empty = ResourceSlots()
+    (bar,) = bars_of(machine_of(MachineView(empty, empty, (gpu,))), [held("train")])
+    assert [(part.session_id, part.name) for part in bar.parts] == [("train", "train"), (OTHERS, "others")]
+    live = LiveStats()
+    used = replace(gpu, mem_used_bytes=8 * G, session_mem_bytes={"train": 2 * G})
+    live.take(StatsView(time_s=1.0, sessions={}, gpus=(used,)))
+    use = use_of(bar, bar.parts, live, gpu.mem_bytes)
+    assert (dict(use.parts), use.others) == ({"train": 0.5}, 0.375)
