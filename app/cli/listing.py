@@ -58,6 +58,14 @@ async def _rows(client: ApiClient, fields: Sequence[str], query: dict[str, Any])
             return rows, total
 
 
+async def _rows_and_news(
+    client: ApiClient, fields: Sequence[str], query: dict[str, Any]
+) -> tuple[tuple[list[Mapping[str, Any]], int], str]:
+    """Returns what `_rows` returns, and what the server tells everybody."""
+    news = await client.announcement()
+    return await _rows(client, fields, query), news
+
+
 _BRIEF = ("NAME", "ID", "STATUS", "IMAGE", "SLOTS", "AGE")
 _DETAIL = ("CPU", "MEM", "GPU-MEM", "GPU", "IDLE", "PRIORITY", "TAG", "CREATED", "ENFORCED", "INFO")
 _FLEXIBLE = {"NAME": 16, "IMAGE": 16, "SLOTS": 16, "TAG": 10, "INFO": 40}
@@ -199,7 +207,7 @@ def _listed(
     from ..client.parsing import session_view
     from ..client.queries import SESSION_FIELDS, STAT_FIELDS
     from .endpoint import with_client
-    from .talk import harmless
+    from .talk import harmless, say
 
     if name_only:
         fields = (field_of("name"),)
@@ -212,7 +220,9 @@ def _listed(
     else:
         wanted = [*SESSION_FIELDS, *(STAT_FIELDS if detail else ())]
         query["lenient"] = True
-    rows, total = with_client(lambda client: _rows(client, wanted, query))
+    (rows, total), told = with_client(lambda client: _rows_and_news(client, wanted, query))
+    for line in told.splitlines():
+        say(harmless(line))
     if as_json:
         return _json(rows, total, fields)
     if name_only:

@@ -165,7 +165,7 @@ def _status(paths: Paths, *, json_: bool) -> int:
         else:
             say("no backend runs")
         return _NOT_RUNNING
-    sessions = _count_sessions(paths, found)
+    sessions, news = _ask(paths, found)
     uptime_s = max(0.0, time.time() - found.started_at)
     if json_:
         click.echo(
@@ -178,6 +178,7 @@ def _status(paths: Paths, *, json_: bool) -> int:
                     "uptime_s": round(uptime_s, 1),
                     "sessions": sessions,
                     "log": str(paths.state / "serve.log"),
+                    "problems": news.splitlines(),
                 }
             )
         )
@@ -189,23 +190,25 @@ def _status(paths: Paths, *, json_: bool) -> int:
         click.echo(f"uptime    {hours}:{rest // 60:02}:{rest % 60:02}")
         click.echo(f"sessions  {sessions}")
         click.echo(f"log       {paths.state / 'serve.log'}")
+        for line in news.splitlines():
+            click.echo(f"problem   {line}")
     return 0
 
 
-def _count_sessions(paths: Paths, backend: RunningBackend) -> int:
-    """Returns how many live sessions the backend has; asking it also shows that it answers."""
+def _ask(paths: Paths, backend: RunningBackend) -> tuple[int, str]:
+    """Returns how many live sessions the backend has, and what is wrong with it; asking also shows that it answers."""
     import asyncio
 
     from ..client.api import ApiClient
     from ..local import running_backend
     from ..model.sessions import LIVE
 
-    async def ask() -> int:
+    async def ask() -> tuple[int, str]:
         endpoint = running_backend(paths)
         if endpoint is None:
             raise ConfigError(f"the backend (pid {backend.pid}) has just ended")
         async with ApiClient(endpoint) as client:
-            return (await client.list_sessions(statuses=sorted(LIVE), limit=1))[1]
+            return (await client.list_sessions(statuses=sorted(LIVE), limit=1))[1], await client.announcement()
 
     return asyncio.run(ask())
 

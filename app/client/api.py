@@ -370,6 +370,10 @@ class ApiClient:
     async def machine(self) -> MachineView:
         """Returns slots and GPUs: capability `devices`, else agents (admin), else what check-presets tells."""
         return await _machine.machine(self.transport)
+
+    async def announcement(self) -> str:
+        """Returns what the server tells everybody, a sentence a line; empty when it says nothing."""
+        return await _machine.announcement(self.transport)
     async def keypairs(self, user_id: str | None = None) -> Sequence[KeypairView]:
         """Returns the keypairs of our user, or of `user_id`; to an administrator, None means those of all users."""
         return await _keypairs.keypairs(self.transport, user_id)

@@ -47,6 +47,17 @@ async def own_gpus(transport: Transport) -> tuple[DeviceView, ...]:
     return gpus(mapping(await transport.request("GET", "/machine")).get("gpus"))
 
 
+async def announcement(transport: Transport) -> str:
+    """Returns what the server tells everybody, a sentence a line; empty when it says nothing, or cannot."""
+    try:
+        body = mapping(await transport.request("GET", "/manager/announcement"))
+    except Unreachable:
+        raise
+    except RemoteError:
+        return ""
+    return str(body.get("message") or "") if body.get("enabled") is True else ""
+
+
 def _total(maps: Iterable[ResourceSlots]) -> ResourceSlots:
     total: dict[str, Decimal] = {}
     for one in maps:

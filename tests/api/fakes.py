@@ -95,6 +95,7 @@ class FakeService:
         self.sessions: dict[str, Session] = {}
         self.journals: dict[str, Journal] = {}
         self.journal_waits = asyncio.Event()
+        self.wrong: list[str] = []
         """Set once somebody waits for a record."""
         self.runs: dict[tuple[str, str], FakeRun] = {}
         self.running: dict[str, asyncio.Task[None]] = {}
@@ -485,6 +486,9 @@ class FakeService:
             self.listeners.remove(queue)
 
     # --- machine
+
+    def notices(self) -> Sequence[str]:
+        return self.wrong
 
     def images(self) -> Sequence[Image]:
         return [PYTHON]

@@ -215,7 +215,7 @@ async def test_what_only_a_cluster_offers(api: Any, method: str, path: str) -> N
     assert (await api.send(method, f"/session/nothing{path}")).status == 404
 
 
-async def test_machine(api: Any) -> None:
+async def test_machine(api: Any, service: Any) -> None:
     ref = await api.create("gpu-01", config={"resources": {"gpu": "0.5"}})
     machine = (await api.send("GET", "/machine")).json
     assert machine["available"] == {"cpu": "2", "mem": "8589934592", "cuda.shares": "1"}
@@ -247,6 +247,9 @@ async def test_machine(api: Any) -> None:
         "cuda.shares": "count",
     }
     assert (await api.send("GET", "/manager/announcement")).json == {"enabled": False, "message": ""}
+    service.wrong = ["the disk is full", "the database was removed"]
+    told = {"enabled": True, "message": "the disk is full\nthe database was removed"}
+    assert (await api.send("GET", "/manager/announcement")).json == told
 
 
 async def test_limits_of_a_keypair(api: Any, service: Any) -> None:

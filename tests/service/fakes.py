@@ -331,7 +331,12 @@ class MemoryStore:
         self.rows: dict[str, str] = {}
         self.pairs: dict[str, Keypair] = {}
         self.writes = 0
+        self.notice = self.problem = ""
+        self.lose: Callable[[], None] = lambda: None
         self.refuse: Exception | None = None
+
+    def on_loss(self, call: Callable[[], None]) -> None:
+        self.lose = call
 
     async def save(self, session: Session) -> None:
         await self.save_all([session])

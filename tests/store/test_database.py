@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from bai_tui.app.backend.store import SqliteStore
-from bai_tui.app.backend.store.database import Database, migrations, open_file, queries
+from bai_tui.app.backend.store.database import Database, queries
+from bai_tui.app.backend.store.files import migrations, open_file
 from bai_tui.app.model.errors import ConfigError, ServiceUnavailable
 from bai_tui.app.model.sessions import Session
 

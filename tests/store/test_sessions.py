@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from bai_tui.app.backend.ports import Keypair
 from bai_tui.app.backend.store import SqliteStore
-from bai_tui.app.backend.store.database import migrations, queries
+from bai_tui.app.backend.store.database import queries
+from bai_tui.app.backend.store.files import migrations
 from bai_tui.app.backend.store.rows import dump_session, load_session
 from bai_tui.app.model.sessions import Session, SessionResult, SessionStatus, SessionType
 from bai_tui.app.model.slots import ResourceSlots

@@ -73,7 +73,9 @@ async def scaling_groups(request: web.Request) -> web.Response:
 
 
 async def announcement(request: web.Request) -> web.Response:
-    return web.json_response({"enabled": False, "message": ""})
+    """GET /manager/announcement: what is wrong with this backend, if anything is."""
+    notices = service_of(request).notices()
+    return web.json_response({"enabled": bool(notices), "message": "\n".join(notices)})
 
 
 async def vfolders(request: web.Request) -> web.Response:

@@ -48,7 +48,7 @@ class _Leftovers:
         kernel, runner = self._known.get("kernel_pid"), self._known.get("pid")
         if kernel and _is(processes, kernel, self._known.get("kernel_start_time")):
             roots.add(int(kernel))
-        there = processes.get(runner)
+        there = processes.get(runner) if runner else None
         if runner and (there is None or there.start_time == self._known.get("start_time")):
             # As long as one of them lives, the id of their session is not given to anybody else: a process that has
             # it but began at another time is a stranger, and so are those of its session.

@@ -255,6 +255,9 @@ class Service(Protocol):
         """Yields what happens from now on, until the backend stops. A reader that lags loses the oldest events
         and gets one named `bai_lagged` instead."""
 
+    def notices(self) -> Sequence[str]:
+        """Returns what is wrong with the backend, a sentence each; empty when nothing is."""
+
     def images(self) -> Sequence[Image]:
         """Returns the images that are known now: none before the first look over the machine."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -25,6 +25,17 @@ class PastUse:
 
 class SessionStore(Protocol):
     """SQLite behind a thread of its own. Every write is durable against the end of this process when it returns."""
+
+    @property
+    def notice(self) -> str:
+        """What the user should hear of what befell the database; empty when it was in order."""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be written at present; empty when it can."""
+
+    def on_loss(self, call: Callable[[], None]) -> None:
+        """Has `call` called, in the loop of the caller, when records may be gone: to be written again then."""
 
     async def save(self, session: Session) -> None: ...
 

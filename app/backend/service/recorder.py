@@ -32,6 +32,7 @@ class Recorder:
         self._written = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._soon: asyncio.TimerHandle | None = None
+        self._failure = ""
 
     def note(self, session: Session, *events: SessionEvent) -> None:
         """Has `session` written at once, and `events` published after it."""
@@ -75,13 +76,17 @@ class Recorder:
             try:
                 await self._store.save_all(dirty.values())
             except ServiceUnavailable as exc:
-                log.error("sessions could not be written: %s", exc.message)
+                if exc.message != self._failure:  # tried again and again, told once
+                    log.error("sessions could not be written: %s", exc.message)
+                self._failure = exc.message
                 self._dirty = dirty | self._dirty
                 written = False
             except BaseException:
                 self._dirty = dirty | self._dirty
                 self._events = events + self._events
                 raise
+        if written:
+            self._failure = ""
         for event in events:
             self._bus.publish(event)
         self._written = noted

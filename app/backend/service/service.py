@@ -46,6 +46,7 @@ from .entries import Register
 from .events import EventBus
 from .finder import Finder
 from .folders import Folders
+from .health import Health
 from .idlechecks import IdleChecks
 from .inside import Inside
 from .keypairs import LocalKeyring, OwnKeypair
@@ -62,6 +63,8 @@ from .runs import WatchedRun
 from .sampling import Sampling
 from .states import States
 from .tasks import Tasks
+from .uploads import Uploads
+from .workquota import WorkQuota
 
 log = logging.getLogger(__name__)
 S = SessionStatus
@@ -69,7 +72,7 @@ _LAUNCH_WAIT_S: Final = 5.0
 """How long `stop` waits for launches that are under way."""
 
 
-class LocalService(Output):
+class LocalService(Output, Uploads):
     """One machine's sessions. `start` before use, `stop` after; both belong to the daemon."""
 
     def __init__(
@@ -149,6 +152,8 @@ class LocalService(Output):
             end=self._lifecycle.end,
             clock=clock,
         )
+        quota_bytes = self._policies.sandbox.work_quota_bytes
+        self._work_quota = WorkQuota(quota_bytes, self._register, self._folders, self._states, self._lifecycle.end)
         self._inside = Inside(self._lifecycle, self._recorder, self._folders, clock)
         self._finder = Finder(self._register, store, self._recorder, self._lifecycle.queue)
         self._door = Door(
@@ -161,6 +166,15 @@ class LocalService(Output):
             defaults=self._policies.defaults,
             sandbox=self._policies.sandbox,
             keyring=self.keyring,
+        )
+        self._health = Health(
+            store=store,
+            register=self._register,
+            recorder=self._recorder,
+            keypairs=self.keyring,
+            tasks=self._tasks,
+            folder=sessions_dir,
+            clock=clock,
         )
 
     def _lifetime_s(self, access_key: str) -> float:
@@ -187,9 +201,11 @@ class LocalService(Output):
         await recovery.recall()
         await recovery.adopt(sessions)
         await recovery.requeue(sessions)
+        self._health.watch()
         self._tasks.spawn(self._recorder.run(), name="recorder", vital=True)
         self._tasks.spawn(self._alarm.run(), name="alarm", vital=True)
         self._tasks.spawn(self._sampling.run(), name="sampler", vital=True)
+        self._tasks.spawn(self._work_quota.run(), name="work quota", vital=True)
         self._tasks.spawn(self._tidy(recovery, ended), name="remove old session folders")
         self._tasks.spawn(Retention(self._folders, self._register, self._clock).run(), name="retention")
 
@@ -387,10 +403,6 @@ class LocalService(Output):
         """Returns completions for `code` at character `cursor`; empty while a run is going on."""
         return await self._inside.complete(self._finder.live(caller, ref), code, cursor)
 
-    async def work_dir(self, caller: Keypair, ref: str) -> Path:
-        """Returns the folder that uploads go to and `files` lists."""
-        return self._inside.work_dir(self._finder.live(caller, ref))
-
     # --- state ----------------------------------------------------------------------------------------------
 
     def idle_remaining_s(self, session: Session) -> float | None:
@@ -434,6 +446,7 @@ class LocalService(Output):
             gpu=self._policies.gpu,
             memory=self._policies.memory,
             max_tasks=self._policies.sandbox.max_tasks,
+            work_quota_bytes=self._policies.sandbox.work_quota_bytes,
         )
 
     def waiting(self, session: Session) -> Mapping[str, Any] | None:
@@ -463,6 +476,10 @@ class LocalService(Output):
             return (caller.is_admin or event.access_key == caller.access_key) and only in (None, event.session_id)
 
         return self._bus.subscribe(wants)
+
+    def notices(self) -> Sequence[str]:
+        """Returns what is wrong with the backend, a sentence each; empty when nothing is."""
+        return self._health.notices()
 
     def images(self) -> Sequence[Image]:
         """Returns the images that are known now: none before the first look over the machine."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -30,8 +32,26 @@ class SqliteStore:
             ConfigError: the file cannot be used; the message says what to do.
         """
         self._database = Database(path)
-        self.notice = self._database.notice
-        """What the user should hear of how the file was found; empty when it was in order."""
+
+    @property
+    def notice(self) -> str:
+        """What the user should hear of what befell the file; empty when it was in order."""
+        return self._database.notice
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be written at present; empty when it can."""
+        return self._database.problem
+
+    def on_loss(self, call: Callable[[], None]) -> None:
+        """Has `call` called, in the loop of the caller, when records may be gone: to be written again then."""
+        loop = asyncio.get_running_loop()
+
+        def told() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(call)
+
+        self._database.on_loss = told
 
     async def save(self, session: Session) -> None:
         """Writes a session as it is now; later changes of the object are not written.

@@ -96,7 +96,7 @@ AROUND: Paths = {
         ),
     },
     "/manager/announcement": {
-        "get": operation("around", "News", (200, answer("There are none.", ref("Announcement"))))
+        "get": operation("around", "News", (200, answer("What is wrong with the backend.", ref("Announcement"))))
     },
     "/config/resource-slots": {
         "get": operation("machine", "Slots and their units", (200, answer("By name.", ref("ResourceSlots"))))
