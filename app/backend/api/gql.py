@@ -14,6 +14,7 @@ from ...model.errors import BadRequest, BaiTuiError
 from .auth import client_release
 from .body import read_object
 from .context import caller_of, context_of
+from .gql_limits import MAX_TEXT, MAX_TOKENS, too_large
 from .gql_root import Root
 from .gql_schema import make_schema
 from .problems import unexpected
@@ -54,12 +55,14 @@ class GraphQLEngine:
 
     def _read(self, text: str) -> DocumentNode | list[GraphQLError]:
         try:
-            document = parse(text, max_tokens=5000)
+            document = parse(text, max_tokens=MAX_TOKENS)
+            if (large := too_large(document)) is not None:
+                return [large]
+            return validate(self._schema, document) or document
         except GraphQLError as exc:
             return [exc]
         except RecursionError:
             return [GraphQLError("the query is nested too deeply")]
-        return validate(self._schema, document) or document
 
     async def run(self, root: Root, query: str, variables: dict[str, Any], operation: str | None) -> dict[str, Any]:
         """Returns the answer to a query: `data`, and `errors` where there are any."""
@@ -98,6 +101,8 @@ async def _answer(request: web.Request) -> dict[str, Any]:
     query, variables, operation = body.get("query"), body.get("variables"), body.get("operationName")
     if not isinstance(query, str) or not query.strip():
         raise BadRequest("the field 'query' must hold a GraphQL query")
+    if len(query) > MAX_TEXT:
+        raise BadRequest(f"the query has {len(query)} characters; {MAX_TEXT} are read")
     if variables is not None and not isinstance(variables, dict):
         raise BadRequest("the field 'variables' must be an object")
     if operation is not None and not isinstance(operation, str):
