@@ -19,6 +19,7 @@ from typing import Any, Final
 from .config import Paths, private_folder, remote_endpoint
 from .model.endpoint import Endpoint
 from .model.errors import ConfigError
+from .model.secrets import names_a_secret
 
 Tell = Callable[[str], object]
 _READY_S: Final = 30.0
@@ -193,6 +194,8 @@ def _spawn(paths: Paths, options: Sequence[str], deadline: float) -> Mapping[str
             pass_fds=[write_fd],
             start_new_session=True,
             cwd="/",
+            # Its environment can be read by whatever it starts, and it needs no secret of ours.
+            env={name: value for name, value in os.environ.items() if not names_a_secret(name)},
         )
     except OSError as exc:
         os.close(read_fd)

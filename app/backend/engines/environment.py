@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from ...model.secrets import names_a_secret
 from ..runner.caps.finder import FRACTIONS, VISIBLE
 
 _PASSED: Final = frozenset(
@@ -31,7 +32,11 @@ def base_environment(
     environ: Mapping[str, str], *, interpreter: str, bin_dir: Path, work_dir: Path, session_id: str
 ) -> dict[str, str]:
     """Returns the environment of a session's processes, `environ` being the daemon's."""
-    found = {name: value for name, value in environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)}
+    found = {
+        name: value
+        for name, value in environ.items()
+        if name in _PASSED or (name.startswith(_PASSED_PREFIXES) and not names_a_secret(name))
+    }
     # The daemon's own virtual environment is no part of a session.
     own = str(Path(sys.executable).parent) if sys.prefix != sys.base_prefix else None
     path = [entry for entry in environ.get("PATH", os.defpath).split(os.pathsep) if entry and entry != own]
