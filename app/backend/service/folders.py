@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Container, Iterable
@@ -15,6 +16,7 @@ from typing import Any, Final
 from ...model.errors import LaunchFailed
 from ..ports import UPLOAD_PREFIX
 from ..runner.files import JOURNAL
+from ..runner.sandbox import TMP
 
 log = logging.getLogger(__name__)
 _RECORD: Final = "session.json"
@@ -34,6 +36,10 @@ class Folders:
 
     def work(self, session_id: str) -> Path:
         return self._root / session_id / "work"
+
+    def written(self, session_id: str) -> list[Path]:
+        """Returns the folders that the session's processes write to: the work folder, and /tmp where it is isolated."""
+        return _written(self._root / session_id)
 
     def make(self, session_id: str) -> tuple[Path, Path]:
         """Makes and returns (session folder, work folder).
@@ -102,8 +108,9 @@ class Folders:
         _remove(self.session(session_id))
 
     def remove_work(self, session_id: str) -> None:
-        """Removes the work folder with all that is in it, also what was made read-only. Blocks; raises nothing."""
-        _remove(self.work(session_id))
+        """Removes what the session's processes have written, also what was made read-only. Blocks; raises nothing."""
+        for folder in self.written(session_id):
+            _remove(folder)
 
     def ended(self, live: Container[str]) -> list[Path]:
         """Returns the folders of sessions that are not among `live`. Blocks for the reading of one folder."""
@@ -115,7 +122,8 @@ class Folders:
     def remove_old(self, folders: list[Path], now: float) -> None:
         """Removes those of `folders` that nothing was written to for long, of the others the work folder. Blocks."""
         for folder in self.remove_expired(folders, now):
-            _remove(folder / "work")
+            for written in _written(folder):
+                _remove(written)
 
     def remove_expired(self, folders: list[Path], now: float) -> list[Path]:
         """Removes those of `folders` that nothing was written to for long; returns the others. Blocks."""
@@ -132,6 +140,10 @@ class Folders:
         return kept
 
 
+def _written(folder: Path) -> list[Path]:
+    return [folder / "work", folder / TMP]
+
+
 def _remove(folder: Path) -> None:
     def unlock(function: Callable[..., Any], path: str, _: BaseException) -> None:
         # Users make folders read-only; as their owner we may undo that.
@@ -146,15 +158,17 @@ def _remove(folder: Path) -> None:
         except OSError as exc:
             log.warning("%s cannot be removed: %s", path, exc.strerror)
 
+    def unlock_old(
+        function: Callable[..., Any], path: str, info: tuple[type[BaseException], BaseException, TracebackType]
+    ) -> None:
+        unlock(function, path, info[1])
+
     if not folder.exists() and not folder.is_symlink():
         return
-    if sys.version_info >= (3, 12):
-        shutil.rmtree(folder, onexc=unlock)
-    else:
-
-        def unlock_old(
-            function: Callable[..., Any], path: str, info: tuple[type[BaseException], BaseException, TracebackType]
-        ) -> None:
-            unlock(function, path, info[1])
-
-        shutil.rmtree(folder, onerror=unlock_old)
+    try:
+        if sys.version_info >= (3, 12):
+            shutil.rmtree(folder, onexc=unlock)
+        else:
+            shutil.rmtree(folder, onerror=unlock_old)
+    except RecursionError:  # folders in folders, a thousand times: rm(1) does not mind
+        subprocess.run(["rm", "-rf", "--", folder], stdin=subprocess.DEVNULL, capture_output=True, check=False)

@@ -10,7 +10,7 @@ from ...model.shares import gpu_shares, share_mem_bytes
 from ...model.slots import CPU, MEM
 from ...policies import GpuSettings, MemorySettings
 from ..ports import Device, Devices, Engine, Guarantee, Kernel, Layer
-from . import taskwatch
+from . import taskwatch, workquota
 
 TASKS: Final = "tasks"
 _COUNTED: Final = "no more is promised than the machine has; alone, this stops no process"
@@ -28,6 +28,7 @@ def layers_of(
     gpu: GpuSettings,
     memory: MemorySettings,
     max_tasks: int,
+    work_quota_bytes: int = 0,
 ) -> Sequence[Layer]:
     """Returns the layers of enforcement in force, strongest first; empty unless the session holds resources."""
     if session.status not in HOLDING or not session.allocation:
@@ -42,6 +43,8 @@ def layers_of(
         found.append(Layer("watcher", MEM, Guarantee.DETECTED, detail))
     if max_tasks and TASKS not in hard:
         found.append(Layer("watcher", TASKS, Guarantee.DETECTED, taskwatch.watching(max_tasks)))
+    if work_quota_bytes:
+        found.append(Layer("watcher", "disk", Guarantee.DETECTED, workquota.watching(work_quota_bytes)))
     known = {device.id: device for device in devices.list()}
     if watched := [known[device] for device in shares if _is_watched(known.get(device), gpu)]:
         blind = "" if all(device.tells_processes for device in watched) else _BLIND
