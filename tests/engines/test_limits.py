@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.engines.groups import MemoryGroup, MemoryGroups
-from bai_tui.app.backend.engines.limits import Limits
+from bai_tui.app.backend.engines.groups import Place, SessionGroup
+from bai_tui.app.backend.engines.hierarchies import SessionGroups
+from bai_tui.app.backend.engines.limits import Limits, out_of_tasks, time_text
 from bai_tui.app.backend.engines.process import ProcessEngine
 from bai_tui.app.backend.ports import Guarantee, Layer
 
@@ -36,10 +37,14 @@ def no_core() -> int:
 
 
 @pytest.fixture(scope="module")
-def groups(engine: ProcessEngine) -> MemoryGroups:
-    if engine._groups.problem:
-        pytest.skip(f"NO REAL CONTROL GROUPS HERE: {engine._groups.problem}")
+def groups(engine: ProcessEngine) -> SessionGroups:
+    if engine._groups.problem or "memory" in engine._groups.problems:
+        pytest.skip(f"NO REAL CONTROL GROUP FOR MEMORY HERE: {engine._groups.missing}")
     return engine._groups
+
+
+def paths(session: Any) -> list[Path]:
+    return [place.path for place in session.kernel.limits.group.places]
 
 
 def layer(engine: Any, session: Any, name: str) -> Layer:
@@ -89,7 +94,7 @@ async def test_nobody_is_pinned_without_being_asked(session: Any, engine: Any) -
 
 
 async def test_a_kernel_that_takes_too_much_dies_of_it_and_the_session_lives(
-    sessions: Any, engine: Any, groups: MemoryGroups
+    sessions: Any, engine: Any, groups: SessionGroups
 ) -> None:
     session = await sessions.start(mem_limit_bytes=LIMIT)
     told = layer(engine, session, "memory")
@@ -101,12 +106,11 @@ async def test_a_kernel_that_takes_too_much_dies_of_it_and_the_session_lives(
     await session.kernel.restart()
     assert (await session.run("'lives'")).text() == "'lives'\n"
     assert (await session.run(HOG)).end.data["reason"] == reason, "the new kernel is held, too"
-    group = session.kernel.limits.group
     await session.kernel.terminate()
-    assert not group.path.exists()
+    assert not any(path.exists() for path in paths(session))
 
 
-async def test_a_command_that_takes_too_much_is_told_so(sessions: Any, groups: MemoryGroups) -> None:
+async def test_a_command_that_takes_too_much_is_told_so(sessions: Any, groups: SessionGroups) -> None:
     session = await sessions.start(mem_limit_bytes=LIMIT)
     batch = await session.batch(exec=f"python -c '{HOG}'; true")
     assert batch.text("stderr").endswith(f"a process was killed: {TOO_MUCH}\n")
@@ -116,14 +120,14 @@ async def test_a_command_that_takes_too_much_is_told_so(sessions: Any, groups: M
     assert (await session.run("1")).text() == "1\n", "the kernel was not the one to go"
 
 
-async def test_a_killed_kernel_is_no_lack_of_memory(sessions: Any, groups: MemoryGroups) -> None:
+async def test_a_killed_kernel_is_no_lack_of_memory(sessions: Any, groups: SessionGroups) -> None:
     session = await sessions.start(mem_limit_bytes=LIMIT)
     died = await session.run("import os; os.kill(os.getpid(), 9)")
     assert died.end.data["reason"] == "the kernel was killed by SIGKILL"
 
 
 async def test_all_processes_are_in_the_group_also_when_no_spare_was_ready(
-    kit: Any, folder: Path, groups: MemoryGroups
+    kit: Any, folder: Path, groups: SessionGroups
 ) -> None:
     engine = ProcessEngine(folder / "no-spares", spares=0)
     sessions = kit.Sessions(engine, folder)
@@ -133,7 +137,7 @@ async def test_all_processes_are_in_the_group_also_when_no_spare_was_ready(
         group = session.kernel.limits.group
         assert set(group.pids()) == {session.kernel.pid, *session.alive()}
         await sessions.end()
-        assert not group.path.exists()
+        assert not any(path.exists() for path in paths(session))
     finally:
         await engine.close()
 
@@ -155,43 +159,41 @@ async def test_limits_survive_the_backend(kit: Any, folder: Path, core: int) -> 
         adopted = kit.Session(kernel, old.base)
         await kernel.restart()
         assert (await adopted.run(CORES)).text() == f"[{core}]\n"
-        if kernel.limits.in_group:
+        if "memory" in kernel.limits.held:
             assert "out of memory" in (await adopted.run(HOG)).end.data["reason"]
         await kernel.terminate()
-        assert kernel.limits.group is None or not kernel.limits.group.path.exists()
+        assert not any(path.exists() for path in paths(adopted))
     finally:
         await second.close()
 
 
 async def test_the_group_of_a_session_that_ended_without_a_backend_is_removed_by_the_next(
-    kit: Any, folder: Path, groups: MemoryGroups
+    kit: Any, folder: Path, groups: SessionGroups
 ) -> None:
     first = ProcessEngine(folder / "alone", spares=0)
     try:
         session = await kit.Sessions(first, folder).start(mem_limit_bytes=LIMIT)
     finally:
         await first.close()
-    path = session.kernel.limits.group.path
     os.kill(session.kernel.pid, 9)  # it can do nothing any more
     async with asyncio.timeout(10):
-        while MemoryGroup(path, 1).pids():
+        while session.kernel.limits.group.pids():
             await asyncio.sleep(0.005)
     second = ProcessEngine(folder / "alone", spares=0)
-    assert not path.exists()
+    assert not any(path.exists() for path in paths(session))
     await second.close()
 
 
-async def test_a_runner_that_ends_alone_removes_its_group(kit: Any, folder: Path, groups: MemoryGroups) -> None:
+async def test_a_runner_that_ends_alone_removes_its_group(kit: Any, folder: Path, groups: SessionGroups) -> None:
     engine = ProcessEngine(folder / "alone", spares=1)
     try:
         session = await kit.Sessions(engine, folder).start(mem_limit_bytes=LIMIT)
     finally:
         await engine.close()
-    path = session.kernel.limits.group.path
-    assert path.exists()
+    assert all(path.exists() for path in paths(session))
     os.kill(session.kernel.pid, 15)
     async with asyncio.timeout(10):
-        while path.exists():
+        while any(path.exists() for path in paths(session)):
             await asyncio.sleep(0.005)
 
 
@@ -199,7 +201,7 @@ async def test_without_control_groups_nothing_is_claimed(
     kit: Any, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    engine = ProcessEngine(folder / "bare", groups=MemoryGroups(None, "none", "none are mounted"), spares=0)
+    engine = ProcessEngine(folder / "bare", groups=SessionGroups.none("none are mounted"), spares=0)
     assert "only watched: none are mounted" in caplog.text
     sessions = kit.Sessions(engine, folder)
     try:
@@ -211,5 +213,61 @@ async def test_without_control_groups_nothing_is_claimed(
         await engine.close()
 
 
-async def test_a_session_of_an_earlier_version_has_no_layers() -> None:
+async def test_what_an_earlier_version_has_stored_is_read() -> None:
     assert Limits.restored({}).layers(os.getpid()) == []
+    stored = {"cores": None, "mem_bytes": 1 << 30, "group": ["/g/bai-tui-x-7", 1], "in_group": True}
+    read = Limits.restored(stored)
+    assert read.group == SessionGroup((Place(Path("/g/bai-tui-x-7"), 1, ("memory",)),))
+    assert (read.held, read.mem_bytes, read.max_tasks) == ({"memory"}, 1 << 30, 0)
+    assert Limits.restored(json.loads(json.dumps(read.stored()))) == read
+
+
+# --- processes, CPU time, wall time
+
+
+async def test_what_holds_is_told_for_each(sessions: Any, engine: Any) -> None:
+    if engine._groups.missing:
+        pytest.skip(f"NOT ALL CONTROL GROUPS HERE: {engine._groups.missing}")
+    session = await sessions.start(mem_limit_bytes=LIMIT, cpu_limit_cores=2, max_tasks=123, wall_time_s=7200.0)
+    told = {item.name: item for item in engine.layers(session.kernel)}
+    assert {name: (item.applies_to, item.guarantee) for name, item in told.items()} == {
+        "cpu-cgroup": ("cpu", "hard"),
+        "memory-cgroup": ("mem", "hard"),
+        "tasks-cgroup": ("tasks", "hard"),
+        "wall-time": ("time", "hard"),
+    }
+    assert told["cpu-cgroup"].detail.startswith("2 s of CPU time a second in a control group (version ")
+    assert told["tasks-cgroup"].detail.startswith("123 processes and threads in a control group (version ")
+    assert told["wall-time"].detail.startswith("its runner ends the session 2h after its start, at ")
+
+
+async def test_a_user_without_groups_is_bounded_as_a_whole(
+    kit: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 65_534)  # of whom there are few processes, if any
+    engine = ProcessEngine(folder / "bounded", groups=SessionGroups.none("not here"), spares=0)
+    sessions = kit.Sessions(engine, folder)
+    try:
+        session = await sessions.start(max_tasks=500)
+        told = layer(engine, session, "tasks")
+        assert (told.name, told.guarantee) == ("tasks-rlimit", "cooperative")
+        code = "import resource; print(resource.getrlimit(resource.RLIMIT_NPROC))"
+        limit = session.kernel.limits.user_tasks
+        assert 500 <= limit < 5000
+        assert (await session.run(code)).text() == f"({limit}, {limit})\n"
+        assert (await session.batch(exec=f"python -c '{code}'")).text() == f"({limit}, {limit})\n"
+        assert f"more than {limit} processes and threads of this user" in told.detail
+    finally:
+        await sessions.end()
+        await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("time_s", "text"), [(7200.0, "2h"), (86400.0, "1d"), (5400.0, "90m"), (0.5, "0.5s"), (61.0, "61s")]
+)
+async def test_times(time_s: float, text: str) -> None:
+    assert time_text(time_s) == text
+
+
+async def test_who_wants_more_tasks_is_told_what_to_change() -> None:
+    assert out_of_tasks(7).endswith("as many as it may, 7; end some, or raise max_tasks under [sandbox] in config.toml")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from bai_tui.app.backend.engines.limits import size_text
 from bai_tui.app.backend.runner import limits
-from bai_tui.app.backend.runner.limits import MemoryLimit
+from bai_tui.app.backend.runner.limits import Births, EventCount
+
+
+def counts(told: dict[str, str] | None) -> EventCount:
+    return EventCount(told, "oom_kill")
 
 
 def test_kills_are_told_once_each(tmp_path: Path) -> None:
     events = tmp_path / "memory.events"
     events.write_text("low 0\nhigh 3\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n")
-    limit = MemoryLimit({"events": str(events), "text": "out of memory"})
+    limit = counts({"events": str(events), "text": "out of memory"})
     assert limit.hit() is None, "what was before it is not this session's"
     events.write_text("oom 3\noom_kill 3\n")
     assert limit.hit() == "out of memory"
@@ -26,7 +31,7 @@ def test_kills_are_told_once_each(tmp_path: Path) -> None:
 def test_version_1_counts_in_another_file(tmp_path: Path) -> None:
     events = tmp_path / "memory.oom_control"
     events.write_text("oom_kill_disable 7\nunder_oom 0\noom_kill 0\n")
-    limit = MemoryLimit({"events": str(events), "text": "1g"})
+    limit = counts({"events": str(events), "text": "1g"})
     events.write_text("oom_kill_disable 9\nunder_oom 1\noom_kill 0\n")
     assert limit.hit() is None
     events.write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
@@ -34,8 +39,8 @@ def test_version_1_counts_in_another_file(tmp_path: Path) -> None:
 
 
 def test_no_limit_and_a_kernel_that_does_not_count(tmp_path: Path) -> None:
-    assert MemoryLimit(None).hit() is None
-    assert MemoryLimit({"events": str(tmp_path / "none"), "text": "1g"}).hit() is None
+    assert counts(None).hit() is None
+    assert counts({"events": str(tmp_path / "none"), "text": "1g"}).hit() is None
 
 
 def test_all_threads_are_pinned() -> None:
@@ -70,6 +75,39 @@ def test_a_session_goes_before_its_runner() -> None:
 )
 def test_sizes(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_refused_tasks_are_counted_by_another_line(tmp_path: Path) -> None:
+    events = tmp_path / "pids.events"
+    events.write_text("max 0\n")
+    limit = EventCount({"events": str(events), "text": "too many"}, "max")
+    events.write_text("max 4\n")
+    assert (limit.hit(), limit.hit()) == ("too many", None)
+
+
+def test_births_are_forbidden_and_allowed_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "pids.max"
+    path.write_text("201")
+    births = Births(str(path))
+    births.allow()
+    assert path.read_text() == "201"
+    births.forbid()
+    births.forbid()
+    assert path.read_text()[0] == "0"
+    births.allow()
+    assert path.read_text() == "201"
+    for nothing in (Births(None), Births(str(tmp_path / "gone" / "pids.max"))):
+        nothing.forbid()
+        nothing.allow()
+
+
+def test_a_time_that_is_over_is_known_to_the_runner() -> None:
+    held = limits.SessionLimits()
+    assert held.ends_s == float("inf")
+    before = time.monotonic()
+    held.put({"wall_time": {"s": 60.0, "text": "wall-time: enough"}, "cores": None}, os.getpid())
+    assert before + 60 <= held.ends_s <= time.monotonic() + 60
+    assert held.end_reason == "wall-time: enough"
 
 
 @pytest.mark.parametrize("other", ["", limits.BACKEND_GROUP])
