@@ -216,7 +216,11 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
     keypair = local_keypair(keypair_file, await store.keypairs())
     await store.add_keypair(keypair)
     folder = private_folder(state / "engine")
-    engine = ProcessEngine(folder, groups=await asyncio.to_thread(SessionGroups.find, folder))
+    engine = ProcessEngine(
+        folder,
+        groups=await asyncio.to_thread(SessionGroups.find, folder),
+        hide=(paths.state, paths.data, paths.config, paths.cache),
+    )
     stack.push_async_callback(_bounded, "the engine", engine.close)
     scheduler = Scheduler(
         [DeviceSpec(item.id, item.slot, item.capacity) for item in devices.list()],

@@ -220,6 +220,10 @@ class ApiClient:
         """Returns for each of `refs` what `resolve` returns or raises; asks the server as often as for one."""
         return await _queries.resolve_all(self.transport, refs)
 
+    async def newest_ended(self, name: str) -> SessionView | None:
+        """Returns the newest of our own ended sessions of exactly that name; None when there is none."""
+        return await _queries.newest_ended(self.transport, name)
+
     async def session(self, ref: str, *, stats: bool = False) -> SessionView:
         """Returns one session; an ended one by its full id only.
 
@@ -367,13 +371,6 @@ class ApiClient:
         """Returns the images that sessions can be started with."""
         return await _queries.images(self.transport)
 
-    async def machine(self) -> MachineView:
-        """Returns slots and GPUs: capability `devices`, else agents (admin), else what check-presets tells."""
-        return await _machine.machine(self.transport)
-
-    async def announcement(self) -> str:
-        """Returns what the server tells everybody, a sentence a line; empty when it says nothing."""
-        return await _machine.announcement(self.transport)
     async def keypairs(self, user_id: str | None = None) -> Sequence[KeypairView]:
         """Returns the keypairs of our user, or of `user_id`; to an administrator, None means those of all users."""
         return await _keypairs.keypairs(self.transport, user_id)
@@ -412,3 +409,10 @@ class ApiClient:
         """
         return await _keypairs.rotate_keypair(self.transport, access_key)
 
+    async def machine(self) -> MachineView:
+        """Returns slots and GPUs: capability `devices`, else agents (admin), else what check-presets tells."""
+        return await _machine.machine(self.transport)
+
+    async def announcement(self) -> str:
+        """Returns what the server tells everybody, a sentence a line; empty when it says nothing."""
+        return await _machine.announcement(self.transport)

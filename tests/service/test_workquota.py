@@ -97,6 +97,7 @@ async def test_who_fills_the_disk_is_warned_and_then_ended(world: Any, place: st
     outcome = await running(world, 4 * MIB)
     session = outcome.session
     folder = world.engine.specs[-1].session_dir / place
+    entry = world.service._register.get(session.id)
     events = world.service.events(world.user)
     fill(folder / "a", 3 * MIB)
     await quota(world).look()
@@ -112,7 +113,7 @@ async def test_who_fills_the_disk_is_warned_and_then_ended(world: Any, place: st
     assert "of its 4m (118 %); let the code write less" in session.status_info
     names = [event.name async for event in _until_ended(events)]
     assert names.count("bai_overuse_warning") == 1
-    await world.ended(outcome)
+    await entry.ending
     assert not folder.exists()
 
 
