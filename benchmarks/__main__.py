@@ -14,7 +14,7 @@ from pathlib import Path
 from . import environment
 
 _WITH_SERVERS = ("launch", "roundtrip", "throughput", "memory", "startup", "sampler")
-NAMES = (*_WITH_SERVERS, "scheduling", "admissions")
+NAMES = (*_WITH_SERVERS, "scheduling", "admissions", "journal_cost", "flood")
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
@@ -29,14 +29,14 @@ def _arguments() -> argparse.Namespace:
 async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], None]) -> bool:
     """Returns whether all goals were met."""
     # Only the benchmarks' own environment has the peers.
-    from . import admissions, launch, memory, roundtrip, sampler, scheduling, startup, throughput
+    from . import admissions, flood, journal_cost, launch, memory, roundtrip, sampler, scheduling, startup, throughput
     from .harness import Claim, machine, render
     from .ours import backend
     from .peers.jupyter import jupyter_server
 
     show("".join(f"- {line}\n" for line in machine()) + "\n")
     home = Path(tempfile.mkdtemp(prefix="bb-"))
-    for name in ("ours", "jupyter", "admissions"):
+    for name in ("ours", "jupyter", "admissions", "flood"):
         (home / name).mkdir()
     met = True
 
@@ -49,6 +49,12 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
         if "admissions" in names:
             async with backend(home / "admissions") as ours:
                 yield await admissions.measure(ours, rounds=2 if quick else 7, each=10 if quick else 60)
+        if "journal_cost" in names:
+            for claim in await journal_cost.measure(rounds=2 if quick else 15):
+                yield claim
+        if "flood" in names:
+            async with backend(home / "flood") as ours:
+                yield await flood.measure(ours, mib=512 if quick else 1024)
 
     async def beside_jupyter() -> AsyncIterator[Claim]:
         async with backend(home / "ours") as ours, jupyter_server(home / "jupyter") as jupyter:

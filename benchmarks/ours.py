@@ -85,13 +85,13 @@ class Backend:
         await self.request("DELETE", f"/session/{session_id}?forced=true")
 
     @asynccontextmanager
-    async def stream(self, session_id: str) -> AsyncIterator[ClientConnection]:
-        """Opens an execute stream: good for one run."""
+    async def stream(self, session_id: str, *, max_queue: int | None = None) -> AsyncIterator[ClientConnection]:
+        """Opens an execute stream: good for one run. Of a client that does not read, `max_queue` frames are kept."""
         target = f"/stream/session/{session_id}/execute"
         url = self.url.replace("http://", "ws://", 1) + target
         headers = self._headers("GET", target, ABSENT_CONTENT_TYPE)
         async with connect(
-            url, additional_headers=headers, compression=None, max_size=None, max_queue=None, proxy=None
+            url, additional_headers=headers, compression=None, max_size=None, max_queue=max_queue, proxy=None
         ) as ws:
             yield ws
 
@@ -110,7 +110,8 @@ async def run_on(ws: ClientConnection, code: str) -> list[str]:
             raise RuntimeError(f"unexpected frame: {frame}")
 
 
-def _environ(home: Path) -> dict[str, str]:
+def environ(home: Path) -> dict[str, str]:
+    """Returns our environment with another HOME and nothing that leads out of it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "BACKEND_", "BAI_TUI_"))}
     return {**kept, "HOME": str(home)}
 
@@ -118,14 +119,14 @@ def _environ(home: Path) -> dict[str, str]:
 @asynccontextmanager
 async def backend(home: Path) -> AsyncIterator[Backend]:
     """Runs a daemon whose state lives below `home`, with slots enough for a hundred sessions; stops it afterwards."""
-    environ = _environ(home)
+    variables = environ(home)
     config = home / ".config" / "bai-tui"
     config.mkdir(parents=True)
     (config / "config.toml").write_text('port = 0\ncpu = 512\nmem = "512g"\n')
 
     def command(*words: str) -> str:
         done = subprocess.run(
-            [COMMAND, *words], env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+            [COMMAND, *words], env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
         )
         if done.returncode:
             raise RuntimeError(f"bai-tui {' '.join(words)}: {done.stderr or done.stdout}")
