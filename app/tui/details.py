@@ -22,8 +22,14 @@ _LIMITED: Final = frozenset({MEM_USED, CUDA_MEM})
 """What a session may not use more of than it asked for; of time it may, where nobody else wants it."""
 _MEASURED: Final = {CPU: CPU_UTIL, MEM: MEM_USED}
 _STRENGTH: Final = {"hard": 0, "cooperative": 1, "detected": 2, "counted": 3}
-_LAYERS: Final = {"memory-cgroup": "cgroup", "framework-caps": "frameworks"}
-"""Layers whose names are longer than the column."""
+_LAYERS: Final = {
+    "memory-cgroup": "cgroup",
+    "cpu-cgroup": "cgroup",
+    "tasks-cgroup": "cgroup",
+    "tasks-rlimit": "rlimit",
+    "framework-caps": "frameworks",
+}
+"""Layers whose names are longer than the column, or say again what they apply to."""
 _SLOT_WIDTH: Final = 3
 _LAYER_WIDTH: Final = 11
 
@@ -196,6 +202,7 @@ def _layers(view: SessionView) -> list[Detail]:
     What is said of several slots in the same words is said once.
     """
     everything = {layer.applies_to for layer in view.layers}
+    width = max((len(slot) for slot in everything), default=_SLOT_WIDTH)
     same: dict[tuple[str, str, str], list[str]] = {}
     for layer in view.layers:
         same.setdefault((layer.guarantee, layer.name, layer.detail), []).append(layer.applies_to)
@@ -203,7 +210,7 @@ def _layers(view: SessionView) -> list[Detail]:
     facts = []
     for place, ((guarantee, name, detail), slots) in enumerate(strongest):
         whose = "all" if len(everything) > 1 and set(slots) == everything else ",".join(slots)
-        line = f"{whose:<{_SLOT_WIDTH}} {_LAYERS.get(name, name):<{_LAYER_WIDTH}} {guarantee}"
+        line = f"{whose:<{max(width, _SLOT_WIDTH)}} {_LAYERS.get(name, name):<{_LAYER_WIDTH}} {guarantee}"
         facts.append(Detail("limits" if place == 0 else "", line))
         if detail:
             facts.append(Detail("", detail, quiet=True, spare=True))
