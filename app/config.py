@@ -74,7 +74,7 @@ def private_folder(path: Path) -> Path:
     """Makes `path` with mode 0700, and what is missing above it; closes one of ours that is open to others.
 
     Raises:
-        ConfigError: it cannot be made, is no folder, or cannot be written.
+        ConfigError: it cannot be made, is no folder, is somebody else's, or cannot be written.
     """
     try:
         # mkdir(parents=True) would give those above whatever the umask lets through; the XDG specification wants 0700
@@ -82,7 +82,12 @@ def private_folder(path: Path) -> Path:
             if not folder.is_dir():
                 folder.mkdir(exist_ok=True, mode=0o700)
         status = path.stat()
-        if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        if status.st_uid != os.geteuid():
+            raise ConfigError(
+                f"the folder {path} belongs to another user, who could read and change all in it: "
+                f"set HOME or XDG_* to folders of your own"
+            )
+        if status.st_mode & 0o077:
             path.chmod(0o700)
     except OSError as exc:
         reason = "there is a file of that name" if isinstance(exc, FileExistsError) else (exc.strerror or str(exc))

@@ -256,6 +256,17 @@ def test_folders_are_made_for_their_owner_only(home: Path) -> None:
         os.umask(before)
 
 
+def test_a_folder_of_another_user_is_refused(home: Path) -> None:
+    if os.geteuid() == 0:
+        folder = home / "theirs"
+        folder.mkdir(mode=0o777)
+        os.chown(folder, 65534, 65534)
+    else:
+        folder = Path("/usr")
+    with pytest.raises(ConfigError, match=f"{folder} belongs to another user"):
+        private_folder(folder)
+
+
 def test_a_home_that_is_another_one_everywhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "relative")
     with pytest.raises(ConfigError, match="absolute path"):

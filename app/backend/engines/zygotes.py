@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ...model.errors import LaunchFailed
 from ..runner import procs
+from ..runner.files import private
 from .environment import base_environment, lent_modules, lent_python, make_bin_dir
 from .groups import SessionGroup
 from .hierarchies import SessionGroups
@@ -103,7 +104,7 @@ class Zygote:
         }
         ours.send(json.dumps(settings).encode())
         try:
-            with self.log_path.open("wb") as log:
+            with open(self.log_path, "wb", opener=private) as log:
                 self._process = subprocess.Popen(
                     [self.key.interpreter, "-s", str(_SCRIPT), str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,

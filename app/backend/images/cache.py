@@ -68,6 +68,7 @@ class ProbeCache:
         part = self._file.with_suffix(f".{os.getpid()}.part")
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            part.touch(mode=0o600)  # whatever the umask: paths of this user are nobody else's
             part.write_text(json.dumps({"version": _VERSION, "entries": kept}), encoding="utf-8")
             part.replace(self._file)
         except (OSError, UnicodeEncodeError):

@@ -17,6 +17,11 @@ EXIT = "exit.json"
 JOURNAL = "journal"
 
 
+def private(path: str, flags: int) -> int:
+    """Opens a file that is for its owner only, whatever the umask: an opener for `open`."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+
 class SessionFiles:
     """The open files of a session. `session_dir` is of mode 0700, which guards the socket."""
 
@@ -34,6 +39,7 @@ class SessionFiles:
             except FileNotFoundError:
                 pass
             self.listener.bind(folder.address(SOCKET))
+            os.chmod(os.path.join(session_dir, SOCKET), 0o600)
             self.listener.listen(16)
             self.listener.setblocking(False)
         finally:
@@ -51,7 +57,7 @@ class SessionFiles:
     def _write(self, name: str, value: Dict[str, Any]) -> None:
         path = os.path.join(self.session_dir, name)
         try:
-            with open(path + ".new", "w") as file:
+            with open(path + ".new", "w", opener=private) as file:
                 json.dump(value, file)
             os.replace(path + ".new", path)
         except OSError as exc:
@@ -60,7 +66,7 @@ class SessionFiles:
     def write_script(self, name: str, text: str) -> str:
         """Writes an executable file; returns its path."""
         path = os.path.join(self.session_dir, name)
-        with open(path, "w", encoding="utf-8") as file:
+        with open(path, "w", encoding="utf-8", opener=private) as file:
             file.write(text if text.startswith("#!") else "#!/bin/sh\n" + text)
         os.chmod(path, 0o700)
         return path
