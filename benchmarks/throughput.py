@@ -22,7 +22,7 @@ class Load:
     goal: float
 
 
-def _lines() -> Load:
+def lines() -> Load:
     count, width = 200_000, 80
     return Load(
         title=f"3a. {count:,} printed lines of {width} characters",
@@ -32,7 +32,7 @@ def _lines() -> Load:
     )
 
 
-def _blocks() -> Load:
+def blocks() -> Load:
     count, size = 800, 64 * 1024
     return Load(
         title=f"3b. {count} writes of 64 KiB",
@@ -58,7 +58,7 @@ async def measure(ours: Backend, jupyter: JupyterServer, *, rounds: int) -> list
 
     try:
         async with jupyter.channels(kernel, quick_ack=True) as channels:
-            for load in (_lines(), _blocks()):
+            for load in (lines(), blocks()):
 
                 async def on_ours(load: Load = load) -> float:
                     async with ours.stream(session) as ws:
