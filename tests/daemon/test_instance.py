@@ -4,11 +4,13 @@ import json
 import os
 import socket
 import stat
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from bai_tui.app.backend.daemon import check_host, listen
-from bai_tui.app.backend.instance import InstanceLock, ServeFile, local_keypair
+from bai_tui.app.backend.instance import InstanceLock, ServeFile, keep_keypair, local_keypair
 from bai_tui.app.config import Paths
 from bai_tui.app.local import read_running, running_backend
 from bai_tui.app.model.errors import ConfigError
@@ -43,6 +45,30 @@ def test_a_lost_keypair_file_is_written_again_from_the_store(tmp_path: Path) -> 
     file.unlink()
     assert local_keypair(file, [pair]) == pair
     assert json.loads(file.read_text())["secret_key"] == pair.secret_key
+
+
+def test_the_keypair_of_the_file_stays_an_administrators(tmp_path: Path) -> None:
+    file = tmp_path / "keypair.json"
+    pair = local_keypair(file, [])
+    assert pair.secret_key not in repr(pair)
+    # whatever was done to the store; and the end of a backend between the file and the store
+    stored = replace(pair, is_admin=False, is_active=False, secret_key="before the rotation")
+    assert local_keypair(file, [stored]) == pair
+    keep_keypair(file, replace(pair, secret_key="rotated"))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert local_keypair(file, [pair]).secret_key == "rotated"
+    assert [item.name for item in tmp_path.iterdir()] == ["keypair.json"]
+
+
+def test_a_lost_file_is_not_made_from_the_keypair_of_somebody_else(tmp_path: Path) -> None:
+    file = tmp_path / "keypair.json"
+    pair = local_keypair(file, [])
+    later = replace(pair, access_key="AKIA0", secret_key="x", created_at=pair.created_at + timedelta(1))  # type: ignore[operator]
+    other = replace(pair, access_key="AKIA1", user_id="eve@localhost", created_at=pair.created_at - timedelta(1))  # type: ignore[operator]
+    file.unlink()
+    assert local_keypair(file, [later, other, pair]) == pair
+    file.unlink()
+    assert local_keypair(file, [other]).access_key not in ("AKIA1", pair.access_key)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "{", '{"access_key": 1, "secret_key": "x"}'])
