@@ -12,7 +12,8 @@ class JournalRecord:
     """One line of a session's journal.
 
     On disk: `{"seq":12,"t":1763870000.123,"run":"<run id>","rec":["stdout","..."]}` and a newline; `rec` is always
-    last, so that its bytes can be handed on without being decoded. Besides the console records of
+    last, so that its bytes can be handed on without being decoded. The first of a segment says before `rec` how many
+    bytes of journal came before it (`"at":123456`). Besides the console records of
     `model.console` there are control records:
 
     `["run-started", {"mode", "code", "options"}]`, `["waiting-input", {"is_password": bool}]`,
