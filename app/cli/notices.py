@@ -17,6 +17,9 @@ _LIMITS: Final = {
 }
 
 
+_OVERUSED: Final = {"mem": "memory", "disk": "the disk in its work folder"}
+
+
 def warning_of(event: EventView, name: str) -> str | None:
     """Returns what a user should hear of an event, None when it is nothing of that kind.
 
@@ -31,7 +34,7 @@ def warning_of(event: EventView, name: str) -> str | None:
         keeps = "" if check == "session_lifetime" else f"; `bai-tui extend {name}` keeps it"
         return f"the session {name} is going to be ended{when}: {why}{keeps}"
     if event.name == "bai_overuse_warning":
-        what = "memory" if data.get("resource") == "mem" else f"memory of {data.get('device') or 'its GPU'}"
+        what = _OVERUSED.get(str(data.get("resource"))) or f"memory of {data.get('device') or 'its GPU'}"
         used = _words(data.get("used_bytes"), bytes_text)
         limit = _words(data.get("limit_bytes"), bytes_text)
         return f"the session {name} uses {used} of {what}, its share is {limit}: if it goes on so, it is ended"

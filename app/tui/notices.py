@@ -73,6 +73,8 @@ def _overuse(event: EventView) -> Notice:
     where = f" of {data['device']}" if data.get("device") else ""
     what = {"mem": "memory", "gpu": "GPU memory"}.get(str(data.get("resource")), str(data.get("resource") or "memory"))
     amounts = "" if used is None or limit is None else f": {size(used)} of {size(limit)}"
+    if data.get("resource") == "disk":
+        return Notice(f"{_name(event)} has nearly filled its work folder{amounts}; above that it is ended", "warning")
     return Notice(f"{_name(event)} uses more {what}{where} than its share{amounts}; it may be ended", "warning")
 
 

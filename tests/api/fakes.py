@@ -90,10 +90,15 @@ class FakeService:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.keyring = LocalKeyring(
-            MemoryStore(), (ADMIN, USER, OTHER, OFF), live_sessions=self._live, own=OwnKeypair(ADMIN.access_key, str)
+            MemoryStore(),
+            (ADMIN, USER, OTHER, OFF),
+            live_sessions=self._live,
+            own=OwnKeypair(ADMIN.access_key, lambda _: None),
         )
         self.sessions: dict[str, Session] = {}
         self.journals: dict[str, Journal] = {}
+        self.room_bytes: int | None = None
+        """Of the quota of every work folder."""
         self.journal_waits = asyncio.Event()
         self.wrong: list[str] = []
         """Set once somebody waits for a record."""
@@ -274,6 +279,10 @@ class FakeService:
 
     async def work_dir(self, caller: Keypair, ref: str) -> Path:
         return self.root / self._find(caller, ref).id
+
+    async def upload_room_bytes(self, caller: Keypair, ref: str) -> int | None:
+        self._find(caller, ref)
+        return self.room_bytes
 
     async def logs(self, caller: Keypair, ref: str) -> str:
         records = self.journals[self._find(caller, ref).id].records

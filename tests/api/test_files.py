@@ -125,6 +125,18 @@ async def test_too_much(api: Any, ref: str, folder: Path) -> None:
     assert (many.status, list(folder.iterdir())) == (413, [])
 
 
+async def test_no_more_than_the_quota_has_room_for(api: Any, service: Any, ref: str, folder: Path) -> None:
+    service.room_bytes = 1000
+    answer = await upload(api, ref, {"a": bytes(600), "b": bytes(600)})
+    assert (answer.status, answer.problem) == (413, "content-too-large")
+    assert "takes 1000 bytes more" in answer.json["msg"] and list(folder.iterdir()) == []
+    assert (await upload(api, ref, {"a": bytes(600)})).status == 204
+    service.room_bytes = 0
+    assert (await upload(api, ref, {"b": b"x"})).status == 413
+    service.room_bytes = None
+    assert (await upload(api, ref, {"b": b"x"})).status == 204
+
+
 @pytest.mark.parametrize(
     ("raw", "kind"),
     [

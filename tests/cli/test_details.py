@@ -258,6 +258,11 @@ def test_set_priority(manager: Manager, bai: Bai) -> None:
             "the session s uses 1g of memory, its share is 512m: if it goes on so, it is ended",
         ),
         (
+            "bai_overuse_warning",
+            {"resource": "disk", "device": "", "used_bytes": 19 * 2**20, "limit_bytes": 20 * 2**20},
+            "the session s uses 19m of the disk in its work folder, its share is 20m: if it goes on so, it is ended",
+        ),
+        (
             "bai_device_lost",
             {"device": "gpu1", "problem": "the driver does not answer"},
             "the device gpu1 of the session s is gone: the driver does not answer",

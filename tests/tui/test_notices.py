@@ -35,6 +35,8 @@ def test_overuse_names_amounts_and_place() -> None:
     assert told(warning) == [
         ("notes uses more GPU memory of gpu0 than its share: 5G of 4G; it may be ended", "warning")
     ]
+    disk = event("bai_overuse_warning", resource="disk", used_bytes=19 * 2**20, limit_bytes=20 * 2**20)
+    assert told(disk)[0][0] == "notes has nearly filled its work folder: 19M of 20M; above that it is ended"
     assert told(event("bai_overuse_warning"))[0][0] == "notes uses more memory than its share; it may be ended"
 
 

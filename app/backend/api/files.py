@@ -64,7 +64,8 @@ async def upload(request: web.Request) -> web.Response:
     staging = Staging(folder)
     try:
         await asyncio.to_thread(staging.open, secrets.token_hex(8))
-        await _receive(parts, staging, _Pace(request, context_of(request).upload_limit_bytes))
+        room_bytes = await service_of(request).upload_room_bytes(caller_of(request), request.match_info["ref"])
+        await _receive(parts, staging, _Pace(request, context_of(request).upload_limit_bytes, room_bytes))
         if not len(staging):
             raise BadRequest("the upload holds no file: send each as a part with a filename")
         await asyncio.to_thread(staging.commit)
@@ -76,12 +77,19 @@ async def upload(request: web.Request) -> web.Response:
 class _Pace:
     """Holds an upload to its size and to the slowest rate, whatever it is made of."""
 
-    def __init__(self, request: web.Request, limit_bytes: int) -> None:
+    def __init__(self, request: web.Request, limit_bytes: int, room_bytes: int | None) -> None:
+        """`room_bytes` is what the work folder still takes; None = whatever fits on the disk."""
         self._content = request.content
-        self.limit_bytes = limit_bytes
+        self._room_bytes = room_bytes
+        self.limit_bytes = limit_bytes if room_bytes is None else min(limit_bytes, room_bytes)
         self._began_s = asyncio.get_running_loop().time()
 
     def too_large(self) -> ContentTooLarge:
+        if self.limit_bytes == self._room_bytes:
+            return ContentTooLarge(
+                f"the work folder takes {self._room_bytes} bytes more, then its quota is used up: remove files from "
+                "it, or upload less"
+            )
         return ContentTooLarge(f"an upload takes at most {self.limit_bytes} bytes: send the files in several")
 
     async def read(self, step: Awaitable[T]) -> T:

@@ -12,6 +12,20 @@ _SHARED: Final = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset
 _ONE: Final = re.compile(r"nvidia\d+")
 
 
+def fences_gpus(environ: Mapping[str, str], root: Path = Path("/")) -> bool:
+    """Whether there are GPUs here, and a session sees the device files of those that it holds and of no other."""
+    held = _held(environ)
+    return any(_all(root)) and held <= _files(root).keys()
+
+
+def _held(environ: Mapping[str, str]) -> set[str]:
+    return {name.strip() for name in environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()}
+
+
+def _all(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "dev").glob("nvidia*") if _ONE.fullmatch(path.name))
+
+
 def device_files(environ: Mapping[str, str], root: Path = Path("/")) -> list[str]:
     """Returns the device files that a session is to see, given what it was told of its GPUs. Reads small files.
 
@@ -20,14 +34,12 @@ def device_files(environ: Mapping[str, str], root: Path = Path("/")) -> list[str
     Args:
         environ: holds CUDA_VISIBLE_DEVICES, as the devices have said; without it there are no real GPUs.
     """
-    held = {name.strip() for name in environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()}
+    held = _held(environ)
     if not held:
         return []
-    dev = root / "dev"
-    all_of_them = sorted(path.name for path in dev.glob("nvidia*") if _ONE.fullmatch(path.name))
     known = _files(root)
-    own = sorted(known[uuid] for uuid in held) if held <= known.keys() else all_of_them
-    return [f"/dev/{name}" for name in (*own, *_SHARED) if (dev / name).exists()]
+    own = sorted(known[uuid] for uuid in held) if held <= known.keys() else _all(root)
+    return [f"/dev/{name}" for name in (*own, *_SHARED) if (root / "dev" / name).exists()]
 
 
 def _files(root: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..ports import Guarantee, LaunchSpec, Layer
-from .devicefiles import device_files
+from .devicefiles import fences_gpus
 from .sizes import size_text
 
 _TASKS_OF_ITS_OWN: Final = 4
@@ -24,8 +24,8 @@ class Fences:
     network: bool = True
     held: dict[str, int] = field(default_factory=dict)
     """Limits of each process, see `runner.rlimits`."""
-    gpus: bool | None = None
-    """Whether there are device files of GPUs inside; None = without isolation there is no inside."""
+    gpus: bool = False
+    """There are GPUs here, and of their device files only those are inside that belong to the session's own."""
 
     @classmethod
     def put(cls, launch: LaunchSpec, environ: Mapping[str, str], *, memory_in_group: bool) -> Fences:
@@ -46,8 +46,7 @@ class Fences:
             limits["nproc"] = launch.max_tasks + _TASKS_OF_ITS_OWN
         if launch.isolation and launch.mem_limit_bytes and not memory_in_group:
             limits["data"] = launch.mem_limit_bytes
-        gpus = bool(device_files(environ)) if launch.isolation else None
-        return cls(launch.isolation, launch.network, limits, gpus)
+        return cls(launch.isolation, launch.network, limits, bool(launch.isolation) and fences_gpus(environ))
 
     def stored(self) -> dict[str, Any]:
         """Returns the fences as JSON."""
@@ -60,7 +59,7 @@ class Fences:
             isolation=str(stored.get("isolation", "")),
             network=bool(stored.get("network", True)),
             held={str(name): int(most) for name, most in (stored.get("held") or {}).items()},
-            gpus=stored.get("gpus"),
+            gpus=bool(stored.get("gpus")),
         )
 
     def layers(self) -> Sequence[Layer]:
@@ -91,8 +90,8 @@ class Fences:
                 "processes have that each, and shared memory is not counted"
             )
             found.append(Layer("bwrap-data", "mem", Guarantee.COOPERATIVE, detail))
-        if self.gpus is False:
-            detail = "there are no device files of GPUs that it does not hold"
+        if self.gpus:
+            detail = "the device files of GPUs that it does not hold are not there; of its own, it has the whole"
             found.append(Layer("bwrap", "gpu", Guarantee.HARD, detail))
         return found
 

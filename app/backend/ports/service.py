@@ -186,6 +186,9 @@ class Service(Protocol):
     async def work_dir(self, caller: Keypair, ref: str) -> Path:
         """Returns the folder that uploads go to and `files` lists."""
 
+    async def upload_room_bytes(self, caller: Keypair, ref: str) -> int | None:
+        """Returns how much more the work folder may take; None = whatever fits on the disk."""
+
     async def logs(self, caller: Keypair, ref: str) -> str:
         """Returns the text of stdout and stderr of all runs, newest last."""
 

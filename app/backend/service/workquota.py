@@ -218,7 +218,7 @@ class WorkQuota:
                 entry.session,
                 "bai_overuse_warning",
                 reason=text,
-                extra={"resource": "disk", "device": "work", "used_bytes": used_bytes, "limit_bytes": quota_bytes},
+                extra={"resource": "disk", "device": "", "used_bytes": used_bytes, "limit_bytes": quota_bytes},
             )
 
     async def room_bytes(self, session: Session) -> int | None:
