@@ -6,11 +6,15 @@ import os
 import re
 import sys
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # but tab and line feed
+    r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # turn the order of what stands around them
+    r"\ud800-\udfff]"  # of a file name that is no UTF-8; cannot be written
+)
 
 
 def harmless(text: str) -> str:
-    """Returns `text` without control characters: names and messages of a server are untrusted."""
+    """Returns `text` without what moves a cursor or turns text around: names and messages of a server are untrusted."""
     return _CONTROL.sub("?", text)
 
 
