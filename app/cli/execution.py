@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from ..client.api import ApiClient, Endpoint
+from ..client.api import ApiClient, Endpoint, ExecuteStream
+from ..client.patience import Patience, persist
 from ..client.views import CreatedSession, SessionView
 from ..model.console import END_OF_INPUT, Frame, RunStatus
 from ..model.errors import BaiTuiError, NotFound, Unreachable
 from ..model.sessions import TERMINAL, SessionResult
 from . import exit_codes
-from .frame_source import Frames
+from .ahead import Ahead
+from .endpoint import patience
 from .plan import RunPlan
 from .printing import Printer
 from .prompts import StdinLines
@@ -28,6 +30,7 @@ _TELL_AFTER_S = 1.0
 """A session that has not started by then is said to wait."""
 _WATCH_AFTER_S = 0.25
 """A run that is over by then needs no warnings, and does not pay for a second connection."""
+_WATCH_AGAIN_S = 2.0
 _LEAVE_WITHIN_S = 10.0
 """For the removal after a signal that asks us to go."""
 _NOT_RUN = 127
@@ -54,6 +57,7 @@ class Execution:
         self._plan = plan
         self._printer = Printer(plan.media_dir)
         self._stdin = StdinLines()
+        self._patience = patience(self._talk)
         self._session: CreatedSession | None = None
         self._asked = False
         """`POST /session` was begun: there may be a session even if no answer came."""
@@ -135,9 +139,7 @@ class Execution:
 
     async def _do(self) -> int:
         plan = self._plan
-        info = await self._client.info()
-        if "idle_timeout" in plan.resource_opts and not info.capabilities:
-            self._talk(f"{self._client.endpoint.url} has no idle timeout of one session: its own idle checks end it")
+        await self._tell_of_limits()
         session = self._session = await self._create()
         if plan.enqueue_only:
             return await self._enqueued(session)
@@ -152,7 +154,8 @@ class Execution:
         if session.status not in _ENDED:
             await self._introduce(session)
         if plan.files:
-            await self._client.upload(session.id, plan.files)
+            resume = await self._can_resume()
+            await persist(self._client, resume, lambda: self._client.upload(session.id, plan.files))
         if plan.request is None:
             await self._printer.out.write(f"{session.id}\n")
             return exit_codes.OK
@@ -161,28 +164,30 @@ class Execution:
             self._talk(f"the session {session.name} stays; `bai-tui rm {session.name}` removes it")
         return status
 
+    async def _tell_of_limits(self) -> None:
+        """Says which of the limits that were asked for a cluster does not have."""
+        if (await self._client.info()).capabilities:
+            return
+        url, asked = self._client.endpoint.url, self._plan.resource_opts
+        if "idle_timeout" in asked:
+            self._talk(f"{url} has no idle timeout of one session: its own idle checks end it")
+        for option, name in (("wall_time", "wall time"), ("isolation", "isolation"), ("network", "--no-network")):
+            if option in asked:
+                self._talk(f"{url} has no {name} of one session: it isolates and limits sessions in its own way")
+
+    async def _can_resume(self) -> Patience | None:
+        """Returns the patience with what may be done twice; None where the server keeps no journal."""
+        return self._patience if "follow" in (await self._client.info()).capabilities else None
+
     async def _create(self) -> CreatedSession:
         """Asks for the session. One that has to wait is told of: a command that only stands there looks broken."""
         plan = self._plan
         self._asked = True
+        # A session of that name is found again, so asking twice makes one; but a batch session may have ended by then,
+        # and one that must be new may be ours.
+        twice = plan.startup_command is None and (plan.reuse or not plan.named)
         asking = asyncio.create_task(
-            self._client.create_session(
-                plan.image,
-                name=plan.name,
-                resources=plan.resources,
-                resource_opts=plan.resource_opts,
-                environ=plan.environ,
-                type=plan.type,
-                startup_command=plan.startup_command,
-                enqueue_only=plan.enqueue_only,
-                max_wait_s=plan.max_wait_s,
-                reuse=plan.reuse,
-                priority=plan.priority,
-                tag=plan.tag,
-                depends_on=plan.depends_on,
-                starts_at=plan.starts_at,
-                batch_timeout_s=plan.batch_timeout_s,
-            ),
+            persist(self._client, await self._can_resume() if twice else None, self._ask_for_session),
             name="create session",
         )
         try:
@@ -193,6 +198,26 @@ class Execution:
         finally:
             asking.cancel()
             await asyncio.wait({asking})
+
+    async def _ask_for_session(self) -> CreatedSession:
+        plan = self._plan
+        return await self._client.create_session(
+            plan.image,
+            name=plan.name,
+            resources=plan.resources,
+            resource_opts=plan.resource_opts,
+            environ=plan.environ,
+            type=plan.type,
+            startup_command=plan.startup_command,
+            enqueue_only=plan.enqueue_only,
+            max_wait_s=plan.max_wait_s,
+            reuse=plan.reuse or not plan.named,
+            priority=plan.priority,
+            tag=plan.tag,
+            depends_on=plan.depends_on,
+            starts_at=plan.starts_at,
+            batch_timeout_s=plan.batch_timeout_s,
+        )
 
     async def _tell_of_waiting(self) -> None:
         try:
@@ -231,7 +256,7 @@ class Execution:
     async def _introduce(self, session: CreatedSession) -> None:
         if self._plan.quiet:
             return
-        if not session.created:
+        if not session.created and self._plan.named:
             self._talk(f"using the live session {session.name}")
         if not (await self._client.info()).capabilities:
             if session.created:
@@ -281,7 +306,10 @@ class Execution:
         return self._work is not None and not self._work.cancelled() and isinstance(self._work.exception(), Unreachable)
 
     async def _remove(self, ref: str) -> None:
-        stats = await self._client.terminate(ref, forced=self._signal is not None)
+        resume = await self._can_resume()
+        stats = await persist(
+            self._client, resume, lambda: self._client.terminate(ref, forced=self._signal is not None)
+        )
         if self._plan.stats:
             from .stats import stats_text
 
@@ -311,11 +339,13 @@ class Execution:
         await asyncio.sleep(_WATCH_AFTER_S)
         from .notices import warning_of
 
-        with suppress(BaiTuiError):  # the run itself tells when the server has gone
-            async for event in self._client.events(session=session.id):
-                warning = warning_of(event, session.name)
-                if warning is not None:
-                    self._talk(warning)
+        while True:
+            with suppress(BaiTuiError):  # the run itself tells when the server has gone
+                async for event in self._client.events(session=session.id):
+                    warning = warning_of(event, session.name)
+                    if warning is not None:
+                        self._talk(warning)
+            await asyncio.sleep(_WATCH_AGAIN_S)
 
     async def _execute(self, session: CreatedSession) -> int:
         request = self._plan.request
@@ -324,14 +354,18 @@ class Execution:
             self._spawn(self._warn(session), "warnings")
         built = 0
         finished: Frame | None = None
-        async with self._as_running(), self._client.execute(session.id, request) as stream, Frames(stream) as frames:
+        async with (
+            self._as_running(),
+            self._client.execute(session.id, request, patience=self._patience) as stream,
+            Ahead(stream) as frames,
+        ):
             try:
                 async for frame in frames:
                     await self._printer.records(frame.console)
                     if frame.status in (RunStatus.BUILD_FINISHED, RunStatus.CLEAN_FINISHED):
                         built = self._step(frame) or built
                     elif frame.status is RunStatus.WAITING_INPUT:
-                        if not await self._answer(frame, frames, session):
+                        if not await self._answer(frame, frames, stream, session):
                             break
                     elif frame.status is RunStatus.EXEC_TIMEOUT:
                         self._printer.end_line()
@@ -345,17 +379,17 @@ class Execution:
             return exit_codes.FAILED
         return self._exit_status(finished, built)
 
-    async def _answer(self, frame: Frame, frames: Frames, session: CreatedSession) -> bool:
+    async def _answer(self, frame: Frame, frames: Ahead[Frame], stream: ExecuteStream, session: CreatedSession) -> bool:
         """Answers a prompt from stdin, unless the run goes on without an answer; returns False to give up."""
         password = bool((frame.options or {}).get("is_password"))
         answered, line = await frames.unless_one_comes(self._stdin.line(password=password))
         if not answered:
             return True  # interrupted, or the session was ended by somebody else
         if line is not None:
-            await frames.stream.send_input(line)
+            await stream.send_input(line)
             return True
         if "end-of-input" in (await self._client.info()).capabilities:
-            await frames.stream.send_input(END_OF_INPUT)
+            await stream.send_input(END_OF_INPUT)
             return True
         self._empty_prompts += 1
         if self._empty_prompts == 1:

@@ -27,14 +27,14 @@ _SESSION = {
     "kill": _RM,
     "destroy": _RM,
     "terminate": _RM,
-    "logs": ("session:logs", "Show what a session has written."),
+    "attach": ("attach:attach", "Watch what runs in a session, and answer it."),
+    "logs": ("logs:logs", "Show what a session has written, or writes."),
     "interrupt": ("session:interrupt", "Interrupt what runs in sessions."),
     "restart": ("session:restart", "Restart the kernel of sessions."),
     "rename": ("session:rename", "Give a session another name."),
     "extend": ("session:extend", "Keep sessions from being ended as idle."),
     "set-priority": ("session:set_priority", "Move a session in the queue."),
 }
-_IMAGES = ("images:images", "List the images that sessions can use.")
 _KEYPAIR = {
     "list": ("keypair:list_", "List keypairs: your own, as an administrator all."),
     "add": ("keypair:add", "Make a keypair, for yourself or another user."),
@@ -43,6 +43,7 @@ _KEYPAIR = {
     "activate": ("keypair:activate", "Switch keypairs on again."),
     "rm": ("keypair:rm", "Delete keypairs that have no live sessions."),
 }
+_IMAGES = ("images:images", "List the images that sessions can use.")
 _TABLE = {
     "ps": _LIST,
     "top": ("top:top", "Watch what sessions and GPUs use."),
@@ -53,6 +54,7 @@ _TABLE = {
     "rm": _RM,
     "kill": (_RM[0], ""),
     "destroy": (_RM[0], ""),
+    "attach": _SESSION["attach"],
     "logs": _SESSION["logs"],
     "interrupt": _SESSION["interrupt"],
     "restart": _SESSION["restart"],
@@ -103,10 +105,10 @@ def _group(name: str, help_: str, table: dict[str, tuple[str, str]]) -> LazyGrou
 _session = _group("session", "Sessions: list, run, rm, logs, ...", _SESSION)
 _admin = _group("admin", "The same under the names of Backend.AI's admin commands.", {"sessions": _LIST})
 _admin.add_command(_session)
-_image = _group("image", "Images.", {"list": _IMAGES})
-_admin.add_command(_image)
 _keypair = _group("keypair", "Keypairs of the users: list, add, rotate, revoke, ...", _KEYPAIR)
 _admin.add_command(_keypair)
+_image = _group("image", "Images.", {"list": _IMAGES})
+_admin.add_command(_image)
 for _each in (_session, _image, _keypair, _admin):
     cli.add_command(_each)
 

@@ -1,8 +1,7 @@
-"""Small commands on one or more sessions: logs, interrupt, restart, rename, extend, set-priority."""
+"""Small commands on one or more sessions: interrupt, restart, rename, extend, set-priority."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,25 +15,6 @@ from .talk import emit, say
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
-
-
-@click.command("logs", context_settings=CONTEXT)
-@click.argument("session", metavar="ID_OR_NAME")
-def logs(session: str) -> int:
-    """Show what a session has written so far. An ended one is found by its full id."""
-    from .endpoint import with_client
-    from .output import TerminalFilter
-
-    async def work(client: ApiClient) -> str:
-        return await client.logs(await client.resolve(session))
-
-    text = with_client(work)
-    if sys.stdout.isatty():
-        cleaner = TerminalFilter()
-        text = cleaner.feed(text) + cleaner.end()
-        text += "" if text.endswith("\n") or not text else "\n"
-    emit(text.encode("utf-8", "replace").decode())
-    return exit_codes.OK
 
 
 def _each(sessions: Sequence[str], action: Callable[[ApiClient, str, str], Coroutine[Any, Any, None]]) -> int:

@@ -11,6 +11,7 @@ import click
 from ..model.durations import parse_duration
 from ..model.errors import BadRequest
 from ..model.sessions import check_session_name
+from ..policies import ISOLATIONS
 from .durations import duration
 from .plan import pairs, with_units
 
@@ -92,6 +93,18 @@ _OPTIONS = (
         callback=duration,
         help="End the session when idle so long: 10m, 2h, 0 = never.",
     ),
+    click.option(
+        "--wall-time",
+        metavar="DURATION",
+        callback=duration,
+        help="End the session so long after its start, whatever it does: 10m, 2h.",
+    ),
+    click.option(
+        "--isolation",
+        type=click.Choice(ISOLATIONS),
+        help="bwrap: a read-only system, a /tmp and a HOME of its own.",
+    ),
+    click.option("--no-network", is_flag=True, help="Reach nothing but itself (with --isolation bwrap)."),
     click.option("--enqueue-only", is_flag=True, help="Do not wait: print the session's id, run nothing."),
     click.option(
         "--max-wait", metavar="SECONDS", type=click.IntRange(min=0), default=0, help="Wait no longer in the queue."
@@ -120,6 +133,9 @@ def start_plan(
     starts_at: datetime | None,
     batch_timeout: str | None,
     idle_timeout: str | None,
+    wall_time: str | None,
+    isolation: str | None,
+    no_network: bool,
     enqueue_only: bool,
     max_wait: int,
 ) -> Mapping[str, Any]:
@@ -137,6 +153,12 @@ def start_plan(
     options = with_units(pairs(resource_opts, "--resource-opts"))
     if idle_timeout is not None:
         options["idle_timeout"] = idle_timeout
+    if wall_time is not None:
+        options["wall_time"] = wall_time
+    if isolation is not None:
+        options["isolation"] = isolation
+    if no_network:
+        options["network"] = "false"
     return {
         "name": name or new_session_name(),
         "named": name is not None,

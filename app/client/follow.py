@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..model.errors import BaiTuiError, RemoteError, Unreachable
@@ -41,7 +40,8 @@ class Following:
         self._patience = patience
         self._refused = refused
         self._socket: ClientConnection | None = None
-        self._open = asyncio.Event()
+        self._answers: dict[int, str] = {}
+        """Answers that the server has not confirmed, by the number of their prompt."""
         self.after = after
         """Number of the newest record that was given."""
         self.ending: Ending | None = None
@@ -72,7 +72,8 @@ class Following:
         socket = await open_socket(transport, f"/stream/session/{segment(self._session_id)}/journal", query)
         try:
             self._socket = socket
-            self._open.set()
+            for answer in list(self._answers.values()):
+                await send(socket, transport.url, answer)
             while self.ending is None:
                 told = _parsed(await receive(socket, transport.url, "the session"), transport.url)
                 if "records" in told:
@@ -82,24 +83,32 @@ class Following:
                         yield lines
                 elif told.get("ended"):
                     self.ending = Ending(str(told.get("status") or ""), str(told.get("reason") or ""))
+                elif "run" in told:
+                    self._settle(told)
                 elif "error" in told:
-                    if not told.get("run"):
-                        raise RemoteError(str(told["error"]), http_status=0)
-                    self._refused(str(told["error"]))
+                    raise RemoteError(str(told["error"]), http_status=0)
         finally:
             self._socket = None
-            self._open.clear()
             await close_early(socket)
 
-    async def send_input(self, run_id: str, text: str) -> None:
-        """Answers the prompt of a run (`attach` only). Waits while the connection is lost. Safe to cancel.
+    async def send_input(self, run_id: str, text: str, prompt: int) -> None:
+        """Answers the prompt of a run (`attach` only); returns when the answer was sent, or will be.
 
-        Raises:
-            Unreachable: the connection was lost just now; whether the answer arrived is not known.
+        It is sent again over each new connection until the server has taken it, and counts once.
+
+        Args:
+            prompt: journal number of the record that asks.
         """
-        while (socket := self._socket) is None:
-            await self._open.wait()
-        await send(socket, self._client.transport.url, json.dumps({"run": run_id, "input": text}))
+        self._answers[prompt] = json.dumps({"run": run_id, "input": text, "prompt": prompt})
+        if self._socket is not None:
+            with suppress(Unreachable):
+                await send(self._socket, self._client.transport.url, self._answers[prompt])
+
+    def _settle(self, told: Mapping[str, Any]) -> None:
+        """Takes what became of an answer."""
+        prompt = told.get("prompt")
+        if self._answers.pop(prompt if isinstance(prompt, int) else 0, None) is not None and "error" in told:
+            self._refused(str(told["error"]))
 
 
 def _parsed(message: str | bytes, url: str) -> Mapping[str, Any]:

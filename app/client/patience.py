@@ -39,17 +39,19 @@ class Patience:
         find: Callable[[], Awaitable[Endpoint]],
         *,
         limit_s: float = 60.0,
+        tell_after_s: float = 1.0,
         lost: Callable[[str], object] = lambda _: None,
         back: Callable[[], object] = lambda: None,
     ) -> None:
         """
         Args:
             find: returns where the server is now, starting one where that is the way; raises `BaiTuiError`.
-            lost: is told why, once for each loss that the first attempt does not heal.
+            lost: is told why, once for each loss that is not healed within `tell_after_s`.
             back: is told when such a loss is healed.
         """
         self._find = find
         self._limit_s = limit_s
+        self._tell_after_s = tell_after_s
         self._lost = lost
         self._back = back
         self._losses = 0
@@ -73,7 +75,7 @@ class Patience:
                 await client.move(await self._find())
                 await client.handshake()
             except BaiTuiError as exc:
-                if not told:
+                if not told and time.monotonic() - started_s >= self._tell_after_s:
                     self._lost(loss.message)
                     told = True
                 if time.monotonic() - started_s > self._limit_s:

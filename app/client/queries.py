@@ -239,20 +239,26 @@ async def resolve_dependency(transport: Transport, ref: str) -> str:
     try:
         return await resolve(transport, ref)
     except SessionNotFound:
-        if not _NAME.fullmatch(ref):
+        ended = await newest_ended(transport, ref)
+        if ended is None:
             raise
-        ended, _ = await session_rows(
-            transport,
-            ["id", "name"],
-            statuses=[status for status in SessionStatus if status in TERMINAL],
-            limit=1,
-            filter=f'name == "{ref}"',
-            order="-created_at",
-            access_key=transport.endpoint.access_key,
-        )
-        if not ended or ended[0].get("name") != ref:
-            raise
-        return str(ended[0]["id"])
+        return ended.id
+
+
+async def newest_ended(transport: Transport, name: str) -> SessionView | None:
+    """Returns the newest of our own ended sessions of exactly that name; None when there is none."""
+    if not _NAME.fullmatch(name):
+        return None
+    ended, _ = await session_rows(
+        transport,
+        ["id", "name", "status", "created_at", "terminated_at"],
+        statuses=[status for status in SessionStatus if status in TERMINAL],
+        limit=1,
+        filter=f'name == "{name}"',
+        order="-created_at",
+        access_key=transport.endpoint.access_key,
+    )
+    return session_view(ended[0]) if ended and ended[0].get("name") == name else None
 
 
 def _not_found(ref: str, names: Sequence[str]) -> str:

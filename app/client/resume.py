@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Final
 
 from ..model.console import ConsoleRecord, ExecuteRequest, Frame, RunStatus, dropped_notice
@@ -43,7 +42,10 @@ class PersistentRun:
         self._seq: int | None = None
         """Number of the newest record that was given; None = none yet."""
         self._channel: WebsocketRun | Following | None = None
-        self._open = asyncio.Event()
+        self._prompt = 0
+        """Number of the newest record that asked for input."""
+        self._answer: str | None = None
+        """What was sent to it."""
         self._frames: AsyncGenerator[Frame] | None = None
 
     def __aiter__(self) -> AsyncIterator[Frame]:
@@ -78,17 +80,22 @@ class PersistentRun:
     async def _first(self, again: bool) -> AsyncGenerator[Frame]:
         """Yields the frames of the websocket that starts the run."""
         async with stream.execute(self._client.transport, self._session_id, self._request) as run:
-            self._use(run)
+            self._channel = run
             try:
                 async for frame in run:
                     if again and frame.run_id == "" and await self._begun() is not None:
                         # refused, since what was sent before the connection was lost has reached the session after all
                         raise Unreachable("the run had begun already")
-                    if frame.seq is not None:
-                        self._seq = frame.seq
+                    self._note(frame)
                     yield frame
             finally:
-                self._use(None)
+                self._channel = None
+
+    def _note(self, frame: Frame) -> None:
+        if frame.seq is not None:
+            self._seq = frame.seq
+        if frame.status is RunStatus.WAITING_INPUT:
+            self._prompt, self._answer = frame.seq or 0, None
 
     async def _begun(self) -> int | None:
         """Returns the journal number before the run; None when the session knows of no such run."""
@@ -98,11 +105,15 @@ class PersistentRun:
     async def _rest(self, after: int) -> AsyncGenerator[Frame]:
         """Yields what the journal tells of the run."""
         following = self._client.follow(self._session_id, after=after, attach=True, patience=self._patience)
-        self._use(following)
+        if self._answer is not None:
+            # whether it arrived before the connection was lost, nobody can tell but the server
+            await following.send_input(self._run_id, self._answer, self._prompt)
+        self._channel = following
         try:
             async with aclosing(following.batches()) as batches:
                 async for lines in batches:
                     for frame in frames_of(lines, self._run_id):
+                        self._note(frame)
                         yield frame
                         if frame.status is RunStatus.FINISHED:
                             return
@@ -112,27 +123,17 @@ class PersistentRun:
                 RunStatus.FINISHED, [("stderr", f"{message}\n")], exit_code=1, message=message, run_id=self._run_id
             )
         finally:
-            self._use(None)
-
-    def _use(self, channel: WebsocketRun | Following | None) -> None:
-        self._channel = channel
-        if channel is None:
-            self._open.clear()
-        else:
-            self._open.set()
+            self._channel = None
 
     async def send_input(self, text: str) -> None:
-        """Answers a `waiting-input` frame. Waits while the connection is lost. Safe to cancel.
-
-        Raises:
-            Unreachable: the connection was lost just now; whether the answer arrived is not known.
-        """
-        while (channel := self._channel) is None:
-            await self._open.wait()
+        """Answers the newest `waiting-input` frame; returns when the answer was sent, or will be. It counts once."""
+        self._answer = text
+        channel = self._channel
         if isinstance(channel, Following):
-            await channel.send_input(self._run_id, text)
-        else:
-            await channel.send_input(text)
+            await channel.send_input(self._run_id, text, self._prompt)
+        elif channel is not None:
+            with suppress(Unreachable):  # whoever iterates finds out as well
+                await channel.send_input(text)
 
 
 def frames_of(lines: Iterable[JournalLine], run_id: str) -> Iterator[Frame]:
@@ -140,7 +141,8 @@ def frames_of(lines: Iterable[JournalLine], run_id: str) -> Iterator[Frame]:
     console: list[ConsoleRecord] = []
     seq: int | None = None
     for line in lines:
-        if line.kind in _SILENT or (line.run_id != run_id and line.kind != "kernel-died"):
+        # a kernel that dies beside a batch command ends no run: its record names none
+        if line.kind in _SILENT or line.run_id != run_id:
             continue
         seq = line.seq
         data = line.data if isinstance(line.data, dict) else {}

@@ -72,6 +72,7 @@ class FakeRun:
     run_id: str
     journal: Journal
     answers: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    answered: list[int] = field(default_factory=list)
     start: int = 0
     fail_reading: Exception | None = None
     notice: str | None = None
@@ -93,5 +94,9 @@ class FakeRun:
             for record in batch:
                 yield record
 
-    async def send_input(self, text: str) -> None:
+    async def send_input(self, text: str, prompt: int | None = None) -> bool:
+        if prompt is not None and prompt in self.answered:
+            return False
+        self.answered.append(prompt or 0)
         await self.answers.put(text)
+        return True

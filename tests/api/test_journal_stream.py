@@ -22,7 +22,7 @@ async def until(ws: Any, kind: str) -> list[list[Any]]:
     """Returns [seq, *record] up to the first of a kind."""
     found: list[list[Any]] = []
     while not found or found[-1][1] != kind:
-        for line in (await ws.receive_json(timeout=10))["records"]:
+        for line in (await ws.receive_json(timeout=10)).get("records", ()):
             found.append([line["seq"], *line["rec"]])
     return found
 
@@ -58,6 +58,7 @@ async def test_records_are_pushed_and_the_end_is_told(api: Api) -> None:
 async def test_who_is_attached_keeps_the_session_and_answers(api: Api, service: Any) -> None:
     sid = await api.create()
     running = asyncio.ensure_future(run(api, sid, "ask who\nsay bye"))
+    records: list[Any] = []
     async with follow(api, sid, "?attach=true") as ws:
         asked = await until(ws, "waiting-input")
         assert asked[-1][2] == {"is_password": False}
@@ -66,8 +67,15 @@ async def test_who_is_attached_keeps_the_session_and_answers(api: Api, service: 
         await ws.send_json({"run": "nobody", "input": "x"})
         refused = await ws.receive_json(timeout=10)
         assert refused["run"] == "nobody" and "nobody" in refused["error"]
-        await ws.send_json({"run": run_id, "input": "Ada"})
-        assert ["stdout", "hi Ada\n"] in [record[1:] for record in await until(ws, "run-finished")]
+        prompt = asked[-1][0]
+        for text, taken in (("Ada", True), ("Eve", False)):
+            await ws.send_json({"run": run_id, "input": text, "prompt": prompt})
+            while "taken" not in (told := await ws.receive_json(timeout=10)):
+                records += told["records"]
+            assert told == {"run": run_id, "prompt": prompt, "taken": taken}
+        while records[-1]["rec"][0] != "run-finished":
+            records += (await ws.receive_json(timeout=10))["records"]
+        assert ["stdout", "hi Ada\n"] in [record["rec"] for record in records]
     await running
     while service.streams[sid] or service.followers:
         await asyncio.sleep(0)

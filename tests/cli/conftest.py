@@ -9,17 +9,23 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 from aiohttp import web
+from bai_tui.app.backend.api import create_app, create_runner
+from bai_tui.app.backend.ports import CreateRequest
 from bai_tui.app.cli.main import invoke
+from bai_tui.app.model.console import ExecuteRequest, RunMode
+from bai_tui.tests.api import fakes
 
 from ..client.conftest import ACCESS_KEY, SECRET_KEY, FakeServer, problem
 
+T = TypeVar("T")
 SID = "46f98ea2-63be-4987-bf8a-26eeb2d7c504"
 OTHER = "5e05ad83-0d9b-4bfc-8f4b-0b7bd9b7a001"
 
@@ -239,3 +245,115 @@ def world(tmp_path: Path) -> Iterator[World]:
     yield here
     stopped = here.bai("serve", "--stop", "--kill-sessions")
     assert stopped.status == 0, stopped
+
+
+@contextmanager
+def command(*arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
+    """A command line as a process, killed when it is left while it runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bai_tui", *arguments],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def rest(process: subprocess.Popen[str], stdin: str = "") -> tuple[str, str]:
+    """Returns what is still to come on stdout and stderr (`communicate` forgets what `readline` has read ahead)."""
+    if process.stdin is not None:
+        process.stdin.write(stdin)
+        process.stdin.close()
+        process.stdin = None
+    assert process.stdout is not None and process.stderr is not None
+    out, err = process.stdout.read(), process.stderr.read()
+    process.wait(20)
+    return out, err
+
+
+# --- our own backend over a service that behaves, in a thread ------------------------------------------------------
+
+
+class Toy:
+    """The API of our backend over the fake of `tests/api`, whose kernel understands a few words."""
+
+    def __init__(self, service: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self.service = service
+        self._loop = loop
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does something in the loop of the backend and returns what it returns."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    def session(self, name: str) -> str:
+        request = CreateRequest(name=name, image="python")
+        return str(self.do(self.service.create(fakes.USER, request)).session.id)
+
+    async def _start(self, ref: str, code: str) -> asyncio.Task[None] | None:
+        async with self.service.run(fakes.USER, ref, ExecuteRequest(RunMode.QUERY, code)):
+            session = await self.service.get(fakes.USER, ref)
+            return self.service.running.get(session.id)
+
+    def start(self, ref: str, code: str) -> Any:
+        """Begins a run in a session and returns its task."""
+        return self.do(self._start(ref, code))
+
+    def run(self, ref: str, code: str) -> None:
+        """Runs code in a session to its end."""
+        task = self.start(ref, code)
+
+        async def wait() -> None:
+            if task is not None:
+                await asyncio.gather(task, return_exceptions=True)
+
+        self.do(wait())
+
+    def end(self, ref: str) -> None:
+        self.do(self.service.terminate(fakes.USER, ref))
+
+    def followed(self, count: int = 1) -> None:
+        """Returns when so many follow a journal."""
+
+        async def wait() -> None:
+            while self.service.followers < count:
+                await asyncio.sleep(0.005)
+
+        self.do(wait())
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Toy]:
+    """A running toy backend, told to the commands by the environment."""
+    loop = asyncio.new_event_loop()
+    ready = threading.Event()
+    state: dict[str, Any] = {}
+
+    async def serve() -> None:
+        service = fakes.FakeService(tmp_path)
+        runner = create_runner(create_app(service, version="0"), shutdown_timeout_s=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        state.update(service=service, url="http://{}:{}".format(*runner.addresses[0][:2]), stop=asyncio.Event())
+        ready.set()
+        await state["stop"].wait()
+        service.stop()
+        for task in list(service.running.values()):
+            task.cancel()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="toy backend")
+    thread.start()
+    assert ready.wait(10)
+    monkeypatch.setenv("BACKEND_ENDPOINT", state["url"])
+    monkeypatch.setenv("BACKEND_ACCESS_KEY", fakes.USER.access_key)
+    monkeypatch.setenv("BACKEND_SECRET_KEY", fakes.USER.secret_key)
+    yield Toy(state["service"], loop)
+    loop.call_soon_threadsafe(state["stop"].set)
+    thread.join(10)
+    loop.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -180,7 +181,7 @@ async def test_patience_ends(client: ApiClient, backend: Backend) -> None:
 
     with pytest.raises(Unreachable, match=r"connection lost.*nobody is there"):
         backend.records, backend.cuts = lines(5), [2]
-        await read(client, patience=Patience(find, limit_s=0.2, lost=told.append))
+        await read(client, patience=Patience(find, limit_s=0.2, tell_after_s=0, lost=told.append))
     assert len(told) == 1 and "connection lost" in told[0]
 
 
@@ -200,7 +201,9 @@ async def test_the_server_may_be_found_elsewhere(client: ApiClient, backend: Bac
     async def find() -> Endpoint:
         return tries.pop(0)
 
-    patience = Patience(find, lost=lambda text: events.append("lost"), back=lambda: events.append("back"))
+    patience = Patience(
+        find, tell_after_s=0, lost=lambda text: events.append("lost"), back=lambda: events.append("back")
+    )
     await patience.restore(client, Unreachable("connection lost"))
     assert events == ["lost", "back"]
     assert client.endpoint.url == server.url
@@ -330,7 +333,48 @@ async def test_a_prompt_is_answered_over_the_new_connection(
     run_of(backend)
     frames = await collect(client, patience, "Ada")
     assert frames[0].options == {"is_password": True}
-    assert backend.answers == [{"run": backend.executed[0]["runId"], "input": "Ada"}]
+    assert backend.answers == [{"run": backend.executed[0]["runId"], "input": "Ada", "prompt": 1}]
+
+
+async def test_an_answer_that_may_have_been_lost_is_given_again(
+    client: ApiClient, backend: Backend, patience: Patience
+) -> None:
+    """Over the stream that breaks right after it, and over each connection until the server has it."""
+    backend.records = [["r", "stdout", "who?"], ["r", "waiting-input", {}], ["r", "stdout", "hi\n"]]
+    backend.records.append(["r", "run-finished", {"exitCode": 0}])
+    run_of(backend)
+    given: list[Any] = []
+
+    async def execute(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        backend.executed.append(await socket.receive_json())
+        await socket.send_json({"status": "waiting-input", "seq": 2, "runId": "r", "options": {}})
+        given.append(await socket.receive_str())
+        return await backend._break(socket, request)
+
+    async def follow(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        given.append(await socket.receive_json())
+        if len(given) < 3:
+            return await backend._break(socket, request)
+        await socket.send_json({"run": given[-1]["run"], "prompt": 2, "taken": False})
+        await socket.close()
+        backend.server.answers[FOLLOW] = backend.follow
+        return socket
+
+    backend.server.answers[EXECUTE], backend.server.answers[FOLLOW] = execute, follow
+
+    looks = asyncio.ensure_future(collect(client, patience, "Ada"))
+    while not backend.executed:
+        await asyncio.sleep(0)
+    for record in backend.records:
+        record[0] = backend.executed[0]["runId"]
+    assert text(await looks) == "hi\n"
+    again = {"run": backend.executed[0]["runId"], "input": "Ada", "prompt": 2}
+    assert given == ["Ada", again, again]
+    assert backend.answers == []
 
 
 async def test_a_session_that_ended_meanwhile_ends_the_run(
@@ -358,12 +402,13 @@ def test_frames_of_a_journal() -> None:
         (None, "stdout", "of nobody"),
         ("r", "build-finished", {"exitCode": 2}),
         ("r", "media", ["image/png", "x"]),
-        (None, "kernel-died", {"exitCode": None, "signal": "SIGSEGV", "reason": "killed"}),
+        (None, "kernel-died", {"exitCode": 1, "reason": "it died beside the run"}),
+        ("r", "kernel-died", {"exitCode": None, "signal": "SIGSEGV", "reason": "killed"}),
     ]
     found = list(frames_of([JournalLine(seq, 0.0, *record) for seq, record in enumerate(told, 1)], "r"))
     assert [(frame.status, frame.exit_code, frame.seq) for frame in found] == [
         (RunStatus.BUILD_FINISHED, 2, 5),
-        (RunStatus.FINISHED, 1, 7),
+        (RunStatus.FINISHED, 1, 8),
     ]
     assert [kind for kind, _ in found[0].console] == ["stdout", "stderr"]
     assert "2 KiB of output were dropped" in found[0].console[1][1]

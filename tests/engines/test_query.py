@@ -71,6 +71,20 @@ async def test_input_and_getpass_ask_in_the_console(session: Any) -> None:
     assert result.text() == "['Ada', 's3cret', 'third\\n']\n"
 
 
+async def test_an_answer_that_names_its_prompt_counts_once(session: Any) -> None:
+    run_id = await session.begin("print(input('a'), input('b'))")
+    first = await session.follow(run_id, until=lambda record: record.kind == "waiting-input")
+    prompt = first.end.seq
+    assert not await session.kernel.send_input(run_id, "to none that asks", prompt - 1)
+    assert await session.kernel.send_input(run_id, "one", prompt)
+    assert not await session.kernel.send_input(run_id, "one", prompt)
+    second = await session.follow(run_id, after=prompt, until=lambda record: record.kind == "waiting-input")
+    assert not await session.kernel.send_input(run_id, "one", prompt)
+    assert await session.kernel.send_input(run_id, "two")
+    assert not await session.kernel.send_input(run_id, "three", second.end.seq)
+    assert (await session.follow(run_id, after=second.end.seq)).text() == "one two\n"
+
+
 async def test_the_end_of_input_is_eof(session: Any) -> None:
     run_id = await session.begin("try:\n    input()\nexcept EOFError:\n    print('eof')")
     await session.follow(run_id, until=lambda record: record.kind == "waiting-input")

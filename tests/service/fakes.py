@@ -96,9 +96,10 @@ class FakeKernel:
         await self.write(run_id, "kernel-died", {"exitCode": -11, "signal": "SIGSEGV", "reason": "killed by SIGSEGV"})
         self._deaths.put_nowait(Exit(-11, "killed by SIGSEGV"))
 
-    async def send_input(self, run_id: str, text: str) -> None:
+    async def send_input(self, run_id: str, text: str, prompt: int | None = None) -> bool:
         await self.write(run_id, "stdout", f"<{text}>")
         await self.finish(0)
+        return True
 
     async def interrupt(self) -> None:
         if self.busy_run:

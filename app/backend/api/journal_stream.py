@@ -92,15 +92,18 @@ async def _listen(ws: web.WebSocketResponse, service: Service, caller: Keypair, 
             told = json.loads(message.data) if message.type is WSMsgType.TEXT else None
         except (ValueError, RecursionError):
             told = None
-        run_id, text = (told.get("run"), told.get("input")) if isinstance(told, dict) else (None, None)
-        if not attach or not isinstance(run_id, str) or not isinstance(text, str):
-            wanted = '{"run": ID, "input": TEXT}, and takes it with attach=true only'
+        told = told if isinstance(told, dict) else {}
+        run_id, text, prompt = told.get("run"), told.get("input"), told.get("prompt")
+        if not (attach and isinstance(run_id, str) and isinstance(text, str) and isinstance(prompt, int | None)):
+            wanted = '{"run": ID, "input": TEXT, "prompt": NUMBER}, with attach=true only'
             await ws.close(code=WSCloseCode.POLICY_VIOLATION, message=f"this stream takes {wanted}".encode())
             return
         try:
-            await (await service.find_run(caller, session_id, run_id)).send_input(text)
+            taken = await (await service.find_run(caller, session_id, run_id)).send_input(text, prompt)
         except BaiTuiError as exc:
-            await _say(ws, {"run": run_id, "error": exc.message})
+            await _say(ws, {"run": run_id, "prompt": prompt, "error": exc.message})
+        else:
+            await _say(ws, {"run": run_id, "prompt": prompt, "taken": taken})
 
 
 async def _say(ws: web.WebSocketResponse, told: dict[str, Any]) -> None:

@@ -168,13 +168,17 @@ class ProcessKernel:
             "execute", run=run_id, mode=request.mode.value, code=request.code, options=dict(request.options)
         )
 
-    async def send_input(self, run_id: str, text: str) -> None:
+    async def send_input(self, run_id: str, text: str, prompt: int | None = None) -> bool:
         """Answers a `waiting-input` record; the text `\\x04` alone means the end of input.
+
+        Returns:
+            Whether it was taken: not when `prompt` is the number of a record that was answered already.
 
         Raises:
             IllegalState: the run has ended.
         """
-        await self._call("input", run=run_id, text=text)
+        answered = await self._call("input", run=run_id, text=text, prompt=prompt)
+        return bool(answered.get("taken", True))
 
     async def interrupt(self) -> None:
         """Interrupts the run that is going on, as ctrl+c would; nothing happens when there is none."""

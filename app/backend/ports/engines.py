@@ -78,8 +78,12 @@ class Kernel(Protocol):
             IllegalState: another run is going on.
         """
 
-    async def send_input(self, run_id: str, text: str) -> None:
-        """Answers a `waiting-input` record."""
+    async def send_input(self, run_id: str, text: str, prompt: int | None = None) -> bool:
+        """Answers a `waiting-input` record; False when somebody else has answered it, or nobody waits any more.
+
+        Args:
+            prompt: number of the record, so that an answer that is given twice counts once; None = whatever asks.
+        """
 
     async def interrupt(self) -> None:
         """Interrupts the run that is going on, as ctrl+c would; nothing happens when there is none."""

@@ -118,7 +118,8 @@ class Run(Protocol):
     def batches(self) -> AsyncGenerator[Sequence[JournalRecord]]:
         """Yields the same, each time all that has been written since; of much, a part. To be closed."""
 
-    async def send_input(self, text: str) -> None: ...
+    async def send_input(self, text: str, prompt: int | None = None) -> bool:
+        """Answers its prompt, or the one of that journal number; False when that one was answered already."""
 
 
 class Service(Protocol):

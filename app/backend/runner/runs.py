@@ -17,6 +17,11 @@ LONG_S = 0.005
 class Run:
     """A cell that the kernel runs."""
 
+    asked = 0
+    """Number of the record of the newest prompt."""
+    answered = 0
+    """Number of the newest prompt that was answered."""
+
     def __init__(self, runner: Host, run_id: Optional[str], code: str, options: Dict[str, Any]) -> None:
         self.runner = runner
         self.run_id = run_id
@@ -38,6 +43,10 @@ class Run:
 
     def begin(self) -> None:
         """Does what may make records at once."""
+
+    def awaits(self, prompt: Optional[int]) -> bool:
+        """Whether an answer to the prompt of that number is still wanted; None = to whatever asks, or will ask."""
+        return prompt is None or (prompt == self.asked and prompt > self.answered)
 
     def feed(self, text: str) -> bool:
         """Passes input on; False when what came before is still unread and there is too much of it."""

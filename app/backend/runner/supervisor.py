@@ -115,7 +115,9 @@ class Runner(Host):
 
     def record(self, record: List[Any]) -> None:
         if self._files is not None:
-            self.journal.append(self._run.run_id if self._run is not None else None, record)
+            seq = self.journal.append(self._run.run_id if self._run is not None else None, record)
+            if self._run is not None and record[0] == "waiting-input":
+                self._run.asked = seq
 
     def finish_run(self, exit_code: int, signal_name: Optional[str] = None, rest: bytes = b"") -> None:
         self.output.end_run(rest)
@@ -352,7 +354,10 @@ class Runner(Host):
     def _op_input(self, message: Message, answer: Any) -> None:
         if self._run is None or self._run.run_id != message["run"]:
             answer("not-running", "the run that the input is for has ended")
+        elif not self._run.awaits(message.get("prompt")):
+            answer(taken=False)
         elif self._run.feed(message["text"]):
+            self._run.answered = self._run.asked
             answer()
         else:
             answer("busy", "the run has not read the input that it was given before")

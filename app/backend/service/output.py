@@ -118,7 +118,6 @@ def page_before(folder: Path, before: int, limit: int) -> list[JournalRecord]:
 def runs_of(folder: Path) -> list[RunSummary]:
     """Returns the runs of a journal, newest last. Blocks on the disk; takes about a millisecond for 4 MiB."""
     runs: dict[str, RunSummary] = {}
-    going: RunSummary | None = None
     for segment in _segments(folder):
         data = _bytes_of(segment)
         for mark in _MARK.finditer(data):
@@ -127,10 +126,9 @@ def runs_of(folder: Path) -> list[RunSummary]:
             if record is None:
                 continue
             if record.kind == "run-started" and record.run_id is not None:
-                going = runs[record.run_id] = _begun(record, record.run_id)
-            elif (run := runs.get(record.run_id or "", going)) is not None:
+                runs[record.run_id] = _begun(record, record.run_id)
+            elif (run := runs.get(record.run_id or "")) is not None:
                 _ended(run, record)
-                going = None
     return list(runs.values())
 
 

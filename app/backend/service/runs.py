@@ -64,9 +64,9 @@ class WatchedRun:
                 for record in batch:
                     yield record
 
-    async def send_input(self, text: str) -> None:
-        """Answers a `waiting-input` record."""
-        await self._kernel.send_input(self.run_id, text)
+    async def send_input(self, text: str, prompt: int | None = None) -> bool:
+        """Answers a `waiting-input` record, that of number `prompt` if given; False when it was answered already."""
+        return await self._kernel.send_input(self.run_id, text, prompt)
 
 
 class PartOfJournal:
