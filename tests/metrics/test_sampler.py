@@ -75,6 +75,28 @@ async def test_a_busy_and_a_quiet_session(tree: Any, devices: Any, session: Any)
     assert sampler.stat(busy.id) == {} == sampler.forget(busy.id)
 
 
+async def test_threads_count_as_tasks_also_when_the_first_of_them_has_ended(
+    tree: Any, devices: Any, session: Any
+) -> None:
+    threads = """
+import ctypes, os, threading, time
+child = os.fork()
+if child == 0:
+    for _ in range(3):
+        threading.Thread(target=time.sleep, args=(60,)).start()
+    tell(os.getpid())
+    ctypes.CDLL(None).pthread_exit(0)
+time.sleep(60)
+"""
+    mine, runner = session("mine"), tree(threads)
+    (child,) = runner.said()
+    while Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        await asyncio.sleep(0.005)
+    found = await rounds(ProcSampler(devices, interval_s=0.02), lambda: [Watched(mine, runner.pid)], 1)
+    assert found[0].session_tasks == {mine.id: 4}, "the first one counts until the process has ended"
+    assert found[0].sessions[mine.id]["num_procs"].current == 1
+
+
 async def test_what_a_session_used_last_stays_when_its_runner_has_gone(tree: Any, devices: Any, session: Any) -> None:
     runner, other = tree(_BUSY), tree("tell(1)\ntime.sleep(60)\n")
     runner.said()

@@ -20,8 +20,10 @@ from .groups import SessionGroup
 from .sizes import size_text as size_text
 
 _log: Final = logging.getLogger(__name__)
-_RUNNER_TASKS: Final = 1
-"""Of those that a control group counts, ours."""
+_OUR_TASKS: Final = 1
+"""Of those that a control group counts, the runner."""
+_SANDBOX_TASKS: Final = 3
+"""And those that hold a sandbox."""
 
 
 @dataclass(slots=True)
@@ -58,9 +60,10 @@ class Limits:
             ends_at=time.time() + spec.wall_time_s if spec.wall_time_s else 0.0,
         )
         held = limits.group
+        ours = _OUR_TASKS + (_SANDBOX_TASKS if spec.isolation else 0)
         wanted: tuple[tuple[str, int, Callable[[int], None]], ...] = (
             ("memory", limits.mem_bytes, held.limit_memory),
-            ("pids", limits.max_tasks and limits.max_tasks + _RUNNER_TASKS, held.limit_tasks),
+            ("pids", limits.max_tasks and limits.max_tasks + ours, held.limit_tasks),
             ("cpu", limits.cpu_cores, held.limit_cpu),
         )
         for controller, amount, limit in wanted:
@@ -168,10 +171,9 @@ class Limits:
         return [Layer("memory-cgroup", "mem", Guarantee.HARD, detail)]
 
     def _tasks(self) -> list[Layer]:
-        if "pids" in self.held and (limit := self.group.tasks()):
+        if "pids" in self.held and self.group.tasks():
             detail = (
-                f"{limit - _RUNNER_TASKS} processes and threads in {self._which('pids')}: the system refuses to start "
-                "more"
+                f"{self.max_tasks} processes and threads in {self._which('pids')}: the system refuses to start more"
             )
             return [Layer("tasks-cgroup", "tasks", Guarantee.HARD, detail)]
         if self.user_tasks:
