@@ -214,8 +214,7 @@ class Transport:
             with contextlib.suppress(BaiTuiError):  # what the server said is worth more
                 fresh = await asyncio.to_thread(self.endpoint.renew)
                 if fresh is not None:
-                    keys = {"access_key": fresh.access_key, "secret_key": fresh.secret_key}
-                    self.endpoint = replace(self.endpoint, **keys)
+                    self.endpoint = replace(self.endpoint, access_key=fresh.access_key, secret_key=fresh.secret_key)
         return self.endpoint.secret_key != used
 
     async def request(

@@ -82,7 +82,7 @@ def _decoded(text: str) -> str:
 async def both(tmp_path: Path) -> AsyncIterator[Both]:
     world = World(tmp_path)
     service = await world.start()
-    of_other = {"caller": OTHER, "tag": "their-tag", "environ": {"TOKEN": SECRET}}
+    of_other: dict[str, Any] = {"caller": OTHER, "tag": "their-tag", "environ": {"TOKEN": SECRET}}
     theirs = (await world.create("their-train", resources={"gpu": "0.75"}, **of_other)).session.id
     async with service.run(OTHER, theirs, ExecuteRequest(RunMode.QUERY, "print their-output"), "their-run") as run:
         assert [record.kind async for record in run.records()][-1] == "run-finished"

@@ -5,7 +5,7 @@ import os
 import socket
 import stat
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -63,8 +63,8 @@ def test_the_keypair_of_the_file_stays_an_administrators(tmp_path: Path) -> None
 def test_a_lost_file_is_not_made_from_the_keypair_of_somebody_else(tmp_path: Path) -> None:
     file = tmp_path / "keypair.json"
     pair = local_keypair(file, [])
-    later = replace(pair, access_key="AKIA0", secret_key="x", created_at=pair.created_at + timedelta(1))  # type: ignore[operator]
-    other = replace(pair, access_key="AKIA1", user_id="eve@localhost", created_at=pair.created_at - timedelta(1))  # type: ignore[operator]
+    later = replace(pair, access_key="AKIA0", secret_key="x", created_at=datetime.now(UTC) + timedelta(1))
+    other = replace(pair, access_key="AKIA1", user_id="eve@localhost", created_at=datetime.now(UTC) - timedelta(1))
     file.unlink()
     assert local_keypair(file, [later, other, pair]) == pair
     file.unlink()
