@@ -120,9 +120,9 @@ class Sampling:
             if metrics is not None:
                 self._checks.sample(entry.session.id, metrics, now)
         for session_id, why in taskwatch.over(sampled.session_tasks, self._max_tasks):
-            entry = self._register.get(session_id)
-            if entry is not None and entry.session.status in _MEASURED:
-                self._end(entry, why, grace_s=0)
+            crowded = self._register.get(session_id)
+            if crowded is not None and crowded.session.status in _MEASURED:
+                self._end(crowded, why, grace_s=0)
         for over in self._overuse.look([use for entry in running for use in self._uses(entry, sampled)]):
             self._over(over)
         self._forget_ended({entry.session.id for entry in running})
