@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 from bai_tui.app.backend.api import execute_rest
+from bai_tui.app.backend.ports import JournalRecord
 
 
 @pytest.fixture(autouse=True)
@@ -139,3 +142,37 @@ async def test_logs(api: Any) -> None:
     ref = await api.create()
     await say(api, ref, mode="query", code="say a\nerr b")
     assert (await api.send("GET", f"/session/{ref}/logs")).json == {"result": {"logs": "a\nb\n"}}
+
+
+@pytest.mark.parametrize(
+    ("later", "status", "said"),
+    [
+        # the gap lies inside of the run, which goes on
+        (("r1", "stdout", "tail"), "continued", "tail"),
+        (("r1", "run-finished", {"exitCode": 0}), "finished", ""),
+        # output of a process in the background tells nothing of the run
+        ((None, "stdout", "behind"), "continued", ""),
+        # another run: the end of this one is in the gap
+        (("r2", "run-started", {}), "finished", "How the run ended was dropped with its output.\n"),
+    ],
+)
+async def test_what_was_dropped_is_told_and_an_end_among_it_too(
+    api: Any, service: Any, monkeypatch: pytest.MonkeyPatch, later: Any, status: str, said: str
+) -> None:
+    ref = await api.create()
+    first = await say(api, ref, mode="query", code="wait", runId="r1")
+    gap = ["dropped", {"first": first["seq"] or 2, "last": 90, "bytes": 4096}]
+    found = [JournalRecord(90, 1.0, None, "dropped", json.dumps(gap).encode())]
+    found.append(JournalRecord(91, 1.0, later[0], later[1], json.dumps(later[1:]).encode()))
+
+    async def journal(caller: Any, ref: str, *, after: int, limit: int, wait_s: float) -> list[JournalRecord]:
+        if after >= 91:
+            await asyncio.sleep(wait_s)
+        return [record for record in found if record.seq > after]
+
+    monkeypatch.setattr(service, "journal", journal)
+    result = await say(api, ref, mode="continue", runId="r1")
+    text = "".join(data for _, data in result["console"])
+    assert text == "\n[4 KiB of output were dropped here: the journal of the session keeps no more]\n" + said
+    exit_code = None if status == "continued" else int(bool(said))
+    assert (result["status"], result["exitCode"]) == (status, exit_code)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -15,6 +17,7 @@ from bai_tui.app.backend.runner.journal import segment_names
 from bai_tui.app.backend.runner.throttle import RATE_BYTES_S
 from bai_tui.app.backend.service.journal import log_text, read
 from bai_tui.app.model.console import RunMode
+from bai_tui.app.model.errors import IllegalState, KernelNotReady
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -184,3 +187,31 @@ async def test_a_throttled_run_can_be_ended_at_once(sessions: Any) -> None:
     await session.kernel.terminate()
     assert time.monotonic() - began < 5
     assert run_id in {record.run_id for record in read(session.journal)}
+
+
+async def test_a_disk_that_takes_nothing_stops_the_writers_and_loses_nothing(sessions: Any) -> None:
+    session = await sessions.start(journal_max_bytes=LIMIT)
+    os.mkfifo(session.work / "gate")
+    flood = "read go < gate; yes 0123456 | head -c 3000000"
+    assert (await session.run(f"import subprocess; child = subprocess.Popen({flood!r}, shell=True)")).code == 0
+    runner = Memory(session.kernel.pid)
+    usual = resource.prlimit(session.kernel.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(session.kernel.pid, resource.RLIMIT_FSIZE, (on_disk(session) + 50_000, usual[1]))
+    (session.work / "gate").write_text("go\n")
+    async with asyncio.timeout(20):
+        with pytest.raises(KernelNotReady, match="make room on the disk"):
+            while True:
+                await session.begin("pass")
+                await asyncio.sleep(0.01)
+    assert on_disk(session) <= LIMIT // 4 and runner.growth_kib < GROWTH_KIB
+    resource.prlimit(session.kernel.pid, resource.RLIMIT_FSIZE, usual)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                result = await session.run("print('and on it goes', child.wait())")
+                break
+            except (KernelNotReady, IllegalState):
+                await asyncio.sleep(0.01)
+    assert result.text() == "and on it goes 0\n"
+    text = "".join(record.data for record in read(session.journal) if record.kind == "stdout")
+    assert text.replace("and on it goes 0\n", "") == "0123456\n" * 375_000

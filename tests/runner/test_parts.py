@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.runner import display, procs
-from bai_tui.app.backend.runner.batch import default_command, plan, shell_exit_code, signal_of
+from bai_tui.app.backend.runner import display, procs, streams
+from bai_tui.app.backend.runner.batch import StepProcess, default_command, plan, shell_exit_code, signal_of
 from bai_tui.app.backend.runner.output import FULL_CHARS, Output
+from bai_tui.app.backend.runner.throttle import RATE_BYTES_S, Throttle
 from bai_tui.app.backend.runner.wire import Connection, LineReader
 
 
@@ -152,3 +154,78 @@ def test_the_marker_shows_in_forked_processes() -> None:
     environ = {procs.MARKER: "0" * procs.MARKER_ROOM}
     done = subprocess.run([sys.executable, "-c", code, str(folder)], env=environ, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_a_line_that_never_ends_is_refused_and_holds_little() -> None:
+    reader = LineReader(1000)
+    assert reader.feed(b'{"a":"' + b"x" * 900) == []
+    with pytest.raises(ValueError, match="longer than 1000 bytes"):
+        reader.feed(b"x" * 200)
+
+
+@pytest.mark.parametrize("line", [b"{\n", b"[1]\n", b"\xff\n", b"[" * 100_000 + b"\n"])
+def test_what_is_no_message_is_refused(line: bytes) -> None:
+    with pytest.raises(ValueError):
+        LineReader().feed(line)
+
+
+def test_a_peer_that_asks_on_and_on_without_reading_is_let_go() -> None:
+    ours, theirs = socket.socketpair()
+    connection = Connection(ours, dict)
+    answer = {"matches": ["x" * 1000] * 1000}
+    sent = 0
+    while not connection.closed:
+        connection.send(answer)
+        connection.flush()
+        sent += 1
+        assert sent < 100, "it is owed a hundred million bytes, and nobody minds"
+    connection.close()
+    theirs.close()
+
+
+def test_input_that_nobody_reads_is_refused_in_the_end() -> None:
+    reading, writing = os.pipe()
+    step = StepProcess.__new__(StepProcess)
+    step._stdin_write, step._unsent, step._eof = writing, b"", False
+    os.set_blocking(writing, False)
+    lines = 0
+    while step.feed("x" * (1 << 20)):
+        lines += 1
+        assert lines < 100
+    assert lines > 10
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_throttle_lets_the_first_bytes_through_and_then_a_mebibyte_a_second() -> None:
+    journal: Any = SimpleNamespace(run_bytes=0)
+    throttle = Throttle(journal, 1000)
+    journal.run_bytes = 1000
+    assert not throttle.look(50.0)
+    journal.run_bytes += RATE_BYTES_S // 2
+    assert throttle.look(50.0) and throttle.until_s == 50.5
+    assert throttle.look(50.4) and not throttle.look(50.6)
+    journal.run_bytes += 100 * RATE_BYTES_S
+    assert throttle.look(60.0) and throttle.until_s == 61.0, "a run that was interrupted is heard soon"
+    journal.run_bytes = 10  # the next run
+    assert not throttle.look(60.5)
+
+
+def test_a_write_of_another_thread_at_the_end_of_a_run_keeps_its_place_and_is_not_all_kept() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    pipe = streams._Pipe(writing)
+
+    def flush() -> None:
+        pipe.write(b"first")
+        pipe.write(b"m" * 2000)
+        pipe.write(b"last")
+
+    assert pipe.keep_back(flush) == b"first" + b"m" * 2000 + b"last", "that little is kept whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "_KEPT_BYTES", 100)
+        assert pipe.keep_back(flush) == b"last"
+    assert os.read(reading, 1 << 16) == b"first" + b"m" * 2000
+    pipe.close()
+    os.close(reading)
+    os.close(writing)
