@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -338,3 +339,24 @@ async def test_who_used_much_before_a_restart_is_not_first_after_it(world: Any) 
     second = await world.create("theirs", caller=world.other, resources={"cpu": "4"}, enqueue_only=True)
     await service.terminate(world.admin, "whole")
     assert (first.session.status is S.PENDING, second.session.status is S.PENDING) == (True, False)
+
+
+async def test_a_thousand_sessions_are_there_again_within_seconds(world: Any) -> None:
+    world.devices = type(world.devices)(cpu=1000, mem=1000 * (1 << 30))
+    await world.restart()
+    for number in range(1000):
+        await world.create(f"many-{number:04d}", resources={"cpu": "1", "mem": "64m"}, enqueue_only=True)
+    waiting = [(await world.create(f"wait-{n}", resources={"cpu": "1"}, enqueue_only=True)).session for n in range(50)]
+    while len(world.engine.kernels) < 1000:
+        await asyncio.sleep(0)
+    await world.service._recorder.settled()
+    before = {d.device.id: d.promised for d in world.service.devices(world.admin)}
+    began = time.perf_counter()
+    service = await world.restart()
+    found, total = await service.search(
+        world.user, statuses=[S.RUNNING, S.PENDING], access_key=None, limit=2000, offset=0
+    )
+    assert time.perf_counter() - began < 10, "it grows with the square of something"
+    assert (total, sum(session.status is S.RUNNING for session in found)) == (1050, 1000)
+    assert [session.id for session in found if session.status is S.PENDING] == [one.id for one in reversed(waiting)]
+    assert {d.device.id: d.promised for d in service.devices(world.admin)} == before
