@@ -171,6 +171,8 @@ async def test_no_right_is_left(isolated: Any) -> None:
     for place in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/vm/drop_caches"):
         refusals = ("Read-only file system", "Permission denied", "No such file or directory")
         assert await value(session, f"write({place!r})") in refusals, place
+    for group in (await session.batch(exec="find /sys/fs/cgroup -name cgroup.procs | head -50")).text().split():
+        assert await value(session, f"write({group!r})") in refusals, group
     tried = await session.batch(exec="mount -t tmpfs none /tmp || unshare -Ur true || chroot / true || echo none")
     assert tried.text() == "none\n"
 
