@@ -62,6 +62,10 @@ class SessionFiles:
             os.replace(path + ".new", path)
         except OSError as exc:
             sys.stderr.write("%s cannot be written: %s\n" % (path, exc))
+            try:
+                os.unlink(path + ".new")  # a full disk has taken a part of it, or only its name
+            except OSError:
+                pass
 
     def write_script(self, name: str, text: str) -> str:
         """Writes an executable file; returns its path."""

@@ -73,9 +73,13 @@ class Folders:
         fresh = file.with_name(_RECORD + ".new")
         try:
             with self._noting:
-                fresh.touch(mode=0o600)  # it holds the environment that the user gave, which may hold secrets
-                fresh.write_text(record, "utf-8")
-                fresh.replace(file)
+                try:
+                    fresh.touch(mode=0o600)  # it holds the environment that the user gave, which may hold secrets
+                    fresh.write_text(record, "utf-8")
+                    fresh.replace(file)
+                except OSError:
+                    fresh.unlink(missing_ok=True)  # a full disk has taken a part of it, or only its name
+                    raise
         except OSError as exc:
             raise LaunchFailed(f"the session's record {file} cannot be written: {exc.strerror}") from None
 
