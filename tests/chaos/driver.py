@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import random
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -16,6 +17,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bai_tui.app.client.api import ApiClient
+from bai_tui.app.model.endpoint import Endpoint
 from bai_tui.app.model.errors import RemoteError, Unreachable
 from bai_tui.app.model.sessions import LIVE, TERMINAL, SessionStatus
 from bai_tui.app.model.slots import CUDA_SHARES
@@ -63,6 +65,7 @@ class Chaos:
         self.history: list[str] = []
         self.step = 0
         self.full = False
+        self.fences = can_isolate()
         self.images: list[str] = ["python"]
         self.journals: dict[str, JournalReader] = {}
         self.runs: list[RunReader] = []
@@ -88,6 +91,10 @@ class Chaos:
         await self._up.wait()
         assert self._client is not None
         return self._client
+
+    async def find(self) -> Endpoint:
+        """Returns where the daemon is, when one runs."""
+        return (await self.connect()).endpoint
 
     async def down(self) -> None:
         """The daemon is about to be ended."""
@@ -162,7 +169,7 @@ class Chaos:
         self.model.observe_machine(before, promised, after)
         for one in self.model.sessions:
             if one.id is not None and one.was_running and one.id not in self.journals:
-                reader = self.journals[one.id] = JournalReader(one, self.connect, self.rng.randrange(1 << 30))
+                reader = self.journals[one.id] = JournalReader(one, self, self.rng.randrange(1 << 30))
                 self.spawn(reader.follow(), f"journal of {one.name}")
         self.reap()
         return after
@@ -185,7 +192,7 @@ class Chaos:
     # --- runs
 
     def launch_run(self, run: Run) -> None:
-        reader = RunReader(run, self.connect, self.rng.randrange(1 << 30))
+        reader = RunReader(run, self, self.rng.randrange(1 << 30))
         self.runs.append(reader)
         run.session.runs.append(run)
         self.spawn(self._follow_run(reader), f"run {run.program.token}")
@@ -302,7 +309,7 @@ class Chaos:
         self.reap()
         for session_id, reader in self.journals.items():
             await reader.rest()
-            fresh = JournalReader(reader.session, self.connect, 1)
+            fresh = JournalReader(reader.session, self, 1)
             await fresh.rest()
             if not fresh.dropped and not reader.dropped and fresh.records != reader.records:
                 raise Violation(f"two readers of the journal of {reader.session.name} ({session_id}) saw other records")
@@ -398,6 +405,15 @@ async def _none_left(look: Callable[[], Mapping[Any, str]]) -> Mapping[Any, str]
     while (left := look()) and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
     return left
+
+
+def can_isolate() -> bool:
+    """Whether bubblewrap works on this machine."""
+    try:
+        probe = ["bwrap", "--ro-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "true"]
+        return subprocess.run(probe, capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 async def _close_later(client: ApiClient) -> None:

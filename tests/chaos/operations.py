@@ -72,9 +72,13 @@ async def launch(chaos: Chaos) -> str | None:
     priority = rng.choice((None, None, None, 5, 20))
     one = Tracked(name, f"interactive {gpu} {priority}", Decimal(gpu), chaos.step, {name})
     resources = {"cpu": "1", "mem": "256m", **({"gpu": gpu} if gpu != "0" else {})}
+    fenced = {"isolation": "bwrap"} if chaos.fences and rng.random() < 0.25 else {}
     wait = rng.random() < 0.3
-    told = await _create(chaos, one, wait=wait, image=image, resources=resources, priority=priority)
-    return f"{name} ({image}, gpu {gpu}, priority {priority}, {'wait' if wait else 'enqueue'}): {told}"
+    told = await _create(
+        chaos, one, wait=wait, image=image, resources=resources, resource_opts=fenced, priority=priority
+    )
+    how = f"{image}, gpu {gpu}, priority {priority}, {'wait' if wait else 'enqueue'}{', isolated' if fenced else ''}"
+    return f"{name} ({how}): {told}"
 
 
 async def batch(chaos: Chaos) -> str | None:

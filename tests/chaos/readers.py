@@ -7,21 +7,30 @@ import contextlib
 import random
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol
 
 from bai_tui.app.client.api import ApiClient
+from bai_tui.app.client.patience import Patience
 from bai_tui.app.client.stream import WebsocketRun
 from bai_tui.app.client.views import JournalLine
-from bai_tui.app.model.console import RunStatus
+from bai_tui.app.model.console import Frame, RunStatus
+from bai_tui.app.model.endpoint import Endpoint
 from bai_tui.app.model.errors import NotFound, RemoteError, Unreachable
 
 from .model import Run, Tracked, Violation
 from .programs import faults
 
 ENDS = ("run-finished", "kernel-died")
-Connect = Callable[[], Awaitable[ApiClient]]
-"""Returns a client of the daemon of now; waits while there is none."""
+
+
+class Door(Protocol):
+    """The way to the daemon of now; both wait while there is none."""
+
+    async def connect(self) -> ApiClient: ...
+
+    async def find(self) -> Endpoint: ...
 
 
 def reset(stream: WebsocketRun) -> None:
@@ -37,12 +46,12 @@ def reset(stream: WebsocketRun) -> None:
 class JournalReader:
     """Reads the journal of a session as it grows. Every number must come once, in order."""
 
-    def __init__(self, session: Tracked, connect: Connect, seed: int) -> None:
+    def __init__(self, session: Tracked, door: Door, seed: int) -> None:
         self.session = session
         self.after = 0
         self.records: list[JournalLine] = []
         self.dropped: list[tuple[int, int]] = []
-        self._connect = connect
+        self._door = door
         self._rng = random.Random(seed)
 
     async def page(self, wait_s: float) -> bool:
@@ -52,12 +61,24 @@ class JournalReader:
             Violation: a record is missing or came twice.
         """
         assert self.session.id is not None
-        client = await self._connect()
+        client = await self._door.connect()
         limit = self._rng.choice((1, 3, 50, 1000))
         lines = await client.journal(self.session.id, after=self.after, limit=limit, wait_s=wait_s)
         for line in lines:
             self._take(line)
         return bool(lines)
+
+    async def _pushed(self, batches: int) -> None:
+        """Reads some batches over a websocket, which is left then."""
+        client = await self._door.connect()
+        following = client.follow(self.session.id or "", after=self.after)
+        async with aclosing(following.batches()) as pushed:
+            async for lines in pushed:
+                for line in lines:
+                    self._take(line)
+                batches -= 1
+                if batches <= 0:
+                    return
 
     def _take(self, line: JournalLine) -> None:
         if line.kind == "dropped":
@@ -73,9 +94,11 @@ class JournalReader:
         self.after = line.seq
 
     async def follow(self) -> None:
-        """Reads until cancelled."""
+        """Reads until cancelled: page by page, and by turns as the server pushes."""
         while True:
             try:
+                if self._rng.random() < 0.5:
+                    await self._pushed(self._rng.randint(1, 20))
                 await self.page(self._rng.choice((0.2, 2.0)))
             except (Unreachable, NotFound):
                 await asyncio.sleep(0.02)  # the daemon is being replaced
@@ -93,7 +116,7 @@ class JournalReader:
 class RunReader:
     """Starts a run and follows it to its end, whatever happens to the connection."""
 
-    def __init__(self, run: Run, connect: Connect, seed: int) -> None:
+    def __init__(self, run: Run, door: Door, seed: int) -> None:
         self.run = run
         self.text: dict[str, str] = {"stdout": "", "stderr": ""}
         self.after = 0
@@ -101,13 +124,16 @@ class RunReader:
         self.end: tuple[str, int | None] | None = None
         self.gaps = False
         self.refused: str | None = None
-        self._connect = connect
+        self._door = door
         self._rng = random.Random(seed)
 
     async def start(self) -> None:
         """Runs it over a websocket; returns when it has ended or the stream is lost."""
         run, rng = self.run, self._rng
-        client = await self._connect()
+        if rng.random() < 0.4:
+            await self._persist()
+            return
+        client = await self._door.connect()
         assert run.session.id is not None
         rude_after = rng.randint(1, 12) if rng.random() < 0.35 else None
         deaf = rude_after is not None and rng.random() < 0.3
@@ -140,6 +166,38 @@ class RunReader:
         except RemoteError as exc:
             self.refused = exc.message
 
+    async def _persist(self) -> None:
+        """Leaves it to the client to hold on to the run, wherever the daemon goes."""
+        assert self.run.session.id is not None
+        answers = list(self.run.program.answers)
+        try:
+            async with (
+                ApiClient(await self._door.find()) as client,
+                client.execute(
+                    self.run.session.id, self.run.program.request, patience=Patience(self._door.find)
+                ) as stream,
+            ):
+                async for frame in stream:
+                    if frame.run_id and not self._is_told_only(frame):
+                        self.run.begun = True
+                        self.run_id = frame.run_id
+                    self._take_records(frame.console)
+                    self.after = max(self.after, frame.seq or 0)
+                    if frame.status is RunStatus.WAITING_INPUT and answers:
+                        await stream.send_input(answers.pop(0))
+                    if frame.status is RunStatus.FINISHED:
+                        if frame.run_id:
+                            self.end = ("finished", frame.exit_code)
+                        else:
+                            self.refused = frame.message or "refused"
+        except RemoteError as exc:
+            self.refused = exc.message
+
+    @staticmethod
+    def _is_told_only(frame: Frame) -> bool:
+        """Whether a frame is the client's own word for a run of which it saw nothing."""
+        return frame.status is RunStatus.FINISHED and frame.seq is None
+
     def _take_records(self, records: Sequence[tuple[str, Any]]) -> None:
         for kind, data in records:
             if kind in self.text:
@@ -157,7 +215,7 @@ class RunReader:
         while self.end is None:
             ended = over()
             try:
-                client = await self._connect()
+                client = await self._door.connect()
                 assert run.session.id is not None
                 lines = await client.journal(run.session.id, after=self.after, limit=500, wait_s=0 if ended else 1)
             except RemoteError as exc:
