@@ -54,11 +54,15 @@ def signed(api: Api, method: str, target: str, content_type: str | None = "appli
 
 
 async def ended(reader: asyncio.StreamReader) -> bytes:
-    """Returns all that comes until the server closes."""
+    """Returns all that comes until the server closes, or resets what it will not read."""
+    gathered = b""
     try:
-        return await asyncio.wait_for(reader.read(), 10)
+        async with asyncio.timeout(10):
+            while piece := await reader.read(65536):
+                gathered += piece
     except ConnectionResetError:
-        return b""
+        pass
+    return gathered
 
 
 # --- slow

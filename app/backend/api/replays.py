@@ -302,7 +302,7 @@ def _is_head(raw: bytes) -> bool:
     if len(raw) < _HEAD.size:
         return False
     magic, boot, crc = _HEAD.unpack_from(raw)
-    return magic == _MAGIC and boot == _boot() and crc == zlib.crc32(raw[: _HEAD.size - 4])
+    return bool(magic == _MAGIC and boot == _boot() and crc == zlib.crc32(raw[: _HEAD.size - 4]))
 
 
 def _records(raw: bytes) -> Iterator[tuple[float, bytes, bytes] | None]:
