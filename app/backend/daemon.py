@@ -240,11 +240,11 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
         sampler=ProcSampler(devices),
         store=store,
         keypairs=await store.keypairs(),
+        own=OwnKeypair(keypair.access_key, functools.partial(keep_keypair, keypair_file)),
         sessions_dir=private_folder(state / "sessions"),
         policies=Policies(
             defaults=Defaults(
                 idle_timeout_s=settings.idle_timeout_s, pending_timeout_s=settings.scheduler.pending_timeout_s
-        own=OwnKeypair(keypair.access_key, functools.partial(keep_keypair, keypair_file)),
             ),
             limits=settings.limits,
             idle=settings.idle,
