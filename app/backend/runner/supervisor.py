@@ -332,12 +332,12 @@ class Runner(Host):
         answer(**self._state(), **self._identity())
 
     def _op_execute(self, message: Message, answer: Any) -> None:
-        if self._run is not None:
+        if self._is_stuck:
+            answer("not-ready", "the output of the session cannot be written: make room on the disk of its folder")
+        elif self._run is not None:
             answer("busy", "another run is going on")
         elif self._ending is not None:
             answer("not-ready", "the session is being restarted or ended")
-        elif self._is_stuck:
-            answer("not-ready", "the output of the session cannot be written: make room on the disk of its folder")
         elif message["mode"] == "query" and not self._kernel.is_ready:
             answer("not-ready", "the kernel of the session is not running: restart the session")
         else:
