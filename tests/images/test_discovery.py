@@ -29,6 +29,12 @@ async def looked(sandbox: Sandbox, **options: Any) -> PythonCatalogue:
     return catalogue
 
 
+def test_a_folder_that_cannot_be_looked_at_is_passed_by(tmp_path: Path) -> None:
+    """Root may look at everything, so the name is one that no folder can have."""
+    beyond = tmp_path / ("x" * 300) / "shims"
+    assert Machine({"PATH": str(beyond), "HOME": str(tmp_path)}).pyenv_roots == [tmp_path / ".pyenv"]
+
+
 async def test_all_places_newest_first(sandbox: Sandbox, names: Names) -> None:
     there = {
         "python:3.14-debian12": sandbox.python("home/.local/share/uv/python/cpython-3.14.1-x/bin/python3.14", "3.14.1"),

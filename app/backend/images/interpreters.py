@@ -68,7 +68,7 @@ class Machine:
         own = self.environ.get("PYENV_ROOT")
         roots = [Path(own) if own else self.home(".pyenv")]
         roots += [
-            folder.parent for folder in self.path if folder.name == "shims" and folder.with_name("versions").is_dir()
+            folder.parent for folder in self.path if folder.name == "shims" and _is_folder(folder.with_name("versions"))
         ]
         return list(dict.fromkeys(roots))
 
@@ -180,7 +180,7 @@ def _conda_prefixes(machine: Machine) -> Iterator[Path]:
 
 def _subfolders(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir())
+        return sorted(path for path in folder.iterdir() if _is_folder(path))
     except OSError:
         return []
 
@@ -196,7 +196,12 @@ def _executables(folder: Path) -> Iterable[Path]:
 
 
 def _is_executable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+    return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one; what may not be looked at is none. (Those of Path raise then, before Python 3.14.)"""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _real(path: Path | None) -> Path | None:
@@ -205,12 +210,12 @@ def _real(path: Path | None) -> Path | None:
 
 def _classify(machine: Machine, path: Path, on_path: bool) -> Candidate:
     prefix = path.parent.parent
-    if (prefix / "pyvenv.cfg").is_file():
+    if os.path.isfile(prefix / "pyvenv.cfg"):  # noqa: PTH113
         root = Path(os.path.realpath(prefix))
         name = root.parent.name if root.name in (".venv", "venv", "env") else root.name
         return Candidate(path, Source.VENV, name, on_path, root)
     real = Path(os.path.realpath(path))
-    if (real.parent.parent / "conda-meta").is_dir():
+    if _is_folder(real.parent.parent / "conda-meta"):
         root = real.parent.parent
         return Candidate(real, Source.CONDA, root.name if root.parent.name == "envs" else "base", on_path)
     source = Source.PATH
