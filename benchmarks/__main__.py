@@ -14,7 +14,7 @@ from pathlib import Path
 from . import environment
 
 _WITH_SERVERS = ("launch", "roundtrip", "throughput", "memory", "startup", "sampler")
-NAMES = (*_WITH_SERVERS, "scheduling", "admissions", "journal_cost", "flood")
+NAMES = (*_WITH_SERVERS, "scheduling", "admissions", "journal_cost", "flood", "recovery")
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
@@ -29,14 +29,26 @@ def _arguments() -> argparse.Namespace:
 async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], None]) -> bool:
     """Returns whether all goals were met."""
     # Only the benchmarks' own environment has the peers.
-    from . import admissions, flood, journal_cost, launch, memory, roundtrip, sampler, scheduling, startup, throughput
+    from . import (
+        admissions,
+        flood,
+        journal_cost,
+        launch,
+        memory,
+        recovery,
+        roundtrip,
+        sampler,
+        scheduling,
+        startup,
+        throughput,
+    )
     from .harness import Claim, machine, render
     from .ours import backend
     from .peers.jupyter import jupyter_server
 
     show("".join(f"- {line}\n" for line in machine()) + "\n")
     home = Path(tempfile.mkdtemp(prefix="bb-"))
-    for name in ("ours", "jupyter", "admissions", "flood"):
+    for name in ("ours", "jupyter", "admissions", "flood", "recovery"):
         (home / name).mkdir()
     met = True
 
@@ -55,6 +67,9 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
         if "flood" in names:
             async with backend(home / "flood") as ours:
                 yield await flood.measure(ours, mib=512 if quick else 1024)
+        if "recovery" in names:
+            async with backend(home / "recovery") as ours:
+                yield await recovery.measure(ours, sessions=10 if quick else 100, rounds=2 if quick else 15)
 
     async def beside_jupyter() -> AsyncIterator[Claim]:
         async with backend(home / "ours") as ours, jupyter_server(home / "jupyter") as jupyter:

@@ -19,8 +19,11 @@ from .ours import COMMAND, Backend, run_on
 from .ours import environ as environ_of
 
 OURS, STARTED = "from ready to the complete list", "from kill -9 to ready"
-_LIST = """query($limit: Int!, $offset: Int!) { compute_session_list(limit: $limit, offset: $offset, status: "RUNNING") {
-  total_count items { session_id name status occupied_slots } } }"""
+_LIST = """query($limit: Int!, $offset: Int!) {
+  compute_session_list(limit: $limit, offset: $offset, status: "RUNNING") {
+    total_count items { session_id name status occupied_slots }
+  }
+}"""
 _PAGE = 100
 
 
