@@ -14,7 +14,8 @@ from typing import Any, Final
 from ...widgets.text import size
 from ...widgets.transcript import Run, RunState, Transcript
 from ..client.views import JournalLine
-from ..model.console import ConsoleRecord, Frame, RunStatus
+from ..model.console import ConsoleRecord, Frame, RunStatus, dropped_notice
+from ..model.notices import death_notice
 
 _TAG: Final = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _INTERRUPTED: Final = frozenset({130, -2})
@@ -110,11 +111,13 @@ class Feed:
         elif kind == "waiting-input":
             if run is not None and run.going:
                 self._waits(run, True, bool(data.get("is_password")))
+        elif kind == "dropped":
+            self.transcript.note(dropped_notice(data), "alarm")
         elif kind == "kernel-died":
-            if current is not None:
-                self.transcript.finish(current, RunState.FAILED, line.time_s, _exit_code(data))
-            reason = str(data.get("reason") or "")
-            self.transcript.note("the kernel died" + (f": {reason}" if reason else ""), "error")
+            # one that dies beside a shell command ends no run: its record names none
+            if run is not None:
+                self.transcript.finish(run, RunState.FAILED, line.time_s, _exit_code(data))
+            self.transcript.note(death_notice(data), "error")
         elif kind in ("kernel-started", "clean-finished", "build-finished"):
             return
         else:

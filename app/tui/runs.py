@@ -9,76 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from textual.message import Message
 
 from ...widgets.transcript import Run, RunState
 from ..model.console import ExecuteRequest, RunMode
-from ..model.errors import BaiTuiError, NotFound, RemoteError, Unreachable
-from ..model.sessions import TERMINAL
-from .feed import Feed
-from .messages import ConsoleChanged, InputAsked, SessionsChanged
+from ..model.errors import BaiTuiError, Unreachable
+from .messages import ConsoleChanged, InputAsked
+from .reading import LOST, Reading, SessionConsole, Spawn
 from .store import LAUNCHING, SessionStore
 
 if TYPE_CHECKING:
-    from ..client.api import ApiClient, ExecuteStream
-    from ..client.views import JournalLine
+    from ..client.api import ExecuteStream
     from .sync import Connection
 
 log = logging.getLogger(__name__)
 
-_PAGE: Final = 1000
-"""Journal records that are asked for at a time at most."""
-_PAGE_LEAST: Final = 2
-_PAGE_CHARS: Final = 200_000
-"""Characters of output that are taken at a time: what keeps the screen waiting for some milliseconds only."""
-TAIL_RECORDS: Final = 5000
-"""Journal records that are loaded of a session that ran before we came."""
-_POLL_S: Final = 20.0
-"""How long one question for new journal records stays open."""
-_AGAIN_S: Final = 1.0
-"""Pause before a server is asked again that said it could not answer now."""
-_NOT_NOW: Final = frozenset({502, 503, 504})
-_LOST: Final = "connection lost"
 LAST_WORDS_S: Final = 2.0
 """How long a stream may go on after its session ended: what the session said last may still be on the way."""
 
-Spawn = Callable[[Coroutine[None, None, None], str], object]
-"""Runs a coroutine under an owner, by name."""
 
-
-class SessionConsole:
-    """One session's feed and the streams that fill it."""
-
-    def __init__(self) -> None:
-        self.feed = Feed()
-        self.loaded = False
-        """What was said before we came is in the transcript."""
-        self.stream: ExecuteStream | None = None
-        self.streaming = False
-        """A run of ours is being started or goes on over a websocket."""
-        self.limit: asyncio.Timeout | None = None
-        """Ends the stream of a session that ended; not every server closes it."""
-        self.idle = asyncio.Event()
-        """Set while not `streaming`."""
-        self.idle.set()
-        self.loading = asyncio.Lock()
-        self.reader: asyncio.Task[object] | None = None
-        """The question for new journal records that is open."""
-        self.followed = False
-        self.page = 8
-        """Journal records to ask for next."""
-
-    def sized(self, lines: Sequence[JournalLine]) -> None:
-        """Learns from records how many of them to ask for at a time."""
-        if lines:
-            chars = sum(len(line.data) if isinstance(line.data, str) else len(str(line.data)) for line in lines)
-            self.page = max(_PAGE_LEAST, min(_PAGE, _PAGE_CHARS * len(lines) // max(1, chars)))
-
-
-class Runs:
+class Runs(Reading):
     """The consoles of all sessions."""
 
     def __init__(
@@ -97,13 +50,6 @@ class Runs:
         self._consoles: dict[str, SessionConsole] = {}
         self._changed = asyncio.Condition()
         self._watched: str | None = None
-
-    def of(self, session_id: str) -> SessionConsole:
-        """Returns the console of a session, a fresh one at first."""
-        console = self._consoles.get(session_id)
-        if console is None:
-            console = self._consoles[session_id] = SessionConsole()
-        return console
 
     def renamed(self, old_id: str, new_id: str) -> None:
         """Takes that a launch got its real id."""
@@ -197,7 +143,7 @@ class Runs:
         if console.streaming:
             if console.limit is not None and console.limit.when() is None:
                 console.limit.reschedule(asyncio.get_running_loop().time() + LAST_WORDS_S)
-        elif "journal" not in self._connection.capabilities or self._connection.client is None:
+        elif not self._has_journal or self._connection.client is None:
             self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
         elif console.reader is not None:
             # it waits for records that will not come
@@ -211,9 +157,9 @@ class Runs:
         run = console.feed.current
         if run is None:
             console.feed.transcript.note(error.message, "error")
-        elif "journal" in self._connection.capabilities:
+        elif self._has_journal:
             # a prompt stays one: nobody has answered it
-            run.note = _LOST
+            run.note = LOST
             console.feed.transcript.touch(run)
         else:
             console.feed.fail(
@@ -242,32 +188,6 @@ class Runs:
                 # once: each mark is news, and news wakes this loop
                 self._mark(session_id, console)
             await self.wait()
-
-    def _client(self) -> ApiClient:
-        client = self._connection.client
-        if client is None:
-            raise Unreachable(f"not connected to {self._connection.place}: {self._connection.trouble or 'starting'}")
-        return client
-
-    def _lives(self, session_id: str) -> bool:
-        view = self._store.view(session_id)
-        return view is not None and view.status not in TERMINAL
-
-    def _ended(self, session_id: str) -> bool:
-        view = self._store.view(session_id)
-        return view is not None and view.status in TERMINAL
-
-    def _epitaph(self, session_id: str) -> str:
-        row = self._store.row(session_id)
-        reason = f": {row.note}" if row is not None and row.note else ""
-        return f"the session ended under this run{reason}; ^r starts another"
-
-    def _mark(self, session_id: str, console: SessionConsole) -> None:
-        """Tells the row and the screen how a session stands."""
-        run = console.feed.current
-        self._store.running(session_id, here=run is not None and run.going, asks=run is not None and run.waiting)
-        self._post(SessionsChanged())
-        self._post(ConsoleChanged(session_id))
 
     # -- answering and interrupting ------------------------------------------------------------------------------
 
@@ -300,7 +220,7 @@ class Runs:
     def can_answer(self, session_id: str) -> bool:
         """Whether a prompt can be answered from here: over the stream that we hold, else where there is a journal."""
         connection = self._connection
-        journal = connection.client is not None and "journal" in connection.capabilities
+        journal = connection.client is not None and self._has_journal
         return journal or self.of(session_id).stream is not None
 
     async def interrupt(self, session_id: str) -> str | None:
@@ -312,185 +232,3 @@ class Runs:
         except BaiTuiError as error:
             return error.message
         return None
-
-    # -- what we did not start -----------------------------------------------------------------------------------
-
-    def watch(self, session_id: str | None) -> None:
-        """Takes which session is looked at: what it said before is loaded, what it says is followed."""
-        self._watched = session_id
-        if session_id is not None and not session_id.startswith(LAUNCHING):
-            self._follow(session_id)
-
-    def reconnected(self) -> None:
-        """Takes that the connection stands again: broken runs are resumed."""
-        for session_id, console in self._consoles.items():
-            if session_id == self._watched or (console.feed.current is not None and not console.streaming):
-                self._follow(session_id)
-
-    def _follow(self, session_id: str) -> None:
-        console = self.of(session_id)
-        if not console.followed and self._connection.client is not None:
-            console.followed = True
-            self._spawn(self._read_on(session_id, console), f"follow {session_id}")
-
-    async def _read_on(self, session_id: str, console: SessionConsole) -> None:
-        """Reads the journal while the session is looked at, or a run that broke off goes on."""
-        try:
-            while not await self._read_until_refused(session_id, console):
-                log.info("the journal of %s is asked for again", session_id)
-        except NotFound as error:
-            log.info("the journal of %s: %s", session_id, error)
-            self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
-        except Unreachable as error:
-            log.info("the journal of %s: %s", session_id, error)
-        except BaiTuiError as error:
-            console.feed.transcript.note(f"its output cannot be read: {error.message}", "error")
-            if self._ended(session_id):
-                self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
-            self._post(ConsoleChanged(session_id))
-        finally:
-            console.followed = False
-
-    async def _read_until_refused(self, session_id: str, console: SessionConsole) -> bool:
-        """Reads the journal; returns whether that is over, False after a pause where the server cannot answer now."""
-        try:
-            await self._load(session_id, console)
-            await self._resume(session_id, console)
-            while "journal" in self._connection.capabilities:
-                run = console.feed.current
-                if session_id != self._watched and (run is None or console.streaming):
-                    break
-                await console.idle.wait()
-                alive = self._lives(session_id)
-                new = await self._read(session_id, console, wait_s=_POLL_S if alive else 0)
-                self._resolve_lost(session_id, console, new)
-                if not alive and not new:
-                    break
-        except RemoteError as error:
-            if error.http_status not in _NOT_NOW:
-                raise
-            # a server that stops, or one in between: who is there next is asked for what follows
-            log.info("the journal of %s: %s", session_id, error)
-            await asyncio.sleep(_AGAIN_S)
-            return False
-        return True
-
-    async def _resume(self, session_id: str, console: SessionConsole) -> None:
-        """Takes what a run said while the connection was lost, and that it is followed again."""
-        run = console.feed.current
-        if run is None or run.note != _LOST or run.run_id is None or "journal" not in self._connection.capabilities:
-            return
-        asked = console.page
-        while await self._read(session_id, console, wait_s=0) >= asked:
-            asked = console.page
-        if run.going and run.note == _LOST:
-            run.note = ""
-            console.feed.transcript.touch(run)
-            self._mark(session_id, console)
-
-    def _resolve_lost(self, session_id: str, console: SessionConsole, new: int) -> None:
-        """Ends a run of ours of which the journal knows nothing: it never reached the session."""
-        run = console.feed.current
-        view = self._store.view(session_id)
-        if run is None or console.streaming or new:
-            return
-        if self._ended(session_id):
-            self._give_up(session_id, console, self._epitaph(session_id), RunState.ENDED)
-        elif run.run_id is None and run.note == _LOST and (view is None or not view.busy):
-            self._give_up(session_id, console, "the run did not reach the session: run it again")
-
-    def _give_up(self, session_id: str, console: SessionConsole, reason: str, state: RunState = RunState.LOST) -> None:
-        run = console.feed.current
-        if run is not None and not console.streaming:
-            console.feed.fail(run, reason, self._clock(), state=state)
-            self._mark(session_id, console)
-
-    async def _read(self, session_id: str, console: SessionConsole, *, wait_s: float) -> int:
-        """Takes new journal records; returns how many. Broken off, losing nothing, when a run of ours begins."""
-        client = self._client()
-        task = asyncio.ensure_future(
-            client.journal(session_id, after=console.feed.last_seq, limit=console.page, wait_s=wait_s)
-        )
-        console.reader = task
-        try:
-            lines = await task
-        except asyncio.CancelledError:
-            if task.cancelled() and (own := asyncio.current_task()) is not None and not own.cancelling():
-                # another look, at a run of ours or at a session that ended, not the end
-                return 1
-            task.cancel()
-            raise
-        finally:
-            console.reader = None
-        console.sized(lines)
-        before = console.feed.current
-        waited = before is not None and before.waiting
-        console.feed.journal(lines)
-        if lines:
-            now = console.feed.current
-            if now is not None and now.waiting and not (waited and now is before):
-                self._post(InputAsked(session_id))
-            if before is not console.feed.current or console.feed.current is not None:
-                self._mark(session_id, console)
-            self._post(ConsoleChanged(session_id))
-        return len(lines)
-
-    async def _load(self, session_id: str, console: SessionConsole) -> None:
-        """Loads what a session said before we came, once."""
-        async with console.loading:
-            if console.loaded or session_id.startswith(LAUNCHING):
-                return
-            client, feed = self._client(), console.feed
-            if "journal" in self._connection.capabilities:
-                start = await self._tail(client, session_id)
-                if start:
-                    feed.last_seq = start
-                    feed.transcript.note(f"{start:,} earlier records are in the session's journal", "quiet")
-                async for _ in self._pages(client, session_id, console):
-                    self._post(ConsoleChanged(session_id))
-            else:
-                feed.transcript.write(await client.logs(session_id))
-            console.loaded = True
-            self._mark(session_id, console)
-
-    async def _pages(self, client: ApiClient, session_id: str, console: SessionConsole) -> AsyncIterator[None]:
-        """Takes what the journal holds after what we have, and yields after each part of it."""
-        more = True
-        while more:
-            asked = console.page
-            lines = await client.journal(session_id, after=console.feed.last_seq, limit=asked)
-            console.sized(lines)
-            console.feed.journal(lines)
-            yield
-            # the screen is painted in between, whether or not the answer was there already
-            await asyncio.sleep(0)
-            more = len(lines) >= asked
-
-    async def _tail(self, client: ApiClient, session_id: str) -> int:
-        """Returns the number after which the last `TAIL_RECORDS` records follow; 0 = all of them."""
-        low, high = 0, TAIL_RECORDS
-        while await client.journal(session_id, after=high, limit=1):
-            low, high = high, high * 2
-        while high - low > TAIL_RECORDS // 10:
-            middle = (low + high) // 2
-            if await client.journal(session_id, after=middle, limit=1):
-                low = middle
-            else:
-                high = middle
-        return max(0, high - TAIL_RECORDS)
-
-    async def _catch_up(self, session_id: str, console: SessionConsole) -> None:
-        """Takes what the journal holds already, so that a new run comes after it."""
-        if session_id.startswith(LAUNCHING) or not self._lives(session_id):
-            return
-        try:
-            await self._load(session_id, console)
-            if "journal" in self._connection.capabilities:
-                async for _ in self._pages(self._client(), session_id, console):
-                    pass
-        except NotFound:
-            console.loaded = True
-        except RemoteError as error:
-            if isinstance(error, Unreachable):
-                raise
-            log.warning("the journal of %s: %s", session_id, error)

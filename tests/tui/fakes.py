@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -67,7 +67,10 @@ class FakeServer:
     """State that outlives connections."""
 
     def __init__(
-        self, *, capabilities: Sequence[str] = ("journal", "devices"), clock: Callable[[], float] | None = None
+        self,
+        *,
+        capabilities: Sequence[str] = ("journal", "follow", "devices"),
+        clock: Callable[[], float] | None = None,
     ):
         self.capabilities = frozenset(capabilities)
         self.clock = clock or (lambda: NOW_S)
@@ -285,6 +288,28 @@ class FakeStream:
         self._session.inputs.put_nowait(text)
 
 
+class FakeFollowing:
+    def __init__(self, server: FakeServer, ref: str, after: int) -> None:
+        self._server, self._ref, self._after = server, ref, after
+
+    async def batches(self) -> AsyncGenerator[Sequence[JournalLine]]:
+        server, after = self._server, self._after
+        server.check()
+        session = server.find(self._ref)
+        while True:
+            async with session.grown:
+                while len(session.journal) <= after and server.up and not server.stopping:
+                    if session.view.status in TERMINAL:
+                        return
+                    await session.grown.wait()
+            server.check()
+            if server.stopping:
+                raise RemoteError("the backend is stopping; ask the next one", http_status=503)
+            lines = session.journal[after:]
+            after = len(session.journal)
+            yield lines
+
+
 class FakeClient:
     """The methods of `ApiClient` that the TUI uses."""
 
@@ -373,20 +398,17 @@ class FakeClient:
         lines = self._server.find(ref).journal
         return "".join(line.data for line in lines if line.kind in ("stdout", "stderr"))
 
-    async def journal(self, ref: str, *, after: int = 0, limit: int = 1000, wait_s: float = 0) -> Sequence[JournalLine]:
+    async def journal(
+        self, ref: str, *, after: int = 0, limit: int = 1000, before: int | None = None
+    ) -> Sequence[JournalLine]:
         server = self._server
         server.check()
-        session = server.find(ref)
-        if limit > 1:
-            server.calls.append(("journal", limit))
-        if len(session.journal) <= after and wait_s:
-            async with session.grown:
-                while len(session.journal) <= after and server.up and session.view.status not in TERMINAL:
-                    if server.stopping:
-                        raise RemoteError("the backend is stopping; ask the next one", http_status=503)
-                    await session.grown.wait()
-            server.check()
-        return session.journal[after : after + limit]
+        lines = server.find(ref).journal
+        server.calls.append(("journal", limit))
+        return lines[after : after + limit] if before is None else lines[: before - 1][-limit:]
+
+    def follow(self, ref: str, *, after: int = 0) -> FakeFollowing:
+        return FakeFollowing(self._server, ref, after)
 
     @contextlib.asynccontextmanager
     async def execute(self, ref: str, request: ExecuteRequest) -> AsyncIterator[FakeStream]:

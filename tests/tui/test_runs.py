@@ -281,14 +281,14 @@ async def test_a_large_journal_is_taken_in_parts_that_let_the_screen_be_painted(
         await desk.until(lambda: "the end" in desk.console)
         asked = [limit for call, limit in server.calls if call == "journal"]
         # 120,000 characters a record: two of them are more than is taken at a time
-        assert asked[0] <= 8 and max(asked[1:20]) == 2
+        assert asked[0] == 1 and asked[1] <= 8 and max(asked[2:20]) == 2
 
 
 @pytest.mark.parametrize("goes_down", [True, False])
 async def test_a_backend_that_stops_is_no_news_and_its_next_one_is_read_on(
     open_desk: Any, server: FakeServer, monkeypatch: pytest.MonkeyPatch, goes_down: bool
 ) -> None:
-    monkeypatch.setattr("bai_tui.app.tui.runs._AGAIN_S", 0.01)
+    monkeypatch.setattr("bai_tui.app.tui.reading._AGAIN_S", 0.01)
     server.add("py-1")
     session = server.find("py-1")
     async with open_desk() as desk:
@@ -363,7 +363,7 @@ async def test_a_session_that_ends_under_a_run_ends_the_run(open_desk: Any, serv
         await desk.until(lambda: "✕ session ended" in desk.console and "ended under this run" in desk.console)
 
 
-@pytest.mark.parametrize("capabilities", [(), ("journal", "devices")])
+@pytest.mark.parametrize("capabilities", [(), ("journal", "follow", "devices")])
 async def test_a_stream_that_stays_open_after_the_end_of_its_session_is_left(
     open_desk: Any, server: FakeServer, monkeypatch: pytest.MonkeyPatch, capabilities: tuple[str, ...]
 ) -> None:

@@ -210,7 +210,24 @@ def test_a_run_of_somebody_else_has_a_line_of_its_own() -> None:
     run = feed.current
     assert run is not None and not run.ours and run.waiting and run.is_password
     feed.journal([line(3, "stdout", "y"), line(4, "kernel-died", {"exitCode": -11, "reason": "killed by SIGSEGV"})])
-    assert shown(feed) == ["[1] failed", "y", "the kernel died: killed by SIGSEGV"]
+    assert shown(feed) == ["[1] failed", "y", "The kernel died: killed by SIGSEGV."]
+
+
+def test_what_was_dropped_and_what_died_beside_a_run_leave_a_line_and_end_nothing() -> None:
+    feed = Feed()
+    feed.journal(
+        [
+            line(1, "run-started", {"code": "x"}),
+            line(900, "dropped", {"first": 2, "last": 900, "bytes": 5 << 20}),
+            line(901, "kernel-died", {"exitCode": 1, "reason": "the session was ended: wall-time"}, None),
+        ]
+    )
+    assert shown(feed) == [
+        "[1] running",
+        "[5 MiB of output were dropped here: the journal of the session keeps no more]",
+        "The session was ended: wall-time.",
+    ]
+    assert feed.last_seq == 901
 
 
 def test_an_interrupted_run_says_so() -> None:
