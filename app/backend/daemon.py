@@ -36,6 +36,7 @@ from .images import PythonCatalogue
 from .instance import InstanceLock, ServeFile, keep_keypair, local_keypair
 from .metrics import ProcSampler
 from .scheduler import DeviceSpec, Distribution, Scheduler, Strategy
+from .seldom import Seldom
 from .service import Defaults, LocalService, OwnKeypair, Policies, rules_of
 from .store import SqliteStore
 
@@ -337,6 +338,7 @@ def _log_to(paths: Paths, *, echo: bool) -> None:
         level=logging.INFO, handlers=handlers, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     logging.captureWarnings(True)
+    logging.getLogger("asyncio").addFilter(Seldom())
     # asyncio's own complaints name tasks; aiohttp's access log would name every poll
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 

@@ -14,6 +14,8 @@ from typing import Final
 
 _LONGEST_WAIT_S: Final = 60.0
 """The wall clock may jump; look at it at least so often while there are deadlines."""
+_JUMP_S: Final = 1.0
+"""Steps back that are smaller are those of a clock that is being adjusted."""
 _SPARE: Final = 64
 """Stale entries that the heap may hold before it is made anew."""
 Key = tuple[str, str]
@@ -30,6 +32,7 @@ class Alarm:
         self._heap: list[tuple[float, int, Key]] = []
         self._set: dict[Key, tuple[float, int, Call]] = {}
         self._wake = asyncio.Event()
+        self._seen_s = clock()
 
     def set(self, key: Key, deadline: float, call: Call) -> None:
         """Has `call` called at `deadline`, once; replaces what was set for `key`."""
@@ -62,10 +65,14 @@ class Alarm:
         return None
 
     def check(self) -> None:
-        """Makes the calls that are due now, the earliest first; what they set anew is not due before the next look."""
+        """Makes the calls that are due now, the earliest first; what they set anew is not due before the next look.
+
+        All of them are due when the clock was set back: what was to come within a minute must not take an hour.
+        """
         now = self._clock()
         due: list[tuple[Key, int]] = []
-        while (deadline := self.next_deadline()) is not None and deadline <= now:
+        set_back, self._seen_s = now < self._seen_s - _JUMP_S, now
+        while (deadline := self.next_deadline()) is not None and (set_back or deadline <= now):
             _, number, key = heapq.heappop(self._heap)
             due.append((key, number))
         for key, number in due:

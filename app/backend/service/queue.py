@@ -19,6 +19,7 @@ from ..ports import PastUse
 from ..scheduler import Allocation, Hold, Instruction, PendingRequest, Policy, Scheduler, Waiting
 from ..scheduler.units import human_bytes
 from .alarm import Alarm
+from .steady import SteadyTime
 
 _TICK: Final = ("tick", "")
 _SOONEST_S: Final = 0.01
@@ -58,23 +59,18 @@ class Queue:
         """
         self._scheduler = scheduler
         self._alarm = alarm
-        self._clock = clock
+        self._time = SteadyTime(clock)
         self._name_of = name_of
         self._lifetime_s = lifetime_s
         self._carry_out = carry_out
         self._looks = 0
-        self._looked_s = self._latest_s = clock()
+        self._looked_s = self._time.now()
         self._available: ResourceSlots | None = None
         self._told: dict[str, Waiting] = {}
         """What `waiting` has found out since something has changed: a list asks more than once, and lists are many."""
         self._told_at, self._told_s = 0, 0.0
         self._since: dict[str, int] = {}
         """Waiting session -> looks when it came."""
-
-    def _now(self) -> float:
-        """Returns the time, which never goes back for the scheduler, though the wall clock may."""
-        self._latest_s = max(self._latest_s, self._clock())
-        return self._latest_s
 
     # --- events -----------------------------------------------------------------------------------------------
 
@@ -84,10 +80,11 @@ class Queue:
         Raises:
             InvalidAmount, ImpossibleRequest, QuotaExceeded: as `Scheduler.enqueue`; nothing has changed then.
         """
+        now = self._time.now()
         expires_at_s = None
         if session.pending_timeout_s > 0:
             begin = max(session.created_at, session.not_before or session.created_at)
-            expires_at_s = begin.timestamp() + session.pending_timeout_s
+            expires_at_s = self._time.of(begin.timestamp()) + session.pending_timeout_s
         instructions = self._scheduler.enqueue(
             PendingRequest(
                 session_id=session.id,
@@ -97,11 +94,11 @@ class Queue:
                 access_key=session.access_key,
                 split=session.split_shares,
                 depends_on=tuple(session.depends_on),
-                not_before_s=session.not_before.timestamp() if session.not_before is not None else None,
+                not_before_s=self._time.of(session.not_before.timestamp()) if session.not_before is not None else None,
                 expires_at_s=expires_at_s,
                 duration_s=self._duration_s(session),
             ),
-            self._now(),
+            now,
             again=again,
         )
         self._since[session.id] = self._looks
@@ -112,7 +109,7 @@ class Queue:
         rules = self._scheduler.rules
         if rules.policy is not Policy.FAIR_SHARE:
             return None
-        return datetime.fromtimestamp(max(self._now() - _HALF_LIVES * rules.half_life_s, 0.0), UTC)
+        return datetime.fromtimestamp(max(self._time.now() - _HALF_LIVES * rules.half_life_s, 0.0), UTC)
 
     def recall(self, past: Iterable[PastUse]) -> None:
         """Counts what sessions held that ended under an earlier daemon. Before anything is adopted."""
@@ -123,7 +120,7 @@ class Queue:
         """Takes a waiting session out; nothing happens when it does not wait (any more)."""
         if not self._scheduler.is_waiting(session_id):
             return ()
-        instructions = self._scheduler.cancel(session_id, self._now())
+        instructions = self._scheduler.cancel(session_id, self._time.now())
         self._since.pop(session_id, None)
         return self._after(instructions)
 
@@ -131,36 +128,36 @@ class Queue:
         """Takes back what a session holds and decides those that depend on it; nothing happens when it holds none."""
         if self._scheduler.allocation(session_id) is None:
             return ()
-        return self._after(self._scheduler.release(session_id, self._now(), succeeded=succeeded))
+        return self._after(self._scheduler.release(session_id, self._time.now(), succeeded=succeeded))
 
     def set_priority(self, session_id: str, priority: int) -> Sequence[Instruction]:
         """Moves a waiting session to another place; nothing happens when it does not wait."""
         if not self._scheduler.is_waiting(session_id):
             return ()
-        return self._after(self._scheduler.set_priority(session_id, priority, self._now()))
+        return self._after(self._scheduler.set_priority(session_id, priority, self._time.now()))
 
     def lose(self, device_id: str) -> Sequence[Instruction]:
         """Nobody new is put on a device from now on."""
         self._available = None
-        return self._after(self._scheduler.lose(device_id, self._now()))
+        return self._after(self._scheduler.lose(device_id, self._time.now()))
 
     def found(self, device_id: str) -> Sequence[Instruction]:
         """A lost device can be given away again."""
         self._available = None
-        return self._after(self._scheduler.found(device_id, self._now()))
+        return self._after(self._scheduler.found(device_id, self._time.now()))
 
     def set_end(self, session: Session) -> None:
         """Tells when a session that has started will have ended at the latest, where that is known."""
         if self._scheduler.allocation(session.id) is not None:
-            self._scheduler.set_end(session.id, self.known_end_s(session))
+            self._scheduler.set_end(session.id, self._known_end(session))
             self._after(())
 
     def tick(self) -> None:
         """Lets the scheduler do what time brings about."""
-        self._carry_out(self._after(self._scheduler.tick(self._now())))
+        self._carry_out(self._after(self._scheduler.tick(self._time.now())))
 
     def _after(self, instructions: Sequence[Instruction]) -> Sequence[Instruction]:
-        now = self._now()
+        now = self._time.now()
         self._looks += 1
         self._looked_s = now
         for instruction in instructions:
@@ -169,7 +166,7 @@ class Queue:
         if due is None:
             self._alarm.drop(_TICK)
         else:
-            self._alarm.set(_TICK, max(due, now + _SOONEST_S), self.tick)
+            self._alarm.set(_TICK, self._time.unix(max(due, now + _SOONEST_S)), self.tick)
         return instructions
 
     # --- after a restart --------------------------------------------------------------------------------------
@@ -190,8 +187,8 @@ class Queue:
                     session.id,
                     Allocation.parse(amounts),
                     access_key=session.access_key,
-                    ends_at_s=self.known_end_s(session),
-                    since_s=_began(session).timestamp(),
+                    ends_at_s=self._known_end(session),
+                    since_s=self._time.of(_began(session).timestamp()),
                 )
             except BadRequest:
                 continue
@@ -217,11 +214,15 @@ class Queue:
             ends.append(max(begin_s + lifetime_s, kept_s))
         return min(ends, default=None)
 
+    def _known_end(self, session: Session) -> float | None:
+        end_s = self.known_end_s(session)
+        return self._time.of(end_s) if end_s is not None else None
+
     def waiting(self, session: Session) -> Waiting | None:
         """Returns why a session waits; None when it does not. Cheap however long the queue is."""
         if not self._scheduler.is_waiting(session.id):
             return None
-        now = self._now()
+        now = self._time.now()
         if self._told_at != self._looks or not 0 <= now - self._told_s < _TOLD_FOR_S:
             self._told, self._told_at, self._told_s = {}, self._looks, now
         waiting = self._told.get(session.id)
@@ -247,9 +248,9 @@ class Queue:
             "failed_predicates": [{"name": waiting.hold.value, "msg": waiting.text}],
             "passed_predicates": [{"name": hold.value} for hold in passed],
             "retries": self._looks - self._since[session.id],
-            "last_try": _iso(self._looked_s),
+            "last_try": _iso(self._time.unix(self._looked_s)),
             "position": waiting.position,
-            "expected_start": _iso(expected_s) if expected_s is not None else None,
+            "expected_start": _iso(self._time.unix(expected_s)) if expected_s is not None else None,
         }
 
     def is_waiting(self, session_id: str) -> bool:
