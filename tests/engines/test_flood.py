@@ -213,6 +213,6 @@ async def test_a_disk_that_takes_nothing_stops_the_writers_and_loses_nothing(ses
                 break
             except (KernelNotReady, IllegalState):
                 await asyncio.sleep(0.01)
-    assert result.text() == "and on it goes 0\n"
+    assert result.text().endswith("and on it goes 0\n")  # before it what the child had written by then, maybe
     text = "".join(record.data for record in read(session.journal) if record.kind == "stdout")
     assert text.replace("and on it goes 0\n", "") == "0123456\n" * 375_000
