@@ -61,11 +61,14 @@ class SessionFiles:
                 json.dump(value, file)
             os.replace(path + ".new", path)
         except OSError as exc:
-            sys.stderr.write("%s cannot be written: %s\n" % (path, exc))
             try:
                 os.unlink(path + ".new")  # a full disk has taken a part of it, or only its name
             except OSError:
                 pass
+            try:
+                sys.stderr.write("%s cannot be written: %s\n" % (path, exc))
+            except OSError:
+                pass  # the log is on the same full disk: no reason to end the session
 
     def write_script(self, name: str, text: str) -> str:
         """Writes an executable file; returns its path."""
