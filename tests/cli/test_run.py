@@ -66,13 +66,20 @@ def test_options_reach_the_server(manager: Manager, bai: Bai) -> None:
     done = bai(
         *("run", "-c", "x", "-r", "cpu=2", "-r", "mem=512", "-r", "gpu=0.5", "-e", "A=b=c", "-e", "E="),
         *("--resource-opts", "shmem=64", "-t", "my-name", "--tag", "t", "--no-reuse", "--max-wait", "7"),
-        *("--idle-timeout", "10m", "--priority", "20", "python:3.11"),
+        *("--idle-timeout", "10m", "--wall-time", "2h", "--isolation", "bwrap", "--no-network"),
+        *("--priority", "20", "python:3.11"),
     )
     assert done.status == 0
     assert manager.created["config"] == {
         "environ": {"A": "b=c", "E": ""},
         "resources": {"cpu": "2", "mem": "512m", "cuda.shares": "0.5"},
-        "resource_opts": {"shmem": "64m", "idle_timeout": "600"},
+        "resource_opts": {
+            "shmem": "64m",
+            "idle_timeout": "600",
+            "wall_time": "7200",
+            "isolation": "bwrap",
+            "network": "false",
+        },
         "mounts": [],
     }
     wanted = {"name": "my-name", "tag": "t", "reuseIfExists": False, "maxWaitSeconds": 7, "priority": 20}
@@ -125,6 +132,21 @@ def test_a_failed_build_is_told_and_counts_when_it_was_all(manager: Manager, bai
     done = bai("run", "--rm", "--build", "make", "python")
     assert done.status == 2
     assert "the build step ended with exit status 2" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--wall-time", "2h"), "has no wall time of one session"),
+        (("--isolation", "bwrap"), "has no isolation of one session"),
+        (("--no-network",), "has no --no-network of one session"),
+    ],
+)
+def test_a_cluster_has_no_fences_of_one_session(
+    manager: Manager, bai: Bai, options: tuple[str, ...], told: str
+) -> None:
+    assert told in bai("run", *options, "-c", "x", "python").err
+    assert told not in bai("run", "-c", "x", "python").err
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("10m", "600"), ("0", "0"), ("1.5s", "1.5"), ("200d", "17280000")])
