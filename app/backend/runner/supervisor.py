@@ -43,9 +43,9 @@ def run(shell: Any, sock: socket.socket) -> None:
         Runner(shell, sock).serve()
         code = 0
     except BaseException:
-        traceback.print_exc()
         for pid in procs.descendants(os.getpid()):
             procs.send_signal(pid, signal.SIGKILL)
+        traceback.print_exc()  # last: the disk of the log may be full
     finally:
         os._exit(code)
 
