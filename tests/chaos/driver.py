@@ -166,7 +166,7 @@ class Chaos:
         after = await self.rows(statuses)
         look(before, told)
         look(after, told)
-        self.model.observe_machine(before, promised, after)
+        self.model.observe_machine(before, promised, after, told)
         for one in self.model.sessions:
             if one.id is not None and one.was_running and one.id not in self.journals:
                 reader = self.journals[one.id] = JournalReader(one, self, self.rng.randrange(1 << 30))

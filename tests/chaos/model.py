@@ -229,11 +229,16 @@ class Model:
             raise Violation(f"the session {one.name} asked for {one.gpu} of a GPU and holds {row['gpu']}")
 
     def observe_machine(
-        self, before: Sequence[Row], promised: Mapping[str, Mapping[str, Decimal]], after: Sequence[Row]
+        self,
+        before: Sequence[Row],
+        promised: Mapping[str, Mapping[str, Decimal]],
+        after: Sequence[Row],
+        told: Acknowledged,
     ) -> None:
         """Compares what GPUs are promised with the lists of just before and just after.
 
         Args:
+            told: what was acknowledged before all of it was asked for.
             promised: GPU id -> session id -> shares.
         """
         for gpu, shares in promised.items():
@@ -244,8 +249,8 @@ class Model:
         second = {row["id"]: row for row in after}
         for gpu, shares in promised.items():
             for session_id in shares:
-                ended = [session_id not in rows or rows[session_id]["status"] in TERMINAL for rows in (first, second)]
-                if all(ended):
+                had_ended = first[session_id]["status"] in TERMINAL if session_id in first else session_id in told.ids
+                if had_ended:
                     raise Violation(f"{shares[session_id]} of {gpu} leaks: {session_id} has ended")
         for session_id, row in first.items():
             same = second.get(session_id)

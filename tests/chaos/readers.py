@@ -103,9 +103,9 @@ class JournalReader:
             except (Unreachable, NotFound):
                 await asyncio.sleep(0.02)  # the daemon is being replaced
             except RemoteError as exc:
-                if exc.http_status < 500:
+                if 0 < exc.http_status < 500:  # 0: told by websocket
                     raise
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # its disk is full
 
     async def rest(self) -> None:
         """Reads what is left of a journal that does not grow any more."""

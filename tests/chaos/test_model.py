@@ -136,15 +136,21 @@ def test_a_request_whose_answer_was_cut_off_is_known_by_its_name(model: Model) -
     ("promised", "what"),
     [
         ({"first": Decimal("0.5"), "second": Decimal("0.75")}, "double-booked"),
-        ({"first": Decimal("0.5"), "second": Decimal("0.5"), "ghost": Decimal("0")}, "leaks"),
         ({"first": Decimal("0.5")}, "but is promised"),
     ],
 )
 def test_what_gpus_are_promised_agrees_with_the_list(model: Model, promised: dict[str, Decimal], what: str) -> None:
-    rows = [row("first"), row("second")]
-    model.observe_machine(rows, {"gpu0": {"first": Decimal("0.5"), "second": Decimal("0.5")}}, rows)
+    rows, told = [row("first"), row("second")], model.acknowledged()
+    model.observe_machine(rows, {"gpu0": {"first": Decimal("0.5"), "second": Decimal("0.5")}}, rows, told)
     with pytest.raises(Violation, match=what):
-        model.observe_machine(rows, {"gpu0": promised}, rows)
+        model.observe_machine(rows, {"gpu0": promised}, rows, told)
+
+
+@pytest.mark.parametrize("rows", [[row("first")], [row("first"), row("second", S.CANCELLED, gpu="0")]])
+def test_who_has_ended_is_promised_nothing(model: Model, rows: list[Row]) -> None:
+    promised = {"gpu0": {"first": Decimal("0.5"), "second": Decimal("0.5")}}
+    with pytest.raises(Violation, match="leaks"):
+        model.observe_machine(rows, promised, rows, model.acknowledged())
 
 
 def test_equal_requests_start_in_order(model: Model) -> None:
