@@ -71,7 +71,7 @@ async def measure(ours: Backend, *, rounds: int, each: int) -> Claim:
         unit="us",
         how=f"A burst of {count:,} `POST /session` with `enqueueOnly` over {_CONNECTIONS} kept-alive connections, "
         "each with one request under way: parsed, authenticated, checked, scheduled, committed to the store, answered. "
-        "The client is a process of its own that signs once. The time of the burst, divided by the number of "
+        "The client is a process of its own that signs each of them. The time of the burst, divided by the number of "
         "admissions; the machine is full, so that all of them wait.",
         samples=[Sample(OURS, tuple(values))],
         ours=OURS,

@@ -1,6 +1,6 @@
 """A burst of admissions by a client that costs next to nothing, so that the backend alone is measured.
 
-Requests are signed once: a signature covers the head of a request only, and holds for minutes.
+Every request is signed anew: a signature is good for one.
 """
 
 from __future__ import annotations
@@ -117,7 +117,6 @@ async def enqueue(
         on_answer: called with the number of answers so far. Once the backend is gone, the burst is over.
     """
     burst = Burst(answered=[[] for _ in range(connections)])
-    head = door.head("POST", "/session")
     body = {**request, "enqueueOnly": True}
 
     async def send(number: int) -> None:
@@ -125,7 +124,7 @@ async def enqueue(
         try:
             for turn in range(each):
                 name = f"{prefix}-{number:02d}-{turn:05d}"
-                answer = await line.ask(head, {**body, "name": name})
+                answer = await line.ask(door.head("POST", "/session"), {**body, "name": name})
                 burst.answered[number].append((name, answer["sessionId"]))
                 if on_answer is not None:
                     on_answer(burst.count)
