@@ -122,7 +122,7 @@ async def _last(ws: Any) -> int:
     """Returns the number of the end of the run; none before it is missing."""
     last = 0
     while True:
-        text = await ws.receive_str(timeout=10)
+        text: str = await ws.receive_str(timeout=10)
         first = int(text[len('{"records":[{"seq":') :].partition(",")[0])
         assert first == last + 1
         last += text.count('{"seq":')

@@ -298,7 +298,8 @@ class Toy:
     async def _start(self, ref: str, code: str) -> asyncio.Task[None] | None:
         async with self.service.run(fakes.USER, ref, ExecuteRequest(RunMode.QUERY, code)):
             session = await self.service.get(fakes.USER, ref)
-            return self.service.running.get(session.id)
+            running: dict[str, asyncio.Task[None]] = self.service.running
+            return running.get(session.id)
 
     def start(self, ref: str, code: str) -> Any:
         """Begins a run in a session and returns its task."""
