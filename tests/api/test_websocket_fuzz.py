@@ -14,6 +14,8 @@ from bai_tui.tests.api.test_connections import connect, ended, signed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+EXAMPLES = int(os.environ.get("BAI_TUI_FUZZ_EXAMPLES", "0"))
+"""For a longer search by hand, random each time."""
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 UPGRADE = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -103,8 +105,8 @@ async def test_made_up_frames(api: Any, service: Any, stream: str, caplog: pytes
 
     # the examples are made first: hypothesis does not await
     @settings(
-        max_examples=int(os.environ.get("BAI_TUI_FUZZ_EXAMPLES", "40")),
-        derandomize="BAI_TUI_FUZZ_EXAMPLES" not in os.environ,
+        max_examples=EXAMPLES or 40,
+        derandomize=not EXAMPLES,
         database=None,
         deadline=None,
         phases=(Phase.generate,),
