@@ -33,16 +33,18 @@ _FLUSHING_EVENTS = frozenset(("subprocess.Popen", "os.system", "os.posix_spawn",
 
 
 class _Pipe(io.FileIO):
-    """stdout's end of the pipe. Counts writes, so that the flusher can tell a busy stream from a quiet one."""
+    """stdout's end of the pipe.
+
+    It is written to by C alone. An interrupt that comes behind the system call must not be heard before the buffer has
+    noted what was written: with a frame of Python in between it would be, and the text would be written twice.
+    """
 
     def __init__(self, fd: int) -> None:
         super().__init__(fd, "w", closefd=False)
-        self.writes = 0
         self._kept: Optional[List[bytes]] = None
         self._lock = threading.RLock()
 
-    def write(self, data: Any) -> Any:
-        self.writes += 1
+    def _keep(self, data: Any) -> Any:
         with self._lock:
             if self._kept is not None and sum(map(len, self._kept)) + len(data) <= _KEPT_BYTES:
                 self._kept.append(bytes(data))
@@ -54,19 +56,42 @@ class _Pipe(io.FileIO):
         return super().write(data)
 
     def keep_back(self, flush: Callable[[], None]) -> bytes:
-        """Returns what `flush` would write."""
+        """Returns what `flush` would write. No run is going on that could be interrupted."""
         with self._lock:
             self._kept = []
+            self.__dict__["write"] = self._keep
         try:
             flush()
         finally:
             with self._lock:
                 kept, self._kept = self._kept, None
+                del self.__dict__["write"]
         return b"".join(kept)
 
     def reset_lock(self) -> None:
         """For a forked child: another thread may have held it."""
         self._lock = threading.RLock()
+
+
+class _Writes:
+    """How much this process has written so far, as the system counts it."""
+
+    def __init__(self) -> None:
+        try:
+            self._fd = os.open("/proc/self/io", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # a system that does not count
+            self._fd = -1
+
+    def look(self) -> Optional[bytes]:
+        """Returns something that changes with every write; None where nobody counts."""
+        try:
+            return os.pread(self._fd, 256, 0).partition(b"wchar:")[2].split()[0]
+        except (OSError, IndexError):
+            return None
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 def _write_all(write: Callable[[Any], Optional[int]], data: bytes) -> None:
@@ -250,8 +275,9 @@ class Streams:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         poll.register(self.link.fileno(), _POLLRDHUP)
+        writes = _Writes()
         wait_s: Optional[float] = None
-        seen = -1
+        seen: Optional[bytes] = None
         signalled_s = 0.0
         while True:
             for fd, _event in poll.poll(None if wait_s is None else wait_s * 1000):
@@ -260,6 +286,7 @@ class Streams:
                     os.kill(os.getpid(), 9)
                 words = os.read(self._wake_read, 64)
                 if b"q" in words:
+                    writes.close()
                     return
                 if _SIGINT in words:
                     signalled_s = time.monotonic()
@@ -269,8 +296,8 @@ class Streams:
                 signalled_s = 0.0
             _flush(self.stdout)
             _flush(self.stderr)
-            quiet = self._raw.writes == seen
-            seen = self._raw.writes
+            before, seen = seen, writes.look()
+            quiet = seen is not None and seen == before
             if not quiet:
                 wait_s = FLUSH_S
             elif wait_s is not None and wait_s < IDLE_FLUSH_S:
