@@ -118,6 +118,25 @@ async def test_a_start_that_was_cut_off_is_begun_anew(world: Any) -> None:
     assert (await service.get(world.user, behind.session.id)).status is S.PENDING, "the order is kept"
 
 
+async def test_of_a_cut_off_start_that_is_cancelled_nothing_is_left(world: Any) -> None:
+    world.engine.hold = asyncio.Event()
+    outcome = await world.create(enqueue_only=True, resources={"cpu": "4"})
+    await world.create("urgent", enqueue_only=True, resources={"cpu": "4"}, priority=99)
+    while not world.engine.specs:
+        await asyncio.sleep(0)
+    await world.service._recorder.flush()
+    await crash(world)
+    world.engine.hold = None
+    service = await world.start()
+    assert (await service.get(world.user, outcome.session.id)).status is S.PENDING
+    folder = world.root / "sessions" / outcome.session.id
+    assert folder.exists()
+    await service.terminate(world.user, outcome.session.id)
+    while folder.exists():
+        await asyncio.sleep(0.001)
+    assert world.engine.swept == [outcome.session.id]
+
+
 async def test_a_session_that_takes_the_backend_down_does_not_do_so_for_ever(world: Any) -> None:
     world.engine.hold = asyncio.Event()
     outcome = await world.create(enqueue_only=True)

@@ -112,6 +112,7 @@ class Lifecycle:
                     self._start(entry, instruction)
                 case GiveUp():
                     self._finish(entry, S.CANCELLED, self.queue.with_names(entry.session, instruction.reason))
+                    self.clear_start(entry.session.id)
                 case _:
                     assert_never(instruction)
 
@@ -130,9 +131,8 @@ class Lifecycle:
                 entry.image = (await self._catalogue.resolve(session.image)).image
                 if _is_ending(session):
                     return
-            if self._folders.exists(session.id):  # of a start that an earlier daemon could not finish
-                await self._engine.sweep(session.id, self._folders.session(session.id), {})
-                await asyncio.to_thread(self._folders.remove, session.id)
+            if self._folders.exists(session.id):
+                await self._remove_start(session.id)
             folder, work = self._folders.make(session.id)
             self._states.move(session, S.CREATING)
             # There is no runner without this record, wherever the database stands when we are killed.
@@ -299,6 +299,7 @@ class Lifecycle:
         """Takes a PENDING session out of the queue; those that depend on it are given up."""
         instructions = self.queue.cancel(entry.session.id)
         self._finish(entry, S.CANCELLED, info)
+        self.clear_start(entry.session.id)
         self.carry_out(instructions)
 
     def end(
@@ -354,6 +355,15 @@ class Lifecycle:
         entry.settled.set()
         entry.ended.set()
         self.carry_out(self.queue.release(session.id, succeeded=session.result is SessionResult.SUCCESS))
+
+    def clear_start(self, session_id: str) -> None:
+        """Removes, in the background, what is left of a start that an earlier daemon could not finish, if anything."""
+        if self._folders.exists(session_id) and not self._tasks.closed:
+            self._tasks.spawn(self._remove_start(session_id), name=f"remove the start of {session_id}")
+
+    async def _remove_start(self, session_id: str) -> None:
+        await self._engine.sweep(session_id, self._folders.session(session_id), {})
+        await asyncio.to_thread(self._folders.remove, session_id)
 
     async def _clean(self, entry: Entry) -> None:
         """Undoes what was made ready for a session; removes its work folder, in the background when it is large."""

@@ -234,6 +234,7 @@ class Recovery:
         """Ends a session that was not queued again."""
         log.warning("session %s does not wait any more: %s", session.id, info)
         self._states.move(session, final, info)
+        self._lifecycle.clear_start(session.id)
 
 
 def _failure(session: Session, known: Mapping[str, Session | None]) -> str | None:
