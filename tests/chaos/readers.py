@@ -244,7 +244,7 @@ class RunReader:
             self.end = (line.kind, line.data.get("exitCode"))
         elif line.kind == "waiting-input" and self.run.program.answers:
             with contextlib.suppress(RemoteError):  # answered already, before the stream was lost
-                await client.answer(self.run.session.id or "", self.run_id or "", self.run.program.answers[0])
+                await client.answer(self.run.session.id or "", self.run_id, self.run.program.answers[0], line.seq)
 
     def _is_ours(self, data: Any) -> bool:
         return self.run.program.token in str(data.get("code")) + str(data.get("options"))
