@@ -184,7 +184,7 @@ async def test_an_end_that_could_not_be_written_is_not_taken_for_success(world: 
     world.store.refuse = ServiceUnavailable("the disk is full")
     await kernel.finish(1)
     await world.ended(first)
-    with pytest.raises(BadRequest, match="of yours to depend on"):
+    with pytest.raises(BadRequest, match="the session first has ended without success"):
         await world.create("second", dependencies=[first.session.id])
 
 

@@ -126,6 +126,7 @@ async def test_a_lock_of_another_process_holds_up_nobody_for_long_and_nothing_is
             await store.save(make_session())
         assert "locked by another process" in store.problem
         assert [session.name for session in await store.load_live()] == ["before"], "reading goes on"
+        assert store.problem, "and tells nothing of writing"
         other.execute("ROLLBACK")
     other.close()
     await store.save(make_session())
@@ -159,6 +160,7 @@ async def test_a_full_disk_is_told_and_over_when_there_is_space(small_disk: Path
         await store.save_all([make_session(enqueue_order=n) for n in range(2, 200)])
     assert "no space left" in store.problem
     assert [session.name for session in await store.load_live()] == ["before"]
+    assert store.problem
     filler.unlink()
     await store.save(make_session(name="after", enqueue_order=2))
     assert not store.problem

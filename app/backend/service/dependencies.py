@@ -32,7 +32,7 @@ async def dependencies_of(
         except SessionNotFound:
             session = await find_ended(owner, ref)
             if session is not None and session.status not in TERMINAL:
-                session = None  # it has ended, but how could not be written
+                session = None  # it ends at this moment
         if session is None:
             raise BadRequest(
                 f"there is no session {ref!r} of yours to depend on: name a live one, or give the id of one that has "

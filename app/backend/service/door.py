@@ -117,5 +117,21 @@ class Door:
             except TimeoutError:
                 timed_out = True
         await self._recorder.settled()
+        if created and entry.session.id in self._recorder.unwritten():
+            await self._vouch(entry)
         # not what it waits for: nobody is told of that here, and it is the most expensive of an admission's questions
         return CreateOutcome(entry.session, created, timed_out)
+
+    async def _vouch(self, entry: Entry) -> None:
+        """Sees to it that a session lives on after this process, although the database could not be told of it.
+
+        Raises:
+            ServiceUnavailable: it would be forgotten, so it was not taken.
+        """
+        session = entry.session
+        if session.status is not S.PENDING:
+            await entry.settled.wait()  # from here on its folder knows of it
+            return
+        failure = self._recorder.failure
+        self._lifecycle.cancel(entry, f"not-recorded: {failure}")
+        raise ServiceUnavailable(f"the session {session.name} was not queued, it could not be remembered: {failure}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -63,7 +63,8 @@ class Finder:
         if not is_session_id(ref):
             return None
         await self._recorder.settled()
-        session = await self._store.get(str(uuid.UUID(ref)))
+        session_id = str(uuid.UUID(ref))
+        session = self._recorder.unwritten().get(session_id) or await self._store.get(session_id)
         return session if session is not None and _may_see(caller, session) else None
 
     async def search(
@@ -81,9 +82,35 @@ class Finder:
             entries, total = self._live_page(frozenset(statuses), owner, limit, offset)
             return await self._current_all(entries), total
         await self._recorder.settled()
-        page, total = await self._store.search(access_key=owner, statuses=statuses, limit=limit, offset=offset)
+        unwritten = self._recorder.unwritten()
+        if unwritten:
+            page, total = await self._overlaid(unwritten, owner, statuses, limit, offset)
+        else:
+            page, total = await self._store.search(access_key=owner, statuses=statuses, limit=limit, offset=offset)
         live = ((self._register.get(session.id), session) for session in page)
         return [self.current(entry) if entry else session for entry, session in live], total
+
+    async def _overlaid(
+        self,
+        unwritten: Mapping[str, Session],
+        owner: str | None,
+        statuses: Sequence[SessionStatus] | None,
+        limit: int,
+        offset: int,
+    ) -> tuple[list[Session], int]:
+        """Searches in what the store would say if it could be written; returns one page and the total count."""
+
+        def fits(session: Session) -> bool:
+            return (owner is None or session.access_key == owner) and (statuses is None or session.status in statuses)
+
+        window = offset + limit + len(unwritten)
+        stored, total = await self._store.search(access_key=owner, statuses=statuses, limit=window, offset=0)
+        outdated = await asyncio.gather(*(self._store.get(session_id) for session_id in unwritten))
+        newer = [session for session in unwritten.values() if fits(session)]
+        found = [*newer, *(session for session in stored if session.id not in unwritten)]
+        found.sort(key=lambda session: session.enqueue_order, reverse=True)
+        total += len(newer) - sum(session is not None and fits(session) for session in outdated)
+        return found[offset : offset + limit], total
 
     async def _current_all(self, entries: Sequence[Entry]) -> Sequence[Session]:
         """Returns the records of many: looking up what each waits for must not hold up everybody else."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from ...model.errors import ServiceUnavailable
 from ..ports import Keypair, SessionStore
 from .entries import Register
 from .recorder import Recorder
@@ -40,6 +43,7 @@ class Health:
         self._folder = folder
         self._clock = clock
         self._notice, self._noticed_s = "", 0.0
+        self._probing: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
         """Has lost records written again from now on."""
@@ -53,13 +57,23 @@ class Health:
             self._recorder.note(entry.session)
         self._tasks.spawn(self._write_keypairs(list(self._keypairs.values())), name="write keypairs again")
 
+    def _probe(self) -> None:
+        """Writes something that changes nothing: only a write that succeeds tells that the database can be written."""
+        pairs = list(self._keypairs.values())[:1]
+        if not self._tasks.closed and (self._probing is None or self._probing.done()):
+            self._probing = self._tasks.spawn(self._write_keypairs(pairs), name="look whether the database is well")
+
     async def _write_keypairs(self, pairs: list[Keypair]) -> None:
-        for pair in pairs:
-            await self._store.add_keypair(pair)
+        with contextlib.suppress(ServiceUnavailable):  # the store tells of it
+            for pair in pairs:
+                await self._store.add_keypair(pair)
 
     def notices(self) -> list[str]:
         """Returns one sentence for each thing that is wrong now, then for what was wrong within the last hour."""
-        found = [self._store.problem, self._disk()]
+        problem = self._store.problem or self._recorder.failure
+        if problem and not self._recorder.failure:
+            self._probe()
+        found = [problem, self._disk()]
         now = self._clock()
         if self._store.notice != self._notice:
             self._notice, self._noticed_s = self._store.notice, now

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from ...model.errors import ServiceUnavailable
@@ -15,7 +16,7 @@ from ..ports import SessionEvent, SessionStore
 from .events import EventBus
 
 log = logging.getLogger(__name__)
-_RETRY_S: Final = 5.0
+_RETRY_S: Final = 1.0
 _SOON_S: Final = 1.0
 
 
@@ -26,6 +27,7 @@ class Recorder:
         self._store = store
         self._bus = bus
         self._dirty: dict[str, Session] = {}
+        self._writing: dict[str, Session] = {}
         self._events: list[SessionEvent] = []
         self._wake = asyncio.Event()
         self._noted = 0
@@ -55,6 +57,31 @@ class Recorder:
         self._waiters.append((self._noted, future))
         await future
 
+    @property
+    def failure(self) -> str:
+        """Why the newest write failed; empty when it did not."""
+        return self._failure
+
+    def unwritten(self) -> Mapping[str, Session]:
+        """Returns, by id, the sessions of which the database says something old because it refuses to be written."""
+        return self._writing | self._dirty if self._failure else {}
+
+    async def written(self, session: Session, what: str) -> None:
+        """Returns when all that was noted until now is written: `session` stays so although this process be killed now.
+
+        Args:
+            what: what has happened to the session: `is extended`.
+
+        Raises:
+            ServiceUnavailable: `session` could not be written, and why.
+        """
+        await self.settled()
+        if session.id in self.unwritten():
+            raise ServiceUnavailable(
+                f"the session {session.name} {what}, but that is forgotten if the backend ends before it can be "
+                f"written: {self._failure}"
+            )
+
     async def run(self) -> None:
         """Writes until cancelled."""
         while True:
@@ -71,6 +98,7 @@ class Recorder:
             self._soon = None
         noted, dirty, events = self._noted, self._dirty, self._events
         self._dirty, self._events = {}, []
+        self._writing = dirty
         written = True
         if dirty:
             try:
@@ -85,6 +113,8 @@ class Recorder:
                 self._dirty = dirty | self._dirty
                 self._events = events + self._events
                 raise
+            finally:
+                self._writing = {}
         if written:
             self._failure = ""
         for event in events:

@@ -1,7 +1,5 @@
-"""The service: all that the outside can ask of the backend. Fulfils `ports.Service`.
-
-The only writer of session records. Who asks is checked here; what happens is in `lifecycle`.
-"""
+"""The service: all that the outside can ask of the backend, and the only writer of session records. Fulfils
+`ports.Service`. Who asks is checked here; what happens is in `lifecycle`."""
 
 from __future__ import annotations
 
@@ -230,10 +228,9 @@ class LocalService(Output, Uploads):
     async def stop(self) -> None:
         """Lets go of everything: sessions and their processes live on. Idempotent."""
         self._door.close()
-        launches = [entry.launch for entry in self._register if entry.launch is not None and not entry.launch.done()]
-        endings = [entry.ending for entry in self._register if entry.ending is not None]
-        if launches or endings:
-            await asyncio.wait([*launches, *endings], timeout=_LAUNCH_WAIT_S)
+        tasks = [task for entry in self._register for task in (entry.launch, entry.ending) if task and not task.done()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LAUNCH_WAIT_S)
         await self._tasks.close()
         await self._recorder.flush()
         await asyncio.to_thread(self._lifecycle.keep_records)
@@ -305,6 +302,8 @@ class LocalService(Output, Uploads):
             if forced and starting:
                 await self._lifecycle.force(entry)
             await asyncio.shield(ending)
+        if session.status is S.CANCELLED:  # of others nothing is left that could come back
+            await self._recorder.written(session, "is cancelled")
         await self._recorder.settled()
         return session
 
@@ -328,7 +327,7 @@ class LocalService(Output, Uploads):
         self._register.rename(entry, name)
         self._states.tell(entry.session, "bai_session_renamed")
         self._lifecycle.keep_record(entry)
-        await self._recorder.settled()
+        await self._recorder.written(entry.session, "is called so now")
 
     async def extend(self, caller: Keypair, ref: str, by_s: float) -> Session:
         """Keeps every idle check from ending a session for `by_s` seconds from now; 0 takes that back.
@@ -341,7 +340,7 @@ class LocalService(Output, Uploads):
         self._lifecycle.idling.extend(caller, entry, by_s, self._lifetime_s(entry.session.access_key))
         self._lifecycle.queue.set_end(entry.session)
         self._lifecycle.keep_record(entry)
-        await self._recorder.settled()
+        await self._recorder.written(entry.session, "is extended")
         return entry.session
 
     async def modify(self, caller: Keypair, ref: str, *, priority: int) -> Session:
@@ -355,7 +354,7 @@ class LocalService(Output, Uploads):
         entry.session.priority = priority
         self._states.tell(entry.session, "bai_session_modified")
         self._lifecycle.carry_out(self._lifecycle.queue.set_priority(entry.session.id, priority))
-        await self._recorder.settled()
+        await self._recorder.written(entry.session, f"has priority {priority}")
         return self._finder.current(entry)
 
     async def restart(self, caller: Keypair, ref: str) -> None:

@@ -60,7 +60,7 @@ class Database:
         self.notice = ""
         """What the user should hear of what was done to the file; empty when it was in order."""
         self.problem = ""
-        """Why the newest job could not be done; empty when it was."""
+        """Why the newest write could not be done; empty when it was. Reading may well go on."""
         self.on_loss: Callable[[], None] = lambda: None
         """Called, in the thread, when records may be gone: whoever has them in memory should write them again."""
         self._busy_timeout_s = busy_timeout_s
@@ -119,8 +119,10 @@ class Database:
         results: list[Any]
         try:
             self._look()
+            before = self._connection.total_changes
             results = self._transaction(batch)
-            self._went_well()
+            if self._connection.total_changes != before:
+                self._went_well()
         except Exception as failure:
             self._note(failure)
             # One bad job must not take the others with it: each gets a transaction of its own. What the file refuses
