@@ -48,6 +48,8 @@ class Run:
     """Started here, over a websocket that we hold."""
     waiting: bool = False
     is_password: bool = False
+    prompt: int = 0
+    """Journal number of the newest record that asked; 0 = none, or not known."""
     note: str = ""
     """What the line says besides, such as that the run waits for its session."""
 

@@ -264,12 +264,18 @@ class ApiClient:
         """Interrupts what runs in a session, as ctrl+c would."""
         await _sessions.interrupt(self.transport, ref)
 
-    async def answer(self, ref: str, run_id: str, text: str) -> None:
-        """Answers the prompt of a run whose stream somebody else holds, or nobody any more; may take some seconds.
+    async def answer(self, session_id: str, run_id: str, text: str, prompt: int) -> None:
+        """Answers a prompt of a run, whoever holds its stream; returns when the server has taken it (capability
+        `follow` only). Done again for the same prompt, it counts once.
 
-        Raises: NotFound (no such run), IllegalState (it asks for nothing).
+        Args:
+            prompt: journal number of the record that asks.
+
+        Raises: NotFound (no such session), IllegalState (the run asks for nothing), Unreachable (it may have arrived).
         """
-        await _sessions.answer(self.transport, ref, run_id, text)
+        from .follow import answer
+
+        await answer(self, session_id, run_id, text, prompt)
 
     async def complete(self, ref: str, code: str, row: int, col: int) -> Sequence[str]:
         """Returns completions for `code` with the cursor at line `row` and column `col`, both from 0."""

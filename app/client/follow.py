@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ..model.errors import BaiTuiError, RemoteError, Unreachable
+from ..model.errors import BaiTuiError, IllegalState, RemoteError, Unreachable
 from .address import segment
 from .parsing import journal_line
 from .patience import Patience, is_loss
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from .api import ApiClient
+
+_END: Final = 2**53
+"""A number above those of all records."""
 
 
 class Following:
@@ -109,6 +112,31 @@ class Following:
         prompt = told.get("prompt")
         if self._answers.pop(prompt if isinstance(prompt, int) else 0, None) is not None and "error" in told:
             self._refused(str(told["error"]))
+
+
+async def answer(client: ApiClient, session_id: str, run_id: str, text: str, prompt: int) -> None:
+    """Answers the prompt of a run and returns when the server has confirmed it. May be done again: it counts once.
+
+    Raises:
+        IllegalState: the run asks for nothing any more, or its session has ended.
+        Unreachable: the connection was lost; whether the answer arrived is not known.
+    """
+    transport = client.transport
+    # behind all records: what the run says to it is read elsewhere
+    query = [("after", str(_END)), ("attach", "true")]
+    socket = await open_socket(transport, f"/stream/session/{segment(session_id)}/journal", query)
+    try:
+        await send(socket, transport.url, json.dumps({"run": run_id, "input": text, "prompt": prompt}))
+        while True:
+            told = _parsed(await receive(socket, transport.url, "the answer"), transport.url)
+            if "error" in told:
+                raise IllegalState(str(told["error"]))
+            if told.get("ended"):
+                raise IllegalState("the session has ended")
+            if "run" in told:
+                return
+    finally:
+        await close_early(socket)
 
 
 def _parsed(message: str | bytes, url: str) -> Mapping[str, Any]:

@@ -131,12 +131,6 @@ async def interrupt(transport: Transport, ref: str) -> None:
     await transport.request("POST", f"/session/{segment(ref)}/interrupt")
 
 
-async def answer(transport: Transport, ref: str, run_id: str, text: str) -> None:
-    # The answer holds what the run says next; whoever follows the journal has that from there.
-    body = {"mode": "input", "code": text, "runId": run_id, "options": {}}
-    await transport.request("POST", f"/session/{segment(ref)}", json_body=body)
-
-
 async def complete(transport: Transport, ref: str, code: str, row: int, col: int) -> Sequence[str]:
     """Returns completions. Servers differ: a list, or an object with `suggestions` (or `completions`)."""
     lines = code.split("\n")

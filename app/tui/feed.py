@@ -58,6 +58,7 @@ class Feed:
             self.last_seq = frame.seq if frame.seq is not None else self.last_seq
         waiting = frame.status is RunStatus.WAITING_INPUT
         if waiting or (run.waiting and (frame.console or frame.status is not RunStatus.CONTINUED)):
+            run.prompt = (frame.seq or 0) if waiting else run.prompt
             self._waits(run, waiting, bool((frame.options or {}).get("is_password")))
         if frame.status is RunStatus.FINISHED:
             self._finish(run, frame.exit_code, now_s)
@@ -110,6 +111,7 @@ class Feed:
                 self._finish(run, _exit_code(data), line.time_s)
         elif kind == "waiting-input":
             if run is not None and run.going:
+                run.prompt = line.seq
                 self._waits(run, True, bool(data.get("is_password")))
         elif kind == "dropped":
             self.transcript.note(dropped_notice(data), "alarm")

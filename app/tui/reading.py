@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from textual.message import Message
 
 from ...widgets.transcript import RunState
-from ..model.errors import BaiTuiError, NotFound, RemoteError, Unreachable
+from ..model.errors import BaiTuiError, IllegalState, NotFound, RemoteError, Unreachable
 from ..model.sessions import TERMINAL
 from .feed import Feed
 from .messages import ConsoleChanged, InputAsked, SessionsChanged
@@ -59,6 +59,9 @@ class SessionConsole:
         self.idle = asyncio.Event()
         """Set while not `streaming`."""
         self.idle.set()
+        self.unsure: tuple[int, str] | None = None
+        """The answer that was sent last over the stream of a run of ours, after the number of its prompt: whether it
+        arrived is not known if the stream breaks."""
         self.loading = asyncio.Lock()
         self.pushed: AsyncGenerator[Sequence[JournalLine]] | None = None
         """What the server pushes of the journal."""
@@ -192,8 +195,15 @@ class Reading:
         run = console.feed.current
         if run is None or run.note != LOST or run.run_id is None or not self._has_journal:
             return
-        async for _ in self._pages(self._client(), session_id, console):
+        client = self._client()
+        async for _ in self._pages(client, session_id, console):
             pass
+        if run.going and console.unsure is not None and console.unsure[0] == run.prompt:
+            try:
+                await client.answer(session_id, run.run_id, console.unsure[1], run.prompt)
+            except IllegalState as error:
+                log.info("an answer to %s was not taken: %s", session_id, error)
+            console.unsure = None
         if run.going and run.note == LOST:
             run.note = ""
             console.feed.transcript.touch(run)

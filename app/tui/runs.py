@@ -120,6 +120,8 @@ class Runs(Reading):
                 feed.transcript.note(error.message, "error")
         finally:
             console.stream, console.limit, console.streaming = None, None, False
+            if feed.current is None:
+                console.unsure = None
             console.idle.set()
             self._mark(session_id, console)
             if self._lives(session_id) and (session_id == self._watched or feed.current is not None):
@@ -197,24 +199,25 @@ class Runs(Reading):
         feed, run, stream = console.feed, console.feed.current, console.stream
         if run is None or not run.waiting:
             return "nothing asks for input any more"
-        try:
-            if stream is not None:
-                await stream.send_input(text)
-            elif run.run_id is None or not self.can_answer(session_id):
-                return "this run was started elsewhere: answer it there, or interrupt it with f6"
-        except BaiTuiError as error:
-            return error.message
-        secret = run.is_password
+        run_id, prompt, secret = run.run_id, run.prompt, run.is_password
+        if stream is None and (run_id is None or not self.can_answer(session_id)):
+            return "this run was started elsewhere: answer it there, or interrupt it with f6"
         # before it is sent, where what the run says to it may come from the journal before the call returns
         feed.answered(run, text)
         self._mark(session_id, console)
-        if stream is None and run.run_id is not None:
-            try:
-                await self._client().answer(session_id, run.run_id, text)
-            except BaiTuiError as error:
-                feed.asks_again(run, secret)
-                self._mark(session_id, console)
-                return error.message
+        try:
+            if stream is not None:
+                console.unsure = (prompt, text) if self._has_journal else None
+                await stream.send_input(text)
+            elif run_id is not None:
+                await self._client().answer(session_id, run_id, text, prompt)
+        except BaiTuiError as error:
+            if stream is not None and console.unsure is not None:
+                log.info("an answer to %s is sent again when the connection stands: %s", session_id, error)
+                return None
+            feed.asks_again(run, secret)
+            self._mark(session_id, console)
+            return error.message
         return None
 
     def can_answer(self, session_id: str) -> bool:

@@ -17,7 +17,7 @@ from bai_tui.app.client.stream import WebsocketRun
 from bai_tui.app.client.views import JournalLine
 from bai_tui.app.model.console import Frame, RunStatus
 from bai_tui.app.model.endpoint import Endpoint
-from bai_tui.app.model.errors import NotFound, RemoteError, Unreachable
+from bai_tui.app.model.errors import IllegalState, NotFound, RemoteError, Unreachable
 
 from .model import Run, Tracked, Violation
 from .programs import faults

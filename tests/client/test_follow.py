@@ -15,7 +15,7 @@ from bai_tui.app.client.patience import Patience, persist
 from bai_tui.app.client.resume import frames_of
 from bai_tui.app.client.views import Ending, JournalLine
 from bai_tui.app.model.console import ExecuteRequest, Frame, RunMode, RunStatus
-from bai_tui.app.model.errors import ConfigError, RemoteError, SessionNotFound, Unreachable
+from bai_tui.app.model.errors import ConfigError, IllegalState, RemoteError, SessionNotFound, Unreachable
 
 from .conftest import ACCESS_KEY, SECRET_KEY, FakeServer, problem
 
@@ -413,3 +413,38 @@ def test_frames_of_a_journal() -> None:
     assert [kind for kind, _ in found[0].console] == ["stdout", "stderr"]
     assert "2 KiB of output were dropped" in found[0].console[1][1]
     assert found[1].console == [("media", ["image/png", "x"]), ("stderr", "The kernel died: killed (SIGSEGV).\n")]
+
+
+# --- answers to what somebody else runs
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ({"run": "r", "prompt": 3, "taken": True}, None),
+        ({"run": "r", "prompt": 3, "taken": False}, None),
+        ({"run": "r", "prompt": 3, "error": "the run has ended"}, "the run has ended"),
+        ({"ended": True, "status": "TERMINATED", "reason": "idle"}, "session has ended"),
+    ],
+)
+async def test_an_answer_is_confirmed_by_the_server(
+    client: ApiClient, server: FakeServer, told: dict[str, Any], wrong: str | None
+) -> None:
+    asked: list[Any] = []
+
+    async def take(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        asked.append((request.query["attach"], await socket.receive_json()))
+        await socket.send_json({"records": []})
+        await socket.send_json(told)
+        await socket.close()
+        return socket
+
+    server.answers[FOLLOW] = take
+    if wrong is None:
+        await client.answer(SID, "r", "Ada", 3)
+    else:
+        with pytest.raises(IllegalState, match=wrong):
+            await client.answer(SID, "r", "Ada", 3)
+    assert asked == [("true", {"run": "r", "input": "Ada", "prompt": 3})]

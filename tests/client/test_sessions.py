@@ -369,9 +369,3 @@ async def test_the_machine_for_those_who_may_not_see_agents(client: ApiClient, s
     assert set(machine.available) == {"cpu", "mem", "cuda.shares"}
     assert await client.machine() == machine
     assert server.targets().count("POST /admin/gql") == 1  # what was refused is not asked for again
-
-
-async def test_answer_names_the_run(client: ApiClient, server: FakeServer) -> None:
-    server.answers["POST /session/mysess"] = {"result": {"status": "finished", "runId": "r1", "console": []}}
-    await client.answer("mysess", "r1", "Ada")
-    assert last_json(server) == {"mode": "input", "code": "Ada", "runId": "r1", "options": {}}

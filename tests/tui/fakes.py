@@ -53,7 +53,16 @@ class FakeSession:
     grown: asyncio.Condition = field(default_factory=asyncio.Condition)
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     inputs: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    answered: int = 0
+    """Journal number of the newest prompt that was answered."""
     run: asyncio.Task[None] | None = None
+
+    def take(self, text: str, prompt: int | None) -> None:
+        """Takes an answer to the newest prompt; one to a prompt that was answered already changes nothing."""
+        newest = max((line.seq for line in self.journal if line.kind == "waiting-input"), default=0)
+        if self.answered < newest and prompt in (None, newest):
+            self.answered = newest
+            self.inputs.put_nowait(text)
 
     async def add(self, kind: str, data: Any, run_id: str | None) -> int:
         async with self.grown:
@@ -90,6 +99,9 @@ class FakeServer:
         """Whether it shuts down: long waits are told so, and no connection is broken yet."""
         self.refuse_create: Exception | None = None
         self.refuse_answer: Exception | None = None
+        self.dies_of_answer: bool | None = None
+        """Whether the server dies when it is sent an answer over a stream: True = before it has taken it, False = just
+        after; None = it lives."""
         self.hold_create: asyncio.Event | None = None
         self.hold_list: asyncio.Event | None = None
         self.closes_streams = True
@@ -285,7 +297,12 @@ class FakeStream:
 
     async def send_input(self, text: str) -> None:
         self._server.check()
-        self._session.inputs.put_nowait(text)
+        if not self._server.dies_of_answer:
+            self._session.take(text, None)
+        if self._server.dies_of_answer is not None:
+            self._server.go_down()
+            async with self._session.grown:
+                self._session.grown.notify_all()
 
 
 class FakeFollowing:
@@ -386,12 +403,12 @@ class FakeClient:
         self._server.check()
         self._server.find(ref).interrupted.set()
 
-    async def answer(self, ref: str, run_id: str, text: str) -> None:
+    async def answer(self, ref: str, run_id: str, text: str, prompt: int) -> None:
         self._server.check()
         self._server.calls.append(("answer", (run_id, text)))
         if self._server.refuse_answer is not None:
             raise self._server.refuse_answer
-        self._server.find(ref).inputs.put_nowait(text)
+        self._server.find(ref).take(text, prompt)
 
     async def logs(self, ref: str) -> str:
         self._server.check()

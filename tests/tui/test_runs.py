@@ -336,6 +336,29 @@ async def test_a_prompt_is_answered_after_its_stream_broke(open_desk: Any, serve
         assert desk.console.count("name? abc") == 1
 
 
+@pytest.mark.parametrize("is_lost", [True, False])
+async def test_an_answer_counts_once_though_the_server_dies_of_it(
+    open_desk: Any, server: FakeServer, is_lost: bool
+) -> None:
+    server.add("py-1")
+    server.scripts["ask"] = Script([("ask", False), ("ask", False)])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("ask")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: desk.app.main.query_one("#answer").has_focus)
+        server.dies_of_answer = is_lost
+        await desk.press("a", "b", "enter")
+        await desk.until(lambda: "connection lost" in desk.console)
+        server.dies_of_answer, server.up = None, True
+        desk.app.bench.sync.poke()
+        await desk.until(lambda: "got ab" in desk.console and desk.app.main.console_pane.asking)
+        assert server.find("py-1").inputs.empty()
+        await desk.press("f4", "c", "enter")
+        await desk.until(lambda: "got c" in desk.console and "✓" in desk.console)
+        assert desk.console.count("got ab") == 1
+
+
 async def test_rich_output_leaves_a_line(open_desk: Any, server: FakeServer) -> None:
     server.add("py-1")
     server.scripts["plot"] = Script(
