@@ -243,8 +243,23 @@ class RunReader:
         if line.kind in ENDS:
             self.end = (line.kind, line.data.get("exitCode"))
         elif line.kind == "waiting-input" and self.run.program.answers:
-            with contextlib.suppress(RemoteError):  # answered already, before the stream was lost
-                await client.answer(self.run.session.id or "", self.run_id, self.run.program.answers[0], line.seq)
+            await self._answer(client, self.run_id, line.seq)
+
+    async def _answer(self, client: ApiClient, run_id: str, prompt: int) -> None:
+        """Answers a prompt until a backend has taken it: what was taken already counts once."""
+        while True:
+            try:
+                await client.answer(self.run.session.id or "", run_id, self.run.program.answers[0], prompt)
+            except (IllegalState, NotFound):
+                return  # it has ended meanwhile
+            except RemoteError as exc:
+                if not isinstance(exc, Unreachable) and exc.http_status < 500:
+                    raise
+                await asyncio.sleep(0.02)
+                with contextlib.suppress(RemoteError):
+                    client = await self._door.connect()
+            else:
+                return
 
     def _is_ours(self, data: Any) -> bool:
         return self.run.program.token in str(data.get("code")) + str(data.get("options"))
