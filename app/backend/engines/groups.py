@@ -189,9 +189,15 @@ def admit(place: Place, pids: Iterable[int]) -> None:
 def read(path: Path) -> str:
     """Returns what a small file says; empty where it cannot be read."""
     try:
-        return path.read_text().strip()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return b"".join(iter(lambda: os.read(fd, 65536), b"")).decode(errors="replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
 
 
 def write(path: Path, text: str) -> None:
