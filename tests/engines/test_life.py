@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ async def test_a_session_outlives_its_backend_and_is_adopted(kit: Any, folder: P
         rest = await adopted.follow(run_id, after=waiting.end.seq)
         assert rest.text() == "during\ndone 42\n"
         assert kernel.busy_run is None
-        assert kernel.last_activity >= rest.end.time_s - 1
+        assert 0 <= time.monotonic() - kernel.last_activity < 60
         await kernel.terminate()
         assert await second.adopt(kernel.session_id, old.base, info) == Exit(0, "the session was ended")
     finally:

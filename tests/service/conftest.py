@@ -39,16 +39,21 @@ class World:
     policies: Policies = field(default_factory=Policies)
     scheduling: SchedulerSettings = field(default_factory=SchedulerSettings)
     now: float | None = None
+    set_by_s: float = 0.0
+    """What the clock was set by, while time went on."""
     service: LocalService = field(init=False)
     scheduler: Scheduler = field(init=False)
     user: Keypair = USER
     other: Keypair = OTHER
     admin: Keypair = ADMIN
 
-    def clock(self) -> float:
+    def steady(self) -> float:
         import time
 
         return time.time() if self.now is None else self.now
+
+    def clock(self) -> float:
+        return self.steady() + self.set_by_s
 
     async def start(self) -> LocalService:
         self.scheduler = Scheduler(
@@ -67,6 +72,7 @@ class World:
             keypairs=[USER, OTHER, ADMIN],
             sessions_dir=self.root / "sessions",
             clock=self.clock,
+            steady=self.steady,
         )
         self.sampler.running.clear()
         await self.service.start()
@@ -81,10 +87,15 @@ class World:
         return await self.start()
 
     def at(self, seconds: float) -> None:
-        """Lets the clock of the service stand so many seconds after now, and looks who is due."""
+        """Lets so many seconds have passed since now, and looks who is due."""
         import time
 
         self.now = time.time() + seconds
+        self.service._alarm.check()
+
+    def set_clock(self, by_s: float) -> None:
+        """Sets the clock, or wakes the machine up after a sleep of so long, and looks who is due."""
+        self.set_by_s = by_s
         self.service._alarm.check()
 
     async def ended(self, outcome: CreateOutcome) -> Any:

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from bai_tui.app.backend.service.alarm import Alarm
 from bai_tui.app.backend.service.steady import SteadyTime
 from bai_tui.app.model.console import ExecuteRequest, RunMode
@@ -48,28 +49,27 @@ async def test_a_request_waits_as_long_as_it_may_though_the_clock_was_set_back(w
     await world.create("holder", resources={"cpu": "4"})
     before = await world.create("before", resources={"cpu": "4"}, enqueue_only=True,
                                 resource_opts={"pending_timeout": "60"})  # fmt: skip
-    world.at(-HOUR)
+    world.set_clock(-HOUR)
     after = await world.create("after", resources={"cpu": "4"}, enqueue_only=True,
                                resource_opts={"pending_timeout": "60"})  # fmt: skip
     await asyncio.sleep(0)
     assert (before.session.status, after.session.status) == (S.PENDING, S.PENDING), "not given up an hour too early"
     assert before.session.enqueue_order < after.session.enqueue_order
-    world.at(-HOUR + 59 - (time.time() - now))
+    world.at(59 - (time.time() - now))
     assert after.session.status is S.PENDING
-    world.at(-HOUR + 62)
+    world.at(62)
     assert (before.session.status, after.session.status) == (S.CANCELLED, S.CANCELLED), "nor an hour too late"
 
 
 async def test_a_session_starts_at_its_time_of_the_clock_that_was_set_back(world: Any) -> None:
-    world.at(-HOUR)
-    await world.restart()
     world.at(0)
-    world.at(-HOUR)
-    begin = datetime.fromtimestamp(world.now + 30, UTC)
+    world.set_clock(HOUR)
+    world.set_clock(0)
+    begin = datetime.fromtimestamp(world.clock() + 30, UTC)
     outcome = await world.create(type="batch", startup_command="exit 0", starts_at=begin, enqueue_only=True)
-    world.at(-HOUR + 25)
+    world.at(25)
     assert outcome.session.status is S.PENDING
-    world.at(-HOUR + 31)
+    world.at(31)
     assert (await world.ended(outcome)).status is S.TERMINATED
 
 
@@ -81,3 +81,60 @@ async def test_a_jump_ahead_ends_no_session_that_is_in_use(world: Any) -> None:
         assert outcome.session.status is S.RUNNING
         assert (await world.ended(idle)).status_info == "idle-timeout"
         await world.kernel(outcome).finish(0)
+
+
+@pytest.mark.parametrize("by_s", [-HOUR, 24 * HOUR], ids=["set-back", "slept"])
+async def test_a_session_idles_as_long_as_it_may_whatever_the_clock_shows(world: Any, by_s: float) -> None:
+    outcome = await world.create(resource_opts={"idle_timeout": "600"})
+    world.at(300)
+    world.set_clock(by_s)
+    assert 290 < world.service.idle_remaining_s(outcome.session) <= 301
+    world.at(590)
+    assert outcome.session.status is S.RUNNING
+    world.at(602)
+    assert (await world.ended(outcome)).status_info == "idle-timeout"
+
+
+@pytest.mark.parametrize("by_s", [-HOUR, 24 * HOUR], ids=["set-back", "slept"])
+async def test_a_use_after_the_clock_was_set_counts_from_then(world: Any, by_s: float) -> None:
+    outcome = await world.create(resource_opts={"idle_timeout": "600"})
+    world.set_clock(by_s)
+    world.at(300)
+    async with world.service.run(world.user, "sess-1", ExecuteRequest(RunMode.QUERY, "print x"), "r1"):
+        pass
+    world.at(890)
+    assert outcome.session.status is S.RUNNING
+    world.at(902)
+    assert (await world.ended(outcome)).status_info == "idle-timeout"
+
+
+@pytest.mark.parametrize("by_s", [-HOUR, 24 * HOUR], ids=["set-back", "slept"])
+async def test_a_batch_command_has_its_time_whatever_the_clock_shows(world: Any, by_s: float) -> None:
+    outcome = await world.create(type="batch", startup_command="wait", batch_timeout_s=600.0)
+    while not world.kernel(outcome).busy_run:
+        await asyncio.sleep(0)
+    world.at(300)
+    world.set_clock(by_s)
+    world.at(595)
+    assert outcome.session.status is S.RUNNING, "not ended because the clock was set"
+    world.at(602)
+    assert (await world.ended(outcome)).status_info == "task-timeout"
+
+
+@pytest.mark.parametrize("by_s", [-HOUR, 24 * HOUR], ids=["set-back", "slept"])
+async def test_an_extension_lasts_whatever_the_clock_shows(world: Any, by_s: float) -> None:
+    outcome = await world.create(resource_opts={"idle_timeout": "60"})
+    await world.service.extend(world.user, "sess-1", 600.0)
+    world.set_clock(by_s)
+    world.at(590)
+    assert outcome.session.status is S.RUNNING
+    world.at(602)
+    assert (await world.ended(outcome)).status_info == "idle-timeout"
+
+
+async def test_a_daemon_that_comes_after_the_clock_was_set_back_gives_no_session_its_time_twice(world: Any) -> None:
+    outcome = await world.create(resource_opts={"idle_timeout": "600"})
+    world.at(300)
+    world.set_by_s = -HOUR
+    await world.restart()
+    assert 590 < world.service.idle_remaining_s(outcome.session) <= 600, "from now on, not from a use to come"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.service.idlechecks import IdleChecks, Verdict
+from bai_tui.app.backend.service.idlechecks import IdleChecks, Standing, Verdict
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import Session, SessionType
 from bai_tui.app.model.slots import ResourceSlots
@@ -43,8 +43,16 @@ def checks(lifetime_s: float = 0.0, warn_s: float = 120.0, **rules: Any) -> Idle
     )
 
 
-def verdict(book: IdleChecks, of: Session, after_s: float, *, used_s: float = 0.0, active: bool = False) -> Verdict:
-    return book.verdict(of, last_activity_s=BEGAN + used_s, active=active, now=BEGAN + after_s)
+def verdict(
+    book: IdleChecks,
+    of: Session,
+    after_s: float,
+    *,
+    used_s: float = 0.0,
+    active: bool = False,
+    kept_s: float = -math.inf,
+) -> Verdict:
+    return book.verdict(of, Standing(BEGAN, BEGAN + used_s, active=active, kept_s=BEGAN + kept_s), BEGAN + after_s)
 
 
 def test_without_any_check_nothing_is_looked_at() -> None:
@@ -97,13 +105,13 @@ def test_the_lifetime_ends_every_session_in_use_or_not(kind: SessionType) -> Non
 
 def test_an_extension_keeps_every_check_away() -> None:
     book = checks(lifetime_s=100.0, thresholds={"cpu_util": 5}, time_window_s=60.0, initial_grace_s=0.0)
-    kept = session(idle_timeout_s=60.0, kept_until=datetime.fromtimestamp(BEGAN + 500, UTC))
+    kept = session(idle_timeout_s=60.0)
     book.sample("s", using(cpu_util=0), BEGAN)
     book.sample("s", using(cpu_util=0), BEGAN + 300)
-    for check in book.checks(kept, last_activity_s=BEGAN, active=False, now=BEGAN + 300):
+    for check in book.checks(kept, Standing(BEGAN, BEGAN, kept_s=BEGAN + 500), BEGAN + 300):
         assert check.remaining_s == 200, check.name
-    assert verdict(book, kept, 499).ends is None
-    assert verdict(book, kept, 500).ends is not None
+    assert verdict(book, kept, 499, kept_s=500).ends is None
+    assert verdict(book, kept, 500, kept_s=500).ends is not None
 
 
 def sampled(book: IdleChecks, seconds: range, **percent: float) -> None:
@@ -114,9 +122,9 @@ def sampled(book: IdleChecks, seconds: range, **percent: float) -> None:
 def test_low_utilization_ends_after_grace_and_window() -> None:
     book, lazy = checks(thresholds={"cpu_util": 5}, time_window_s=600.0, initial_grace_s=300.0), session()
     sampled(book, range(901), cpu_util=1)
-    (check,) = book.checks(lazy, last_activity_s=BEGAN, active=True, now=BEGAN + 100)
+    (check,) = book.checks(lazy, Standing(BEGAN, BEGAN, active=True), BEGAN + 100)
     assert (check.name, check.in_grace, check.remaining_s) == ("utilization", True, 800)
-    (check,) = book.checks(lazy, last_activity_s=BEGAN, active=True, now=BEGAN + 400)
+    (check,) = book.checks(lazy, Standing(BEGAN, BEGAN, active=True), BEGAN + 400)
     assert (check.in_grace, check.remaining_s) == (False, 500)
     assert check.extra == {"resources": {"cpu_util": [1.0, 5]}}
     assert verdict(book, lazy, 899).ends is None
@@ -128,7 +136,7 @@ def test_low_utilization_ends_after_grace_and_window() -> None:
 def test_use_keeps_a_session_as_long_as_the_mean_is_high() -> None:
     book, worker = checks(thresholds={"cpu_util": 5}, time_window_s=600.0, initial_grace_s=0.0), session()
     sampled(book, range(1001), cpu_util=50)
-    (check,) = book.checks(worker, last_activity_s=BEGAN, active=False, now=BEGAN + 1000)
+    (check,) = book.checks(worker, Standing(BEGAN, BEGAN, active=False), BEGAN + 1000)
     # a tenth of the window's use is enough for the mean: nine tenths of the window pass until it falls below
     assert check.remaining_s == pytest.approx(540, abs=21)
     sampled(book, range(1001, 1500), cpu_util=0)
@@ -175,7 +183,7 @@ def test_the_remaining_time_is_true_when_nothing_happens(percents: list[float], 
     now = 0
     for now, percent in enumerate(percents):
         book.sample("s", using(cpu_util=percent), BEGAN + now)
-    (check,) = book.checks(session(), last_activity_s=BEGAN, active=False, now=BEGAN + now)
+    (check,) = book.checks(session(), Standing(BEGAN, BEGAN, active=False), BEGAN + now)
     left = check.remaining_s
     assert left is not None
     for later in range(now + 1, now + math.ceil(left) + 1):

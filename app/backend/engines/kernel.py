@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +47,8 @@ class ProcessKernel:
         self._last_seq = 0
         self._busy: str | None = None
         self._last_activity = 0.0
+        self._last_told = 0.0
+        """The same as the runner told of it: Unix time."""
         self._dead: dict[str, Any] | None = None
         self._resting: JournalFollower | None = None
         """Left by the last reader, in its place: most often the next one begins there."""
@@ -74,7 +77,9 @@ class ProcessKernel:
             return  # a reader of the journal is ahead of this note; a newer one is on its way
         self._last_seq = state["journal"]
         self._busy = state["busy"]
-        self._last_activity = state["last"]
+        if state["last"] != self._last_told:  # told again after the clock was set, it is no other moment
+            self._last_told = state["last"]
+            self._last_activity = time.monotonic() - max(time.time() - state["last"], 0.0)
         self._dead = state["dead"]
         self._beat()
 
@@ -104,7 +109,7 @@ class ProcessKernel:
             self._last_seq = record.seq
             if record.kind in ("run-finished", "kernel-died") and record.run_id == self._busy:
                 self._busy = None
-                self._last_activity = record.time_s
+                self._last_activity = time.monotonic()
 
     async def close(self) -> None:
         """Lets go of the runner without ending it. Readers stop."""
@@ -154,7 +159,7 @@ class ProcessKernel:
 
     @property
     def last_activity(self) -> float:
-        """Unix time of the end of the last run, or of the start of the kernel."""
+        """When the last run ended, or the kernel was started, in the seconds of `time.monotonic`."""
         return self._last_activity
 
     async def execute(self, run_id: str, request: ExecuteRequest) -> None:

@@ -121,7 +121,7 @@ class Kernel(Protocol):
 
     @property
     def last_activity(self) -> float:
-        """Unix time of the end of the last run, or of the start of the kernel."""
+        """When the last run ended, or the kernel was started, in the seconds of `time.monotonic`."""
 
     @property
     def pid(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from collections.abc import Callable
 from itertools import count
 from typing import Final
@@ -26,13 +27,15 @@ Call = Callable[[], None]
 class Alarm:
     """Calls back at deadlines, which are Unix times. `run` must be going on."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], steady: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells Unix time, `steady` seconds that go on while that is set."""
         self._clock = clock
+        self._steady = steady
         self._numbers = count()
         self._heap: list[tuple[float, int, Key]] = []
         self._set: dict[Key, tuple[float, int, Call]] = {}
         self._wake = asyncio.Event()
-        self._seen_s = clock()
+        self._seen_s = clock(), steady()
 
     def set(self, key: Key, deadline: float, call: Call) -> None:
         """Has `call` called at `deadline`, once; replaces what was set for `key`."""
@@ -69,9 +72,10 @@ class Alarm:
 
         All of them are due when the clock was set back: what was to come within a minute must not take an hour.
         """
-        now = self._clock()
+        now, steady = self._clock(), self._steady()
         due: list[tuple[Key, int]] = []
-        set_back, self._seen_s = now < self._seen_s - _JUMP_S, now
+        passed_s = steady - self._seen_s[1]
+        set_back, self._seen_s = now < self._seen_s[0] + passed_s - _JUMP_S, (now, steady)
         while (deadline := self.next_deadline()) is not None and (set_back or deadline <= now):
             _, number, key = heapq.heappop(self._heap)
             due.append((key, number))

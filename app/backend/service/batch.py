@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from ...model.console import ExecuteRequest, RunMode
@@ -11,6 +10,7 @@ from ...model.errors import BaiTuiError
 from ...model.sessions import ANSWERING, TERMINAL, SessionResult, SessionStatus
 from ..ports import Kernel
 from .alarm import Alarm
+from .elapsed import Elapsed
 from .ends import batch_run, conclude
 from .entries import Entry
 from .runs import WatchedRun, reading
@@ -30,9 +30,9 @@ class EndSession(Protocol):
 class BatchRuns:
     """Runs start-up commands and ends their sessions."""
 
-    def __init__(self, alarm: Alarm, clock: Callable[[], float], end: EndSession) -> None:
+    def __init__(self, alarm: Alarm, elapsed: Elapsed, end: EndSession) -> None:
         self._alarm = alarm
-        self._clock = clock
+        self._elapsed = elapsed
         self._end = end
 
     async def run(self, entry: Entry, kernel: Kernel) -> None:
@@ -66,21 +66,27 @@ class BatchRuns:
         """Has the command ended when its time is up, counted from the start of the session."""
         session = entry.session
         if session.batch_timeout_s > 0 and session.starts_at is not None:
-            deadline = session.starts_at.timestamp() + session.batch_timeout_s
-            self._alarm.set(("batch", session.id), deadline, lambda: self._time_is_up(entry, deadline))
+            self._look_at(entry, entry.began_s + session.batch_timeout_s)
+
+    def _look_at(self, entry: Entry, when_s: float) -> None:
+        self._alarm.set(("batch", entry.session.id), self._elapsed.unix_at(when_s), lambda: self._look(entry))
 
     def forget(self, session_id: str) -> None:
         """Looks after a session no more: it has ended."""
         self._alarm.drop(("batch", session_id))
 
-    def _time_is_up(self, entry: Entry, deadline: float) -> None:
-        session, now = entry.session, self._clock()
+    def _look(self, entry: Entry) -> None:
+        session, now = entry.session, self._elapsed.now()
         if session.status in TERMINAL or session.status is S.TERMINATING:
+            return
+        deadline = entry.began_s + session.batch_timeout_s
+        if now < deadline:  # the clock of the machine was set, or it has slept
+            self._look_at(entry, deadline)
             return
         runs = entry.kernel is not None and entry.kernel.busy_run is not None
         if session.status not in ANSWERING or (not runs and now < deadline + _PATIENCE_S):
             # it has ended in time, maybe under an earlier daemon: `run` is about to read how
-            self._alarm.set(("batch", session.id), now + _LOOK_AGAIN_S, lambda: self._time_is_up(entry, deadline))
+            self._look_at(entry, now + _LOOK_AGAIN_S)
             return
         session.result = SessionResult.FAILURE
         self._end(entry, "task-timeout")

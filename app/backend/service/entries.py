@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import Any, Final
 from ...model.images import Image
 from ...model.sessions import Session
 from ..ports import OTHERS, Kernel, Keypair
+from .elapsed import Elapsed
+from .idlechecks import Standing
 
 _RUNS_KEPT: Final = 256
 _NAMES_KEPT: Final = 4096
@@ -66,6 +69,12 @@ class Entry:
     """Why the kernel process died; None while it lives."""
     shortfall: str | None = None
     """What of its resources this machine does not have any more; None = it is promised all that it holds."""
+    began_s: float = 0.0
+    """When it started, as `Elapsed` counts; so are the next two. Of one that has started only."""
+    used_s: float = 0.0
+    """When something of it was used last."""
+    kept_s: float = -math.inf
+    """Until when its owner has extended it."""
     _revived: asyncio.Event | None = None
     _reviving: asyncio.Lock | None = None
     _run_starts: OrderedDict[str, int] | None = None
@@ -90,14 +99,23 @@ class Entry:
         return self.open_streams > 0 or (self.kernel is not None and self.kernel.busy_run is not None)
 
     @property
-    def last_activity_s(self) -> float:
-        """Unix time at which the last activity ended."""
-        used = self.session.last_used_at or self.session.created_at
-        return max(used.timestamp(), self.kernel.last_activity if self.kernel else 0.0)
+    def standing(self) -> Standing:
+        """What the idle checks look at."""
+        used_s = max(self.used_s, self.kernel.last_activity) if self.kernel is not None else self.used_s
+        return Standing(self.began_s, used_s, active=self.is_active, kept_s=self.kept_s)
 
-    def touch(self, now: float) -> None:
+    def count(self, elapsed: Elapsed) -> None:
+        """Has time counted from what the record says: for a session that has just started, or was taken over."""
+        session = self.session
+        began = session.starts_at or session.created_at
+        self.began_s = elapsed.since(began)
+        self.used_s = elapsed.since(session.last_used_at or began)
+        self.kept_s = elapsed.at(session.kept_until) if session.kept_until is not None else -math.inf
+
+    def touch(self, elapsed: Elapsed) -> None:
         """Notes that something of the session was used just now."""
-        self.session.last_used_at = datetime.fromtimestamp(now, UTC)
+        self.session.last_used_at = datetime.fromtimestamp(elapsed.unix(), UTC)
+        self.used_s = elapsed.now()
 
     def remember_run(self, run_id: str, after: int) -> None:
         """Notes the journal number before the first record of a run; kept of the newest runs."""

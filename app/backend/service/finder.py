@@ -82,6 +82,7 @@ class Finder:
             entries, total = self._live_page(frozenset(statuses), owner, limit, offset)
             return await self._current_all(entries), total
         await self._recorder.settled()
+        page: Sequence[Session]
         unwritten = self._recorder.unwritten()
         if unwritten:
             page, total = await self._overlaid(unwritten, owner, statuses, limit, offset)

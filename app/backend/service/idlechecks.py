@@ -31,6 +31,19 @@ _BUCKETS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What has become of a session until now, in the time of who asks."""
+
+    began_s: float
+    used_s: float
+    """When the last use ended."""
+    active: bool = False
+    """It is in use now."""
+    kept_s: float = -math.inf
+    """Until when its owner has extended it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What is to be done about a session now."""
 
@@ -100,31 +113,27 @@ class IdleChecks:
         self._windows.pop(session_id, None)
         self._warned.pop(session_id, None)
 
-    def checks(self, session: Session, *, last_activity_s: float, active: bool, now: float) -> Sequence[IdleCheck]:
-        """Returns the checks that are on for a session that runs.
-
-        Args:
-            last_activity_s: Unix time at which the last use ended.
-            active: it is in use now.
-        """
+    def checks(self, session: Session, standing: Standing, now: float) -> Sequence[IdleCheck]:
+        """Returns the checks that are on for a session that runs."""
+        active = standing.active
         found = []
         if session.idle_timeout_s > 0:
-            left_s = session.idle_timeout_s if active else last_activity_s + session.idle_timeout_s - now
-            found.append(IdleCheck(NETWORK_TIMEOUT, self._kept(session, left_s, now), in_grace=active))
+            left_s = session.idle_timeout_s if active else standing.used_s + session.idle_timeout_s - now
+            found.append(IdleCheck(NETWORK_TIMEOUT, self._kept(standing, left_s, now), in_grace=active))
         lifetime_s = self._lifetime_s(session.access_key)
         if lifetime_s > 0:
-            left_s = self._started_s(session) + lifetime_s - now
-            found.append(IdleCheck(SESSION_LIFETIME, self._kept(session, left_s, now)))
-        utilization = self._utilization(session, now)
+            left_s = standing.began_s + lifetime_s - now
+            found.append(IdleCheck(SESSION_LIFETIME, self._kept(standing, left_s, now)))
+        utilization = self._utilization(session, standing, now)
         if utilization is not None:
             found.append(utilization)
         return found
 
-    def verdict(self, session: Session, *, last_activity_s: float, active: bool, now: float) -> Verdict:
+    def verdict(self, session: Session, standing: Standing, now: float) -> Verdict:
         """Returns what is to be done about a session that runs. A warning is returned once per approach."""
         look_at_s = math.inf
         ends = soonest = None
-        for check in self.checks(session, last_activity_s=last_activity_s, active=active, now=now):
+        for check in self.checks(session, standing, now):
             if check.remaining_s is None:
                 continue
             if check.remaining_s <= 0 and not check.in_grace:
@@ -153,29 +162,23 @@ class IdleChecks:
         return self._settings.utilization.time_window_s
 
     @staticmethod
-    def _started_s(session: Session) -> float:
-        return (session.starts_at or session.created_at).timestamp()
-
-    @staticmethod
-    def _kept(session: Session, left_s: float, now: float) -> float:
+    def _kept(standing: Standing, left_s: float, now: float) -> float:
         """Returns the time left of a check with what the owner has extended it by."""
-        if session.kept_until is not None:
-            left_s = max(left_s, session.kept_until.timestamp() - now)
-        return max(left_s, 0.0)
+        return max(left_s, standing.kept_s - now, 0.0)
 
-    def _utilization(self, session: Session, now: float) -> IdleCheck | None:
+    def _utilization(self, session: Session, standing: Standing, now: float) -> IdleCheck | None:
         rules = self._settings.utilization
         thresholds = applicable(rules, session)
         if not thresholds or session.type is SessionType.BATCH:  # batch sessions end with their command
             return None
         window = self._windows.get(session.id)
         # nothing is known of the time before the first sample, such as under an earlier daemon
-        begins_s = max(self._started_s(session) + rules.initial_grace_s, window.since_s if window else now)
+        begins_s = max(standing.began_s + rules.initial_grace_s, window.since_s if window else now)
         left_s = max(begins_s + rules.time_window_s - now, self._busy_for_s(rules, thresholds, window, now))
         means = {name: self._mean(window, name) for name in thresholds}
         return IdleCheck(
             UTILIZATION,
-            self._kept(session, left_s, now),
+            self._kept(standing, left_s, now),
             in_grace=now < begins_s,
             extra={"resources": {name: [round(means[name], 3), limit] for name, limit in thresholds.items()}},
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ...model.errors import BadRequest, IllegalState, KernelNotReady, NotFound
 from ...model.sessions import ANSWERING, LIVE
 from ..ports import JournalRecord, Kernel
 from . import journal
+from .elapsed import Elapsed
 from .entries import Entry
 from .folders import Folders
 from .lifecycle import Lifecycle
@@ -25,11 +26,11 @@ _RUN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 class Inside:
     """Speaks to the kernels of sessions. Whose session it is was checked before."""
 
-    def __init__(self, lifecycle: Lifecycle, recorder: Recorder, folders: Folders, clock: Callable[[], float]) -> None:
+    def __init__(self, lifecycle: Lifecycle, recorder: Recorder, folders: Folders, elapsed: Elapsed) -> None:
         self._lifecycle = lifecycle
         self._recorder = recorder
         self._folders = folders
-        self._clock = clock
+        self._elapsed = elapsed
 
     @asynccontextmanager
     async def run(self, entry: Entry, request: ExecuteRequest, run_id: str) -> AsyncIterator[WatchedRun]:
@@ -57,7 +58,7 @@ class Inside:
             yield WatchedRun(kernel, run_id, after, notice if death else None)
         finally:
             entry.open_streams -= 1
-            entry.touch(self._clock())
+            entry.touch(self._elapsed)
             if entry.session.status in LIVE:
                 self._recorder.note_soon(entry.session)
 
@@ -69,7 +70,7 @@ class Inside:
             yield
         finally:
             entry.open_streams -= 1
-            entry.touch(self._clock())
+            entry.touch(self._elapsed)
 
     async def find_run(self, entry: Entry, run_id: str) -> WatchedRun:
         """Returns a run that was begun before, also under an earlier daemon."""
@@ -89,13 +90,13 @@ class Inside:
     async def complete(self, entry: Entry, code: str, cursor: int) -> Sequence[str]:
         """Returns completions for `code` at character `cursor`; empty while a run is going on."""
         kernel = answering(entry)
-        entry.touch(self._clock())
+        entry.touch(self._elapsed)
         return await kernel.complete(code, cursor)
 
     def work_dir(self, entry: Entry) -> Path:
         """Returns the folder that uploads go to and `files` lists."""
         answering(entry)
-        entry.touch(self._clock())
+        entry.touch(self._elapsed)
         return self._folders.work(entry.session.id)
 
     async def logs(self, session_id: str) -> str:

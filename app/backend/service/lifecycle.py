@@ -18,6 +18,7 @@ from ..store.rows import dump_session
 from .admission import process_environment
 from .alarm import Alarm
 from .batch import BatchRuns
+from .elapsed import Elapsed
 from .ends import how_it_ended
 from .entries import Entry, Register
 from .folders import Folders
@@ -58,7 +59,7 @@ class Lifecycle:
         lifetime_s: Callable[[str], float],
         journal: JournalSettings,
         sandbox: SandboxSettings,
-        clock: Callable[[], float],
+        elapsed: Elapsed,
     ) -> None:
         """`lifetime_s` is access key -> longest life of its sessions; 0 = no limit."""
         self._engine = engine
@@ -72,10 +73,10 @@ class Lifecycle:
         self._keypairs = keypairs
         self._journal = journal
         self._sandbox = sandbox
-        self._clock = clock
-        self.queue = Queue(scheduler, alarm, clock, register.name_of, lifetime_s, self.carry_out)
-        self.idling = Idling(alarm, checks, states, clock, self.end)
-        self._batch = BatchRuns(alarm, clock, self.end)
+        self._elapsed = elapsed
+        self.queue = Queue(scheduler, alarm, elapsed.unix, register.name_of, lifetime_s, self.carry_out)
+        self.idling = Idling(alarm, checks, states, elapsed, self.end)
+        self._batch = BatchRuns(alarm, elapsed, self.end)
 
     # --- in -----------------------------------------------------------------------------------------------
 
@@ -209,6 +210,7 @@ class Lifecycle:
         session, kernel = entry.session, entry.kernel
         if kernel is None:
             raise AssertionError("only a session with a kernel can be watched")
+        entry.count(self._elapsed)
         watchers = [
             self._tasks.spawn(self._watch_runner(entry, kernel), name=f"runner {session.id}"),
             self._tasks.spawn(self._watch_kernel(entry, kernel), name=f"kernel {session.id}"),
@@ -284,7 +286,7 @@ class Lifecycle:
                 raise
             if session.status is S.RESTARTING:
                 self._revived(entry)
-                entry.touch(self._clock())
+                entry.touch(self._elapsed)
                 self._states.move(session, S.RUNNING)
 
     def _revived(self, entry: Entry) -> None:

@@ -14,6 +14,7 @@ from ..ports import Devices, Kernel, Keypair, Sampled, Sampler, Watched
 from . import taskwatch
 from .batch import EndSession
 from .devicewatch import DeviceWatch
+from .elapsed import Elapsed
 from .entries import Entry, Register
 from .idlechecks import IdleChecks
 from .layers import mem_limits
@@ -44,7 +45,7 @@ class Sampling:
         is_held: Callable[[Kernel, str], bool],
         device_watch: DeviceWatch,
         end: EndSession,
-        clock: Callable[[], float],
+        elapsed: Elapsed,
     ) -> None:
         """`max_tasks` is what one session may run, 0 = no limit; `is_held` tells whether something that code cannot
         pass holds a session to a resource."""
@@ -59,9 +60,9 @@ class Sampling:
         self._is_held = is_held
         self._device_watch = device_watch
         self._end = end
-        self._clock = clock
+        self._elapsed = elapsed
         self._known: set[str] = set()
-        self._kept_s = clock()
+        self._kept_s = elapsed.now()
         self._pulse = asyncio.Event()
         self._rounds = 0
         self._closed = False
@@ -112,7 +113,7 @@ class Sampling:
 
     def take(self, sampled: Sampled) -> None:
         """Looks at one round."""
-        now = self._clock()
+        now = self._elapsed.now()
         self._device_watch.look(sampled.gpus)
         running = self._running()
         for entry in running:
@@ -126,7 +127,7 @@ class Sampling:
         for over in self._overuse.look([use for entry in running for use in self._uses(entry, sampled)]):
             self._over(over)
         self._forget_ended({entry.session.id for entry in running})
-        if not 0 <= now - self._kept_s < _KEEP_EVERY_S:
+        if now - self._kept_s >= _KEEP_EVERY_S:
             self._kept_s = now
             self._keep(running)
         self._rounds += 1

@@ -40,6 +40,7 @@ from .admission import check_priority
 from .alarm import Alarm
 from .devicewatch import DeviceWatch
 from .door import Door
+from .elapsed import Elapsed
 from .entries import Register
 from .events import EventBus
 from .finder import Finder
@@ -87,6 +88,7 @@ class LocalService(Output, Uploads):
         sessions_dir: Path,
         policies: Policies | None = None,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begins with nothing; `start` reads what there is.
 
@@ -94,7 +96,7 @@ class LocalService(Output, Uploads):
             own: the keypair that must always open; None = there is no such.
             sessions_dir: where each session gets its folder; made when needed.
             policies: None = all defaults.
-            clock: Unix time.
+            clock: Unix time; `steady`: seconds that go on whatever is done to it.
         """
         self._policies = policies or Policies()
         self._engine = engine
@@ -109,7 +111,8 @@ class LocalService(Output, Uploads):
         self._recorder = Recorder(store, self._bus)
         self._states = States(self._recorder, clock)
         self._tasks = Tasks()
-        self._alarm = Alarm(clock)
+        elapsed = Elapsed(clock, steady)
+        self._alarm = Alarm(clock, steady)
         checks = IdleChecks(self._policies.idle, self._lifetime_s)
         self._lifecycle = Lifecycle(
             scheduler=scheduler,
@@ -127,7 +130,7 @@ class LocalService(Output, Uploads):
             lifetime_s=self._lifetime_s,
             journal=self._policies.journal,
             sandbox=self._policies.sandbox,
-            clock=clock,
+            elapsed=elapsed,
         )
         device_watch = DeviceWatch(
             self._lifecycle.queue,
@@ -148,11 +151,11 @@ class LocalService(Output, Uploads):
             is_held=partial(is_held, engine),
             device_watch=device_watch,
             end=self._lifecycle.end,
-            clock=clock,
+            elapsed=elapsed,
         )
         quota_bytes = self._policies.sandbox.work_quota_bytes
         self._work_quota = WorkQuota(quota_bytes, self._register, self._folders, self._states, self._lifecycle.end)
-        self._inside = Inside(self._lifecycle, self._recorder, self._folders, clock)
+        self._inside = Inside(self._lifecycle, self._recorder, self._folders, elapsed)
         self._finder = Finder(self._register, store, self._recorder, self._lifecycle.queue)
         self._door = Door(
             catalogue=catalogue,
@@ -194,8 +197,8 @@ class LocalService(Output, Uploads):
         sessions = await recovery.found(list(await self._store.load_live()))
         # listed before any session can begin, removed later: a new one is not among them
         ended = self._folders.ended({session.id for session in sessions})
-        orders = [session.enqueue_order for session in sessions]
-        self._door.last_order = max([await self._store.last_enqueue_order(), *orders])
+        newest = max((session.enqueue_order for session in sessions), default=0)
+        self._door.last_order = max(await self._store.last_enqueue_order(), newest)
         await recovery.recall()
         await recovery.adopt(sessions)
         await recovery.requeue(sessions)
@@ -221,8 +224,7 @@ class LocalService(Output, Uploads):
         for entry in self._register:
             if entry.session.status is S.PENDING:
                 self._lifecycle.cancel(entry, "user-requested")
-        endings = [self._lifecycle.end(entry, "user-requested") for entry in self._register]
-        if endings:
+        if endings := [self._lifecycle.end(entry, "user-requested") for entry in self._register]:
             await asyncio.wait(endings)
 
     async def stop(self) -> None:
@@ -406,9 +408,8 @@ class LocalService(Output, Uploads):
 
     def idle_remaining_s(self, session: Session) -> float | None:
         """Seconds until the first of the idle checks ends the session; None = never or not running."""
-        return min(
-            (check.remaining_s for check in self.idle_checks(session) if check.remaining_s is not None), default=None
-        )
+        left_s = [check.remaining_s for check in self.idle_checks(session) if check.remaining_s is not None]
+        return min(left_s, default=None)
 
     def idle_checks(self, session: Session) -> Sequence[IdleCheck]:
         """Returns the checks that are on for a session; empty unless it runs."""
@@ -449,9 +450,8 @@ class LocalService(Output, Uploads):
         )
 
     def waiting(self, session: Session) -> Mapping[str, Any] | None:
-        """Returns why a PENDING session waits, in the form of Backend.AI's `status_data.scheduler` (`msg`,
-        `failed_predicates`, `passed_predicates`, `retries`, `last_try`) with `position` and `expected_start` (ISO) of
-        ours; None when it does not wait."""
+        """Returns why a session waits, in the form of Backend.AI's `status_data.scheduler` (`msg`, `failed_predicates`,
+        `passed_predicates`, `retries`, `last_try`) with our `position` and `expected_start`; None when it does not."""
         return self._lifecycle.queue.wire(session)
 
     def limits(self, keypair: Keypair) -> ResourceSlots | None:
