@@ -11,6 +11,7 @@ from . import exit_codes
 from .lazy import CONTEXT
 
 if TYPE_CHECKING:
+    from ..client.api import ApiClient
     from ..client.views import IdleCheckView, SessionView
 
 _CHECKS = {
@@ -29,7 +30,7 @@ _KINDS = {"gpu": 0, "mem": 1, "cpu": 2}
 @click.pass_context
 def info(ctx: click.Context, session: str, output: str | None) -> int:
     """Show all that is known of a session: what it asked for and uses, why it waits, when it is ended, and what holds
-    it to its share. An ended one is found by its full id.
+    it to its share. An ended one is found by its whole name or the beginning of its id.
     """
     import json
 
@@ -37,12 +38,25 @@ def info(ctx: click.Context, session: str, output: str | None) -> int:
     from .talk import emit
     from .usage import session_json
 
-    view = with_client(lambda client: client.session(session, stats=True))
+    view = with_client(lambda client: _view(client, session))
     if (output or ctx.find_root().obj) == "json":
         emit(json.dumps(session_json(view), indent=2) + "\n")
     else:
         emit("\n".join(_sections(view)))
     return exit_codes.OK
+
+
+async def _view(client: ApiClient, ref: str) -> SessionView:
+    from ..model.errors import SessionNotFound
+    from .finding import find_ended
+
+    try:
+        return await client.session(ref, stats=True)
+    except SessionNotFound:
+        ended = await find_ended(client, ref)
+        if ended is None:
+            raise
+        return await client.session(ended, stats=True)
 
 
 def _sections(view: SessionView) -> Iterator[str]:

@@ -11,7 +11,7 @@ from ..client.views import JournalLine, RunView
 from ..model.console import ConsoleRecord, dropped_notice
 from ..model.errors import BadRequest, NotImplementedHere, SessionNotFound
 from ..model.notices import death_notice
-from .talk import say
+from .finding import find_ended
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
@@ -39,7 +39,7 @@ class Start:
 
 
 async def find_session(client: ApiClient, patience: Patience, ref: str) -> str:
-    """Returns the id of a live session, else of the newest ended one of that name, which is said.
+    """Returns the id of a live session, else of an ended one: see `find_ended`.
 
     Raises:
         SessionNotFound, AmbiguousReference.
@@ -51,14 +51,10 @@ async def find_session(client: ApiClient, patience: Patience, ref: str) -> str:
     try:
         return await persist(client, resume, lambda: client.resolve(ref))
     except SessionNotFound:
-        ended = await persist(client, resume, lambda: client.newest_ended(ref))
+        ended = await persist(client, resume, lambda: find_ended(client, ref))
         if ended is None:
             raise
-        from .tables import age
-
-        when = f" {age(ended.terminated_at)} ago" if ended.terminated_at else ""
-        say(f"no live session is called {ref}; this is the newest that was: {ended.id}, which ended{when}")
-        return ended.id
+        return ended
 
 
 async def needs_follow(client: ApiClient, what: str) -> None:

@@ -224,8 +224,16 @@ class ApiClient:
         """Returns the newest of our own ended sessions of exactly that name; None when there is none."""
         return await _queries.newest_ended(self.transport, name)
 
+    async def ended_by_id(self, prefix: str) -> SessionView | None:
+        """Returns the ended session whose id begins with `prefix` (4 characters or more), of the newest thousand; None
+        when there is none.
+
+        Raises: AmbiguousReference.
+        """
+        return await _queries.ended_by_id(self.transport, prefix)
+
     async def session(self, ref: str, *, stats: bool = False) -> SessionView:
-        """Returns one session; an ended one by its full id only.
+        """Returns one session; an ended one by its full id only: see `newest_ended` and `ended_by_id`.
 
         Args:
             stats: with `SessionView.stat`.

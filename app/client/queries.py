@@ -57,6 +57,9 @@ _NEW_STATUSES_SINCE = (8, "20240315")
 _PAGE = 100
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _UNKNOWN = re.compile(r"Cannot query field ['\"](\w+)['\"]")
+_ID_PREFIX = re.compile(r"[0-9a-f-]{4,36}")
+_ENDED_MOST = 1000
+"""So many ended sessions are looked through for the beginning of an id."""
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -217,18 +220,9 @@ def _meant(transport: Transport, ref: str, rows: Sequence[Mapping[str, Any]]) ->
     lowered = ref.lower()
     near = [r for r in rows if str(r.get("name")).startswith(ref) or str(r.get("id")).startswith(lowered)]
     found = own or exact or near
-    if len(found) == 1:
-        return str(found[0]["id"])
     if not found:
         raise with_data(SessionNotFound, _not_found(ref, [str(row.get("name")) for row in rows]))
-    matches = [{"id": row["id"], "name": row.get("name"), "status": row.get("status")} for row in found]
-    shown = ", ".join(f"{m['name']} ({str(m['id'])[:8]})" for m in matches[:5])
-    more = ", ..." if len(matches) > 5 else ""
-    raise with_data(
-        AmbiguousReference,
-        f"{ref!r} could mean {len(matches)} sessions: {shown}{more}; write more of it",
-        {"matches": matches},
-    )
+    return str(_only(ref, found)["id"])
 
 
 async def resolve_dependency(transport: Transport, ref: str) -> str:
@@ -259,6 +253,39 @@ async def newest_ended(transport: Transport, name: str) -> SessionView | None:
         access_key=transport.endpoint.access_key,
     )
     return session_view(ended[0]) if ended and ended[0].get("name") == name else None
+
+
+async def ended_by_id(transport: Transport, prefix: str) -> SessionView | None:
+    """Returns the ended session whose id begins with `prefix`, of the newest thousand; None when there is none.
+
+    Raises:
+        AmbiguousReference: there are several.
+    """
+    prefix = prefix.lower()
+    if not _ID_PREFIX.fullmatch(prefix):
+        return None
+    statuses = [status for status in SessionStatus if status in TERMINAL]
+    fields = ["id", "name", "status", "created_at", "terminated_at"]
+    found: list[Mapping[str, Any]] = []
+    for offset in range(0, _ENDED_MOST, _PAGE):
+        rows, total = await session_rows(transport, fields, statuses=statuses, offset=offset, order="-created_at")
+        found += [row for row in rows if str(row.get("id")).startswith(prefix)]
+        if offset + _PAGE >= total:
+            break
+    return session_view(_only(prefix, found)) if found else None
+
+
+def _only(ref: str, found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    if len(found) == 1:
+        return found[0]
+    matches = [{"id": row["id"], "name": row.get("name"), "status": row.get("status")} for row in found]
+    shown = ", ".join(f"{m['name']} ({str(m['id'])[:8]})" for m in matches[:5])
+    more = ", ..." if len(matches) > 5 else ""
+    raise with_data(
+        AmbiguousReference,
+        f"{ref!r} could mean {len(matches)} sessions: {shown}{more}; write more of it",
+        {"matches": matches},
+    )
 
 
 def _not_found(ref: str, names: Sequence[str]) -> str:

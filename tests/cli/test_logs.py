@@ -67,6 +67,19 @@ def test_a_session_that_has_ended_is_found_by_its_name(written: Toy, bai: Bai) -
     assert bai("logs", "nobody").status == exit_codes.NOT_FOUND
 
 
+def test_a_session_that_has_ended_is_found_by_the_beginning_of_its_id(written: Toy, bai: Bai) -> None:
+    written.end("work")
+    whole = bai("info", "work")
+    assert whole.status == 0 and "no live session is called work" in whole.err
+    (session_id,) = (line.split()[1] for line in whole.out.splitlines() if line.startswith("Id "))
+    for prefix in (session_id[:4], session_id[:11].upper(), session_id):
+        done = bai("logs", "-n", "1", prefix)
+        assert done == (0, "four\n", "The kernel died: killed by SIGSEGV.\n")
+        found = bai("info", prefix)
+        assert (found.status, found.err) == (0, "") and session_id in found.out
+    assert bai("logs", session_id[:3]).status == exit_codes.NOT_FOUND
+
+
 def test_following_ends_with_the_session(written: Toy) -> None:
     with command("logs", "-f", "-n", "1", "work") as process:
         assert process.stdout is not None

@@ -369,3 +369,24 @@ async def test_the_machine_for_those_who_may_not_see_agents(client: ApiClient, s
     assert set(machine.available) == {"cpu", "mem", "cuda.shares"}
     assert await client.machine() == machine
     assert server.targets().count("POST /admin/gql") == 1  # what was refused is not asked for again
+
+
+async def test_the_beginning_of_an_id_finds_one_ended_session_or_tells_of_several(
+    client: ApiClient, server: FakeServer
+) -> None:
+    ends = [f"{number:012x}" for number in range(120)]
+    rows = [{"id": f"abcd{number:04x}-0000-4000-8000-{end}", "name": "old"} for number, end in enumerate(ends)]
+
+    def graphql(query: str, variables: dict[str, Any]) -> Any:
+        assert set(variables["status"].split(",")) == {"ERROR", "TERMINATED", "CANCELLED"}
+        page = rows[variables["offset"] : variables["offset"] + variables["limit"]]
+        items = [{**row, "status": "TERMINATED"} for row in page]
+        return {"data": {"compute_session_list": {"items": items, "total_count": len(rows)}}}
+
+    server.graphql = graphql
+    found = await client.ended_by_id("ABCD0077")
+    assert found is not None and found.id == rows[119]["id"]
+    assert await client.ended_by_id("abcd9") is None
+    assert await client.ended_by_id("abc") is None and await client.ended_by_id("%abcd") is None
+    with pytest.raises(AmbiguousReference, match="could mean 16 sessions"):
+        await client.ended_by_id("abcd001")
