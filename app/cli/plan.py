@@ -59,6 +59,26 @@ def pairs(values: Sequence[str], option: str) -> dict[str, str]:
     return found
 
 
+def variables(values: Sequence[str]) -> dict[str, str]:
+    """Reads `--env` options: `KEY=VALUE`, or `KEY` alone for the value that it has here, which no list of processes
+    then shows.
+
+    Raises:
+        click.BadParameter: no key, or it has no value here.
+    """
+    found: dict[str, str] = {}
+    for value in values:
+        if value and "=" not in value:
+            if value not in os.environ:
+                raise click.BadParameter(
+                    f"{value} is not set here: set and export it, or write {value}=VALUE", param_hint="--env"
+                )
+            found[value] = os.environ[value]
+        else:
+            found |= pairs([value], "--env")
+    return found
+
+
 def with_units(amounts: Mapping[str, str]) -> dict[str, str]:
     """Returns amounts as the Backend.AI client sends them: memory without a unit is MiB."""
     return {

@@ -13,7 +13,7 @@ from ..model.errors import BadRequest
 from ..model.sessions import check_session_name
 from ..policies import ISOLATIONS
 from .durations import duration
-from .plan import pairs, with_units
+from .plan import pairs, variables, with_units
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +59,13 @@ _OPTIONS = (
         multiple=True,
         help="As shmem=64m; allow_fractional_resource_fragmentation=true lets a fraction of a GPU come from several.",
     ),
-    click.option("-e", "--env", metavar="KEY=VALUE", multiple=True, help="Environment variable of the session."),
+    click.option(
+        "-e",
+        "--env",
+        metavar="KEY[=VALUE]",
+        multiple=True,
+        help="Environment variable of the session; KEY alone takes its value from here.",
+    ),
     click.option("--tag", metavar="TEXT", help="A note that `ps --detail` shows."),
     click.option(
         "--type", "type_", type=click.Choice(["interactive", "batch"]), default="interactive", help="Kind of session."
@@ -164,7 +170,7 @@ def start_plan(
         "named": name is not None,
         "resources": with_units(pairs(resources, "--resources")),
         "resource_opts": options,
-        "environ": pairs(env, "--env"),
+        "environ": variables(env),
         "type": type_,
         "tag": tag,
         "priority": priority,

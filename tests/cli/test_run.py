@@ -88,6 +88,19 @@ def test_options_reach_the_server(manager: Manager, bai: Bai) -> None:
     assert not manager.deleted
 
 
+def test_a_variable_without_a_value_takes_that_of_the_shell(
+    manager: Manager, bai: Bai, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever lists processes sees no secret then."""
+    monkeypatch.setenv("TOKEN", "s3cret=")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    assert bai("run", "-c", "x", "-e", "TOKEN", "python").status == 0
+    assert manager.created["config"]["environ"] == {"TOKEN": "s3cret="}
+    done = bai("run", "-c", "x", "-e", "NOWHERE", "python")
+    assert done.status == exit_codes.USAGE
+    assert "NOWHERE is not set here" in done.err
+
+
 def test_the_environment_names_domain_and_group(manager: Manager, bai: Bai, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKEND_DOMAIN", "lab")
     monkeypatch.setenv("BACKEND_GROUP", "vision")
