@@ -321,7 +321,7 @@ class Chaos:
             for program, begun, cut, lost in programs:
                 ids, text, ends = run_texts(fresh.records, program.token)
                 gaps = bool(fresh.dropped)
-                if len(ids) > 1 or (begun and not ids and not gaps):
+                if len(ids) > 1 or (begun and not ids and not gaps and not lost):
                     raise Violation(f"the run {program.token} of {one.name} began {len(ids)} times")
                 if len(ends) > 1 or (ids and not ends and not lost and not gaps):
                     raise Violation(f"the run {program.token} of {one.name} ended {len(ends)} times")

@@ -71,8 +71,8 @@ class History:
         elif kind == "crash":
             if values[0]:
                 await world.service._recorder.flush()
-            for ending in self.endings:
-                ending.cancel()
+            for task in self.endings:
+                task.cancel()
             await world.restart()
         elif kind == "gpu":
             world.sampler.gpus[f"gpu{values[0]}"] = GpuReading(device_id=f"gpu{values[0]}", present=values[1])
