@@ -89,6 +89,7 @@ async def test_the_notice_of_the_image_is_in_the_status_data(world: Any) -> None
         ({"priority": 101}, BadRequest, "0 to 100"),
         ({"mounts": ["data"]}, NotImplementedHere, "data"),
         ({"environ": {"A=B": "1"}}, BadRequest, "A=B"),
+        ({"environ": {"A\n": "1"}}, BadRequest, "cannot name an environment variable"),
         ({"environ": {"A": "\0"}}, BadRequest, "NUL"),
     ],
 )

@@ -27,7 +27,7 @@ from .sessions import complete
 POLL_S: Final = 2.0
 """How long a call waits for more output, as the manager does."""
 MAX_ANSWER_BYTES: Final = 512 * 1024
-_RUN_ID = re.compile(r"^[\w.-]{1,64}$", re.ASCII)
+_RUN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _READ_AT_ONCE = 500
 
 
@@ -62,7 +62,7 @@ async def execute(request: web.Request) -> web.Response:
     session = await service.get(caller, request.match_info["ref"])
     cursors = request.app[CURSORS]
     run_id = fields.optional_text("runId", "run_id")
-    if run_id is not None and not _RUN_ID.match(run_id):
+    if run_id is not None and not _RUN_ID.fullmatch(run_id):
         raise BadRequest("a run id has 1 to 64 letters, digits, '_', '.' or '-'")
     told: list[JournalRecord] = []
     if mode in ("query", "batch"):

@@ -32,7 +32,8 @@ def device_files(environ: Mapping[str, str], root: Path = Path("/")) -> list[str
     Without a GPU it sees none. Where it cannot be told which file belongs to a GPU, it sees those of all.
 
     Args:
-        environ: holds CUDA_VISIBLE_DEVICES, as the devices have said; without it there are no real GPUs.
+        environ: holds CUDA_VISIBLE_DEVICES, as the devices have said and nobody else; without it the session holds no
+            real GPU.
     """
     held = _held(environ)
     if not held:

@@ -23,7 +23,7 @@ _PASSED: Final = frozenset(
 )  # fmt: skip
 """What is handed on of the daemon's environment: how to reach the network and the devices, none of its secrets."""
 _PASSED_PREFIXES: Final = ("PIP_", "UV_", "NVIDIA_")
-_EARLY: Final = re.compile(r"^(PYTHON[A-Z0-9]*|LD_[A-Z_]+|MALLOC_[A-Z_]+|GLIBC_TUNABLES)$")
+_EARLY: Final = re.compile(r"PYTHON[A-Z0-9]*|LD_[A-Z_]+|MALLOC_[A-Z_]+|GLIBC_TUNABLES")
 _NOT_LENT: Final = frozenset({"jedi", "parso"})
 """What IPython can do without, and does faster here: completion looks at the live namespace."""
 
@@ -55,7 +55,7 @@ def base_environment(
 
 def early_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Returns the variables that act only when a process is executed, not when it is forked."""
-    return {name: value for name, value in environ.items() if _EARLY.match(name)}
+    return {name: value for name, value in environ.items() if _EARLY.fullmatch(name)}
 
 
 def make_bin_dir(folder: Path, interpreter: str) -> Path:

@@ -28,7 +28,7 @@ class Fences:
     """There are GPUs here, and of their device files only those are inside that belong to the session's own."""
 
     @classmethod
-    def put(cls, launch: LaunchSpec, environ: Mapping[str, str], *, memory_in_group: bool) -> Fences:
+    def put(cls, launch: LaunchSpec, *, memory_in_group: bool) -> Fences:
         """Fences a session in that has not begun.
 
         In a sandbox an ordinary user's tasks are counted by themselves (since Linux 5.14), so that they can be limited
@@ -36,7 +36,6 @@ class Fences:
         unlike RLIMIT_AS it leaves alone what CUDA reserves.
 
         Args:
-            environ: of the session's processes.
             memory_in_group: a control group limits the memory already.
         """
         limits: dict[str, int] = {}
@@ -46,7 +45,7 @@ class Fences:
             limits["nproc"] = launch.max_tasks + _TASKS_OF_ITS_OWN
         if launch.isolation and launch.mem_limit_bytes and not memory_in_group:
             limits["data"] = launch.mem_limit_bytes
-        return cls(launch.isolation, launch.network, limits, bool(launch.isolation) and fences_gpus(environ))
+        return cls(launch.isolation, launch.network, limits, bool(launch.isolation) and fences_gpus(launch.granted))
 
     def stored(self) -> dict[str, Any]:
         """Returns the fences as JSON."""

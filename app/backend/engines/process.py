@@ -22,7 +22,7 @@ from .kernel import ProcessKernel, wait_for_end
 from .leftovers import end_leftovers
 from .limits import Limits
 from .link import RunnerError, RunnerGone
-from .sandbox import Sandboxes
+from .sandbox import Sandboxes, named_folders
 from .zygotes import NewRunner, ZygoteKey, ZygotePool
 
 _log: Final = logging.getLogger(__name__)
@@ -88,7 +88,9 @@ class ProcessEngine:
             raise LaunchFailed(f"the image {spec.image.canonical} names no interpreter to run sessions with")
         if spec.isolation:
             await self._sandboxes.check(network=spec.network)
-        key = self._key(spec.image, spec.environ)
+        # The runner stays outside of a sandbox, where no variable of the user's is to act; inside, the kernel's
+        # interpreter is started anew, and finds them there.
+        key = self._key(spec.image, {} if spec.isolation else {**spec.environ, **spec.granted})
         try:
             fresh = await self._pool.take(key)
             kernel = await self._launch(spec, key, fresh)
@@ -108,9 +110,11 @@ class ProcessEngine:
             work_dir=spec.work_dir,
             session_id=spec.session_id,
         )
+        keep = (self._pool.bin_dir(key), self._caps_dir, *named_folders({**environ, **spec.granted}))
         environ.update(spec.environ)
+        environ.update(spec.granted)
         add_caps(environ, self._caps_dir)
-        limits.fences = Fences.put(spec, environ, memory_in_group="memory" in limits.held)
+        limits.fences = Fences.put(spec, memory_in_group="memory" in limits.held)
         pid, started = fresh.identity["pid"], fresh.identity["start_time"]
         try:
             async with asyncio.timeout(_BOOTSTRAP_S if spec.bootstrap_script else _READY_S):
@@ -124,7 +128,7 @@ class ProcessEngine:
                     grace_s=spec.grace_s,
                     **limits.told(),
                     held=limits.fences.held,
-                    sandbox=await self._sandboxes.spec(spec, environ, (self._pool.bin_dir(key), self._caps_dir)),
+                    sandbox=await self._sandboxes.spec(spec, keep),
                     journal_bytes=spec.journal_max_bytes,
                     slow_down=spec.journal_overflow == "slow-down",
                     kept=adoption.kept(kernel),

@@ -28,6 +28,8 @@ _OLDEST: Final = (0, 4)
 _PROBE_S: Final = 30.0
 _AGAIN_S: Final = 30.0
 """How long a refusal holds: whoever installs what is missing need not restart the backend."""
+_NAMING_FOLDERS: Final = ("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "CUDA_MPS_PIPE_DIRECTORY", "SSL_CERT_DIR")
+_NAMING_FILES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SECRETS: Final = (
     "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh",
     "/etc/ssl/private", "/etc/pki/tls/private", "/etc/letsencrypt", "/etc/wireguard", "/etc/krb5.keytab",
@@ -75,6 +77,13 @@ def find_bubblewrap(which: str | None = None) -> Bubblewrap:
             f"{said.strip() or 'of no known version'}: install a newer one, or launch without isolation"
         )
     return Bubblewrap(path, version)
+
+
+def named_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Returns the files and folders that the variables of the backend and of its devices tell a session to use."""
+    found = [path for name in _NAMING_FOLDERS for path in environ.get(name, "").split(os.pathsep)]
+    found += [environ.get(name, "") for name in _NAMING_FILES]
+    return [Path(path) for path in found if path.startswith("/")]
 
 
 def people_homes(passwd: Path = Path("/etc/passwd"), environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -180,12 +189,12 @@ class Sandboxes:
             "lent": dict(lent),
         }
 
-    async def spec(self, launch: LaunchSpec, environ: Mapping[str, str], keep: Sequence[Path]) -> dict[str, Any] | None:
+    async def spec(self, launch: LaunchSpec, keep: Sequence[Path]) -> dict[str, Any] | None:
         """Returns how the runner is to isolate a session; None = it is not.
 
         Args:
-            environ: of the session's processes.
-            keep: folders of ours that the session needs.
+            keep: files and folders outside of the system that the session needs. All of it is shown inside: nothing
+                of it may be for the user to say.
 
         Raises:
             LaunchFailed: it is to be isolated and cannot be.
@@ -202,7 +211,7 @@ class Sandboxes:
             found,
             network=launch.network,
             hide=[str(launch.session_dir.parent)],
-            devices=device_files(environ),
+            devices=device_files(launch.granted),
             keep=[str(path) for path in keep],
             shm_bytes=launch.mem_limit_bytes,
             shell=shell,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -24,7 +24,10 @@ class LaunchSpec:
     """Exists. Working directory and HOME of the session's processes."""
     image: Image
     environ: Mapping[str, str]
-    """Added to the environment that the engine builds; wins over it."""
+    """Added to the environment that the engine builds; wins over it. The user has a say in it: where a session is
+    isolated it acts inside only."""
+    granted: Mapping[str, str] = field(default_factory=dict)
+    """What the session holds, in variables of the devices' own; wins over `environ`."""
     bootstrap_script: str | None = None
     grace_s: float = 2.0
     """Between SIGTERM and SIGKILL when the session is ended."""

@@ -31,6 +31,7 @@ _NS_GET_PARENT = 0xB702
 _KINDS = ("pid", "ipc", "uts", "net", "cgroup", "mnt")
 _HOLD = "echo; exec sleep 2147483647"
 
+_PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
@@ -64,7 +65,7 @@ class Sandbox:
         self.tmp_dir = os.path.join(session_dir, TMP)
         os.makedirs(self.tmp_dir, 0o700, exist_ok=True)
         os.chmod(self.tmp_dir, 0o1777)  # as programs expect it; the session's folder keeps others out
-        self._args, self.work_dir = sandbox_mounts.arguments(spec, self.tmp_dir, work_dir, environ)
+        self._args, self.work_dir = sandbox_mounts.arguments(spec, self.tmp_dir, work_dir)
         self.environ = dict(environ, TMPDIR="/tmp")
         if self.environ.get("HOME") == work_dir:
             self.environ["HOME"] = self.work_dir
@@ -200,6 +201,7 @@ class Sandbox:
     def _enter(self, become: Callable[[], None], read: int, write: int) -> None:
         try:
             os.close(read)
+            limits.yield_memory()  # here already: what cannot be traced may not say this of itself
             for fd in self._namespaces:
                 _setns(fd)
             _give_up_rights()
@@ -239,7 +241,6 @@ class Sandbox:
             os.set_inheritable(fd, True)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        limits.yield_memory()
         os.execve(sys.executable, [sys.executable, "-s", _INSIDE, str(read)], self.environ)
 
 
@@ -287,10 +288,15 @@ def _setns(fd: int) -> None:
 
 
 def _give_up_rights() -> None:
-    """Drops the rights that come with entering, for good."""
+    """Drops the rights that come with entering, for good.
+
+    From here until it executes something else, nobody inside may trace the process, or read what it holds open: it is a
+    copy of the runner.
+    """
     import ctypes
 
     libc = procs.clib
+    _call(libc.prctl, _PR_SET_DUMPABLE, 0, 0, 0, 0)
     for capability in range(64):
         if libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
             break  # there are no more

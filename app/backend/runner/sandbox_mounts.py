@@ -24,8 +24,6 @@ _RUNTIME = ("/run/current-system", "/run/booted-system", "/run/opengl-driver", "
 """What belongs to the system although it lies in /run."""
 _PARTS = ("bin", "lib", "lib64", "include")
 """What an interpreter needs of a prefix that cannot be shown as a whole, because it is a home, for instance."""
-_FOLDERS = ("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH", "PYTHONPATH", "CUDA_MPS_PIPE_DIRECTORY", "SSL_CERT_DIR")
-_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -138,7 +136,7 @@ def _show_resolver(view: View) -> None:
     view._link("/etc/resolv.conf")
 
 
-def arguments(spec: Dict[str, Any], tmp_dir: str, work_dir: str, environ: Dict[str, str]) -> Tuple[List[str], str]:
+def arguments(spec: Dict[str, Any], tmp_dir: str, work_dir: str) -> Tuple[List[str], str]:
     """Returns the arguments of bubblewrap up to its command, and the path of the work folder inside.
 
     `spec` is what `engines.sandbox` says: `version` of bubblewrap, `network`, `hide`, `keep`, `lent`, `devices`,
@@ -153,12 +151,6 @@ def arguments(spec: Dict[str, Any], tmp_dir: str, work_dir: str, environ: Dict[s
     for name, folder in spec["lent"].items():
         for found in (os.path.join(folder, name), os.path.join(folder, name + ".py")):
             view.show(found)
-    for variable in _FOLDERS:
-        for path in environ.get(variable, "").split(os.pathsep):
-            if path.startswith("/"):
-                view.show(path)
-    for variable in _FILES:
-        view.show(environ.get(variable, ""))
     if spec["network"]:
         _show_resolver(view)
     homes = os.path.realpath("/home")

@@ -41,7 +41,7 @@ _YES: Final = frozenset({"true", "yes", "on", "1"})
 _NO: Final = frozenset({"false", "no", "off", "0", ""})
 _FALLBACK: Final = ResourceSlots({CPU: 1, MEM: 1 << 30})
 """For images that name no defaults."""
-_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def check_environ(environ: Mapping[str, str]) -> dict[str, str]:
         BadRequest: a name that is no identifier, or a NUL in a value.
     """
     for name, value in environ.items():
-        if not _VARIABLE.match(name):
+        if not _VARIABLE.fullmatch(name):
             raise BadRequest(f"{name!r} cannot name an environment variable: take letters, digits and '_'")
         if "\0" in value:
             raise BadRequest(f"the value of the environment variable {name!r} holds a NUL character")
@@ -280,12 +280,11 @@ def build_session(
     )
 
 
-def process_environment(session: Session, owner: Keypair | None, devices: Mapping[str, str]) -> dict[str, str]:
-    """Returns the variables of the session's processes: the user's, then those that say what it was granted."""
+def process_environment(session: Session, owner: Keypair | None) -> dict[str, str]:
+    """Returns the variables of the session's processes: the user's, then those that say whose it is."""
     user = owner.user_id if owner else ""
     return {
         **session.environ,
-        **devices,
         "BACKENDAI_SESSION_ID": session.id,
         "BACKENDAI_SESSION_NAME": session.name,
         "BACKENDAI_KERNEL_ID": session.kernel_id,
