@@ -65,11 +65,19 @@ def patience(talk: Callable[[str], object]) -> Patience:
 
 
 def with_client(work: Callable[[ApiClient], Coroutine[Any, Any, T]]) -> T:
-    """Runs `work` with a client and returns what it returns. ctrl+c raises KeyboardInterrupt."""
+    """Runs `work` with a client and returns what it returns. ctrl+c raises KeyboardInterrupt.
+
+    Raises:
+        NobodyReads: what it wrote to had no reader any more.
+    """
+    from .talk import NobodyReads
 
     async def go() -> T:
         async with ApiClient(where) as client:
             return await work(client)
 
     where = endpoint()
-    return asyncio.run(go())
+    try:
+        return asyncio.run(go())
+    except BrokenPipeError:
+        raise NobodyReads from None

@@ -107,6 +107,18 @@ async def _go(toy: Toy) -> None:
     toy.service.go.set()
 
 
+@pytest.mark.parametrize("words", [("logs",), ("logs", "-f"), ("attach", "--run", "last")])
+def test_a_reader_that_leaves_ends_it(toy: Toy, words: tuple[str, ...]) -> None:
+    toy.session("work")
+    toy.run("work", "flood 30000")
+    with command(*words, "work") as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "000000 ünï\n"
+        process.stdout.close()
+        assert process.wait(20) == exit_codes.BROKEN_PIPE
+        assert [line for line in process.stderr if not line.startswith("bai-tui: run ")] == []
+
+
 def test_the_listing_takes_no_other_option(written: Toy, bai: Bai) -> None:
     assert bai("logs", "--runs", "-f", "work").status == exit_codes.USAGE
 
