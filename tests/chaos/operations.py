@@ -52,6 +52,8 @@ async def _create(chaos: Chaos, one: Tracked, *, wait: bool, **options: object) 
                 raise
             return f"refused: {exc.message}"
         assert one.id in (None, made.id)
+        if chaos.full and made.status == "ERROR":
+            return f"{made.id} ERROR"  # that it was ever there need not be known after the next crash
         one.id = made.id
         one.acked_at = chaos.step
         return f"{made.id} {made.status}"
