@@ -177,7 +177,8 @@ class MainScreen(Screen[None]):
         """Shows how we stand with the server."""
         connection = self.bench.sync.connection
         said = connection.said(self.bench.clock())
-        self.strip.set_connection(connection.place, said, good=not said)
+        news = " / ".join(connection.announced.splitlines())
+        self.strip.set_connection(connection.place, said or news, good=not said and not (news and connection.is_ours))
         if not said:
             self.sessions.set_empty(_EMPTY)
         else:

@@ -21,7 +21,7 @@ from ..model.sessions import LIVE
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, is_bytes
 from .head_start import FirstList
 from .live import LiveStats
-from .messages import Complained, ConnectionChanged, MachineChanged, NoticesCame, SessionsChanged, StatsChanged
+from .messages import Complained, ConnectionChanged, MachineChanged, NoticesCame, SessionsChanged, StatsChanged, Told
 from .notices import Notices
 from .store import SessionStore
 
@@ -40,6 +40,8 @@ PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Between attempts to connect; the last one repeats."""
 _STATS_AGAIN_S: Final = 2.0
 """Pause before rounds of measuring are asked for again where only their stream broke."""
+_ANNOUNCED_S: Final = 2.0
+"""Within so many seconds nobody asks again what the server tells everybody."""
 _PAGE: Final = 100
 _LIVE: Final = sorted(LIVE)
 
@@ -78,8 +80,15 @@ class Connection:
     """Clock time of the beginning of this attempt."""
     generation: int = 0
     """Counts connections."""
+    announced: str = ""
+    """What the server tells everybody, a sentence a line: such as that its disk is full. Empty when it is silent."""
     images: list[ImageRow] = field(default_factory=list)
     machine: Machine = field(default_factory=Machine)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is with a backend of bai-tui, not with a cluster."""
+        return "devices" in self.capabilities
 
     def said(self, now_s: float) -> str:
         """Returns the state in a few words; empty when all is well."""
@@ -120,6 +129,7 @@ class Sync:
         self._retry_now = asyncio.Event()
         self.live = LiveStats()
         self.notices = Notices()
+        self._heard_s = float("-inf")
         self.begun = asyncio.Event()
         """The first frame is there: everything but the first list waits for that."""
         self.first: FirstList | None = None
@@ -147,6 +157,7 @@ class Sync:
                     await self._list(client)
                     await self.begun.wait()
                     connection.client, connection.trouble = client, ""
+                    connection.announced, self._heard_s = "", float("-inf")
                     connection.generation += 1
                     attempt = 0
                     self._post(ConnectionChanged())
@@ -207,6 +218,7 @@ class Sync:
     async def _lists(self, client: ApiClient) -> None:
         """Asks for lists: when something happened, and now and then; never two at a time."""
         await self._machine(client)
+        await self._hear(client)
         while True:
             try:
                 await asyncio.wait_for(self._wanted.wait(), HEAL_EVERY_S)
@@ -217,6 +229,7 @@ class Sync:
             self._wanted.clear()
             await self._list(client)
             await self._machine(client)
+            await self._hear(client)
 
     async def _list(self, client: ApiClient) -> None:
         asked_at = self._store.now()
@@ -235,6 +248,21 @@ class Sync:
                 log.info("what became of %s: %s", session_id, error)
                 self._store.lost(session_id)
         self._post(SessionsChanged())
+
+    async def _hear(self, client: ApiClient) -> None:
+        """Asks what the server tells everybody: our backend says what is wrong with it, a cluster what it likes to."""
+        now_s = self._clock()
+        if 0 <= now_s - self._heard_s < _ANNOUNCED_S:
+            return
+        self._heard_s = now_s
+        connection = self.connection
+        text = (await client.announcement()).strip()
+        if text == connection.announced:
+            return
+        connection.announced = text
+        if text:
+            self._post(Complained(text) if connection.is_ours else Told(text))
+        self._post(ConnectionChanged())
 
     async def _stats(self, client: ApiClient) -> None:
         """Takes rounds of measuring; where their stream breaks and the connection does not, asks for them again."""

@@ -91,6 +91,7 @@ class FakeServer:
         """What is measured now; None = nothing."""
         self.taken: dict[str, int] = {}
         """Slot -> how much of it is taken, where that is not what the sessions hold."""
+        self.announced = ""
         self.refuse_extend: Exception | None = None
         self.refuse_priority: Exception | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -366,9 +367,7 @@ class FakeClient:
             await server.hold_create.wait()
         if server.refuse_create is not None:
             raise server.refuse_create
-        if any(
-            one.view.name == options["name"] and one.view.status not in TERMINAL for one in server.sessions.values()
-        ):
+        if options["name"] in {one.view.name for one in server.sessions.values() if one.view.status not in TERMINAL}:
             raise SessionExists(f"there is a live session {options['name']!r} already: take another name")
         session_id = server.add(
             options["name"],
@@ -489,15 +488,12 @@ class FakeClient:
 
     async def machine(self) -> MachineView:
         self._server.check()
-        used = ResourceSlots(
-            {
-                "cpu": sum(
-                    (one.view.occupying_slots.amount("cpu") for one in self._server.sessions.values()), Decimal(0)
-                ),
-                "mem": sum(
-                    (one.view.occupying_slots.amount("mem") for one in self._server.sessions.values()), Decimal(0)
-                ),
-            }
-        )
-        used = ResourceSlots({**used, **{slot: Decimal(amount) for slot, amount in self._server.taken.items()}})
-        return MachineView(ResourceSlots({"cpu": 8, "mem": 24 * 1024**3}), used, self._server.gpus)
+        held = [one.view.occupying_slots for one in self._server.sessions.values()]
+        used = {slot: sum((slots.amount(slot) for slots in held), Decimal(0)) for slot in ("cpu", "mem")}
+        taken = {slot: Decimal(amount) for slot, amount in self._server.taken.items()}
+        has = ResourceSlots({"cpu": 8, "mem": 24 * 1024**3})
+        return MachineView(has, ResourceSlots(used | taken), self._server.gpus)
+
+    async def announcement(self) -> str:
+        self._server.check()
+        return self._server.announced

@@ -111,3 +111,30 @@ async def test_warnings_of_the_server_are_toasts(open_desk: Any, server: FakeSer
         ]
         server.warn("bai_device_returned", "train", device="gpu0")
         await desk.until(lambda: "gpu0 is there again: train" in desk.toasts)
+
+
+async def test_what_is_wrong_with_the_backend_is_shown_until_it_is_over(open_desk: Any, server: FakeServer) -> None:
+    server.add("notes")
+    async with open_desk() as desk:
+        strip = desk.app.main.strip
+        await desk.until(lambda: desk.names == ["notes"] and not strip.state)
+        server.announced = "the backend cannot write its [database]\nthe disk is full"
+        desk.clock.now += 10
+        desk.app.bench.sync.poke()
+        await desk.until(lambda: strip.state == "the backend cannot write its [database] / the disk is full")
+        assert not strip._good
+        await desk.until(lambda: desk.toasts == [server.announced])
+        server.announced = ""
+        desk.clock.now += 10
+        desk.app.bench.sync.poke()
+        await desk.until(lambda: not strip.state and strip._good)
+        assert len(desk.toasts) == 1, "told once"
+
+
+async def test_a_cluster_announces_without_being_unwell(open_desk: Any, server: FakeServer) -> None:
+    server.capabilities = frozenset()
+    server.announced = "maintenance on friday"
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.app.main.strip.state == "maintenance on friday")
+        assert desk.app.main.strip._good
+        await desk.until(lambda: desk.toasts == ["maintenance on friday"])
