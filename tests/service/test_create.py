@@ -35,7 +35,7 @@ async def test_a_session_runs_with_what_was_asked(world: Any) -> None:
     assert session.runner == {"pid": 4711, "start_time": 12}
     (spec,) = world.engine.specs
     assert spec.environ["K"] == "V"
-    assert spec.environ["GPU_COUNT"] == "1"
+    assert spec.granted["GPU_COUNT"] == "1" and "GPU_COUNT" not in spec.environ
     assert spec.environ["BACKENDAI_SESSION_ID"] == session.id
     assert spec.environ["BACKENDAI_SESSION_NAME"] == "sess-1"
     assert spec.environ["BACKENDAI_KERNEL_ID"] == session.kernel_id
