@@ -12,6 +12,26 @@ from .kernel_process import KernelProcess
 from .sandbox import Sandbox
 from .wire import Message
 
+_NOT_OURS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What a frame raises that no kernel of ours has sent."""
+
+
+def _rich(record: Any) -> List[Any]:
+    """Returns a record that a kernel may write. The others are the runner's to write: what has ended, what waits.
+
+    Raises:
+        ValueError: it is none, so user code has made it up.
+    """
+    kind, data = record
+    if kind == "media":
+        mime, text = data
+        wrong = not isinstance(mime, str) or not isinstance(text, str)
+    else:
+        wrong = kind not in ("stdout", "stderr", "html") or not isinstance(data, str)
+    if wrong:
+        raise ValueError("no kernel of ours writes such a record")
+    return [kind, data]
+
 
 class KernelKeeper:
     """Has one kernel at a time, or none."""
@@ -120,7 +140,7 @@ class KernelKeeper:
             try:
                 for frame in frames:
                     self._serve_frame(process, frame)
-            except (KeyError, TypeError, ValueError, AttributeError):
+            except _NOT_OURS:
                 # User code has written to the socket. Only its own kernel is to suffer from that.
                 procs.send_signal(process.pid, signal.SIGKILL)
                 process.deaf = True
@@ -131,14 +151,14 @@ class KernelKeeper:
             self._host.cell_ended(int(frame["done"]), frame["stdout"].encode("latin-1"))
         elif "stderr" in frame:
             output.drain()
-            output.add("stderr", frame["stderr"])
+            output.add(*_rich(["stderr", frame["stderr"]]))
             if time.monotonic() >= output.deadline_s:
                 output.flush()
             sender.ack()
         elif "record" in frame:
             output.drain()
             output.flush()
-            self._host.record(frame["record"])
+            self._host.record(_rich(frame["record"]))
             sender.ack()
         elif "input" in frame:
             output.drain()
@@ -146,9 +166,9 @@ class KernelKeeper:
             self._host.record(["waiting-input", {"is_password": bool(frame["input"])}])
             sender.ack()
         elif "completed" in frame:
-            answer = self._completions.pop(frame["completed"], None)
+            answer = self._completions.pop(int(frame["completed"]), None)
             if answer is not None:
-                answer(matches=frame["matches"])
+                answer(matches=[str(match) for match in frame["matches"]])
         elif "ready" in frame:
             sender.ready = True
             self._host.kernel_ready(sender)
@@ -158,12 +178,15 @@ class KernelKeeper:
         """Lets go of a kernel that has ended; what it said before that counts."""
         gone, self.process = self.process, None
         assert gone is not None
-        while True:
-            frames = gone.receive()
-            if not frames:
-                break
-            for frame in frames:
-                self._serve_frame(gone, frame)
+        try:
+            while not gone.deaf:
+                frames = gone.receive()
+                if not frames:
+                    break
+                for frame in frames:
+                    self._serve_frame(gone, frame)
+        except _NOT_OURS:  # its last words were user code's
+            pass
         if gone.awaited:
             self._selector.unregister(gone.sock)
         gone.close()
