@@ -154,3 +154,20 @@ async def test_stop_leaves_sessions_running(world: Any) -> None:
     await world.service.stop()
     assert world.kernel(outcome).terminations == []
     assert (await world.store.get(outcome.session.id)).status is S.RUNNING
+
+
+async def test_a_session_whose_time_was_over_before_it_was_removed_says_so(world: Any) -> None:
+    """`run --rm` sees the end in the output and asks for the removal before the service has heard of it."""
+    outcome = await world.create()
+    hold = world.kernel(outcome).hold_termination = asyncio.Event()
+    removal = asyncio.create_task(world.service.terminate(world.user, outcome.session.id))
+    while not world.kernel(outcome).terminations:
+        await asyncio.sleep(0)
+    await world.kernel(outcome).end(Exit(0, "wall-time: the session has run for 5s, as long as it may"))
+    hold.set()
+    await removal
+    session = await world.ended(outcome)
+    assert (session.status, session.status_info) == (
+        S.TERMINATED,
+        "wall-time: the session has run for 5s, as long as it may",
+    )

@@ -23,6 +23,14 @@ def how_it_ended(ended: Exit) -> tuple[SessionStatus, str]:
     return S.ERROR, f"{_RUNNER_DIED} {ended.reason}; its processes were ended, its journal is kept"
 
 
+def ended_before(ended: Exit) -> str | None:
+    """Returns the `status_info` of a session whose time was over just before somebody asked for its end; else None.
+
+    A `run --rm` hears from the runner that the session ends, and asks for its removal before the service knows.
+    """
+    return ended.reason if ended.reason.startswith(WALL_TIME) else None
+
+
 def final_of(info: str) -> SessionStatus:
     """Returns where the ending leads that an earlier daemon began for the reason `info`."""
     return S.ERROR if info.startswith(_FAILURES) else S.TERMINATED

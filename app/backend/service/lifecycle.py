@@ -19,7 +19,7 @@ from .admission import process_environment
 from .alarm import Alarm
 from .batch import BatchRuns
 from .elapsed import Elapsed
-from .ends import how_it_ended
+from .ends import ended_before, how_it_ended
 from .entries import Entry, Register
 from .folders import Folders
 from .idlechecks import IdleChecks
@@ -333,6 +333,8 @@ class Lifecycle:
                 await self._sampler.look(Watched(session, entry.kernel.pid))
                 why = "" if info in _ASKED_FOR else info
                 await entry.kernel.terminate(grace_s=GRACE_S if grace_s is None else grace_s, why=why)
+                if info in _ASKED_FOR and entry.kernel.pid:
+                    info = ended_before(await entry.kernel.wait()) or info
             elif entry.launch is None:  # of an earlier daemon, and not adopted
                 await self._engine.sweep(session.id, self._folders.session(session.id), session.runner)
         except Exception as exc:
