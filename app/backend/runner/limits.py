@@ -183,6 +183,11 @@ class SessionLimits:
         """Returns what to tell when processes or threads were refused since this was asked last; None = none was."""
         return self._out_of_tasks.hit()
 
+    def forget(self) -> None:
+        """Drops what was counted until now: the end of what ran before is nothing to tell to those who come."""
+        self.out_of_memory.hit()
+        self._out_of_tasks.hit()
+
     def leave(self) -> None:
         """Removes the control groups, of which this process is the last."""
         for group in self._groups:

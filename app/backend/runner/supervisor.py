@@ -394,6 +394,7 @@ class Runner(Host):
                 self._kernel.tell_ready("the kernel could not be started: %s" % limits.fork_problem(exc))
                 return
             self._dead = None
+            self._limits.forget()
             self._set_up_kernel()
 
         self._end(0.3, restart)
