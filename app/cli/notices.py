@@ -37,7 +37,8 @@ def warning_of(event: EventView, name: str) -> str | None:
         what = _OVERUSED.get(str(data.get("resource"))) or f"memory of {data.get('device') or 'its GPU'}"
         used = _words(data.get("used_bytes"), bytes_text)
         limit = _words(data.get("limit_bytes"), bytes_text)
-        return f"the session {name} uses {used} of {what}, its share is {limit}: if it goes on so, it is ended"
+        comes = "the system lets it have no more" if data.get("held") else "if it goes on so, it is ended"
+        return f"the session {name} uses {used} of {what}, its share is {limit}: {comes}"
     if event.name == "bai_device_lost":
         problem = f": {data['problem']}" if data.get("problem") else ""
         return f"the device {data.get('device')} of the session {name} is gone{problem}"

@@ -75,7 +75,8 @@ def _overuse(event: EventView) -> Notice:
     amounts = "" if used is None or limit is None else f": {size(used)} of {size(limit)}"
     if data.get("resource") == "disk":
         return Notice(f"{_name(event)} has nearly filled its work folder{amounts}; above that it is ended", "warning")
-    return Notice(f"{_name(event)} uses more {what}{where} than its share{amounts}; it may be ended", "warning")
+    comes = "the system lets it have no more" if data.get("held") else "it may be ended"
+    return Notice(f"{_name(event)} uses more {what}{where} than its share{amounts}; {comes}", "warning")
 
 
 def _device(name: str, device: str, events: list[EventView]) -> Notice:

@@ -259,6 +259,11 @@ def test_set_priority(manager: Manager, bai: Bai) -> None:
         ),
         (
             "bai_overuse_warning",
+            {"resource": "mem", "device": "", "used_bytes": 2**30, "limit_bytes": 2**29, "held": True},
+            "the session s uses 1g of memory, its share is 512m: the system lets it have no more",
+        ),
+        (
+            "bai_overuse_warning",
             {"resource": "disk", "device": "", "used_bytes": 19 * 2**20, "limit_bytes": 20 * 2**20},
             "the session s uses 19m of the disk in its work folder, its share is 20m: if it goes on so, it is ended",
         ),

@@ -61,7 +61,8 @@ async def test_all_layers_are_listed_for_those_who_hold_something(world: Any) ->
         ("accounting", "mem"),
         ("accounting", "gpu"),
     ]
-    assert "ends the session at 120 % in 3 samples" in layers[3].detail
+    (of_gpu,) = [layer.detail for layer in layers if (layer.name, layer.applies_to) == ("watcher", "gpu")]
+    assert "ends the session at 120 % in 3 samples" in of_gpu
     assert not world.service.layers(waiting.session)
     ended = await world.service.terminate(world.user, "sess-1")
     assert not world.service.layers(ended)
@@ -203,6 +204,7 @@ async def test_who_uses_more_than_promised_is_warned_then_ended(world: Any, reso
         "device": device,
         "used_bytes": int(4.1 * GIB),
         "limit_bytes": 4 * GIB,
+        "held": False,
     }
 
 
@@ -217,7 +219,8 @@ async def test_who_is_held_to_his_memory_is_warned_and_never_ended_by_the_watche
         assert outcome.session.status is S.RUNNING, "the system lets him have no more, whatever we count"
     await world.service.terminate(world.user, outcome.session.name)
     seen = await events_until(events, "session_terminated")
-    assert len([event for event in seen if event.name == "bai_overuse_warning"]) == 1
+    (warning,) = [event for event in seen if event.name == "bai_overuse_warning"]
+    assert warning.extra["held"], "nobody is told that he will be ended"
 
 
 async def test_who_runs_too_many_tasks_is_ended_at_once(world: Any) -> None:

@@ -37,6 +37,8 @@ def test_overuse_names_amounts_and_place() -> None:
     ]
     disk = event("bai_overuse_warning", resource="disk", used_bytes=19 * 2**20, limit_bytes=20 * 2**20)
     assert told(disk)[0][0] == "notes has nearly filled its work folder: 19M of 20M; above that it is ended"
+    held = event("bai_overuse_warning", resource="mem", held=True)
+    assert told(held)[0][0] == "notes uses more memory than its share; the system lets it have no more"
     assert told(event("bai_overuse_warning"))[0][0] == "notes uses more memory than its share; it may be ended"
 
 

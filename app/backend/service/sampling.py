@@ -158,8 +158,9 @@ class Sampling:
         use, entry = over.use, self._register.get(over.use.session_id)
         if entry is None or entry.session.status not in _MEASURED:
             return  # ended for another device in this very round
+        held = use.resource == MEM and entry.kernel is not None and self._is_held(entry.kernel, MEM)
         if over.ends:
-            if use.resource == MEM and entry.kernel is not None and self._is_held(entry.kernel, MEM):
+            if held:
                 self._overuse.spare(use)
                 return
             self._end(entry, f"overuse: {over.text}; {over.advice}")
@@ -173,6 +174,7 @@ class Sampling:
                 "device": use.device_id,
                 "used_bytes": use.used_bytes,
                 "limit_bytes": use.limit_bytes,
+                "held": held,
             },
         )
 
