@@ -69,6 +69,7 @@ async def test_a_waiting_session_is_not_taken_that_would_be_forgotten(world: Any
     with pytest.raises(ServiceUnavailable, match=r"was not queued.*no space left"):
         await world.create("second", resources={"cpu": "4"}, enqueue_only=True)
     assert world.service._register.named(world.user.access_key, "second") is None
+    assert (await listed(world))[1] == 1, "nor is it one that was cancelled: nothing was promised"
     world.store.refuse = None
     taken = await world.create("second", resources={"cpu": "4"}, enqueue_only=True)
     await killed(world)

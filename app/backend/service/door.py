@@ -132,6 +132,9 @@ class Door:
         if session.status is not S.PENDING:
             await entry.settled.wait()  # from here on its folder knows of it
             return
+        if await self._finder.is_remembered(session) or session.status is not S.PENDING:
+            return
         failure = self._recorder.failure
         self._lifecycle.cancel(entry, f"not-recorded: {failure}")
+        self._recorder.forget(session)  # clients try again and again: a history of that is of no use
         raise ServiceUnavailable(f"the session {session.name} was not queued, it could not be remembered: {failure}")

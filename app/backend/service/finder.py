@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Final
 
-from ...model.errors import NotFound
+from ...model.errors import NotFound, ServiceUnavailable
 from ...model.sessions import LIVE, Session, SessionStatus
 from ..ports import Keypair, SessionStore
 from .entries import Entry, Register
@@ -66,6 +66,13 @@ class Finder:
         session_id = str(uuid.UUID(ref))
         session = self._recorder.unwritten().get(session_id) or await self._store.get(session_id)
         return session if session is not None and _may_see(caller, session) else None
+
+    async def is_remembered(self, session: Session) -> bool:
+        """Whether the next daemon will find a session in the database."""
+        try:
+            return await self._store.get(session.id) is not None
+        except ServiceUnavailable:
+            return False
 
     async def search(
         self,

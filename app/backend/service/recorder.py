@@ -66,6 +66,11 @@ class Recorder:
         """Returns, by id, the sessions of which the database says something old because it refuses to be written."""
         return self._writing | self._dirty if self._failure else {}
 
+    def forget(self, session: Session) -> None:
+        """Has a session left unwritten that the database has never heard of, unless it is just being told."""
+        if session.id not in self._writing:
+            self._dirty.pop(session.id, None)
+
     async def written(self, session: Session, what: str) -> None:
         """Returns when all that was noted until now is written: `session` stays so although this process be killed now.
 
