@@ -19,7 +19,7 @@ from typing import Any, Final
 from bai_tui.app.client.api import ApiClient
 from bai_tui.app.model.endpoint import Endpoint
 from bai_tui.app.model.errors import RemoteError, Unreachable
-from bai_tui.app.model.sessions import LIVE, TERMINAL, SessionStatus
+from bai_tui.app.model.sessions import LIVE, SessionStatus
 from bai_tui.app.model.slots import CUDA_SHARES
 
 from .model import REMOVED, Model, Row, Run, Tracked, Violation
@@ -70,6 +70,8 @@ class Chaos:
         self.journals: dict[str, JournalReader] = {}
         self.runs: list[RunReader] = []
         self.slowest_start_s = 0.0
+        self._refused: list[tuple[Run, str]] = []
+        """To be held against the next look: the session may have ended."""
         self._ballast = world.home / "ballast"
         self._tell = tell
         self._began = time.monotonic()
@@ -159,6 +161,7 @@ class Chaos:
     async def observe(self) -> Sequence[Row]:
         """Looks at everything and tells the model."""
         told = self.model.acknowledged()
+        refused, self._refused = self._refused, []
         # Who has ended is written in the database, which is behind while the disk is full.
         statuses, look = (_LIVE, self.model.observe_live) if self.full else (ALL, self.model.observe)
         before = await self.rows(statuses)
@@ -167,6 +170,9 @@ class Chaos:
         look(before, told)
         look(after, told)
         self.model.observe_machine(before, promised, after, told)
+        for run, why in refused:
+            if run.session.live and not run.cut:
+                raise Violation(f"the run {run.program.token} of {run.session.name} was refused: {why}")
         for one in self.model.sessions:
             if one.id is not None and one.was_running and one.id not in self.journals:
                 reader = self.journals[one.id] = JournalReader(one, self, self.rng.randrange(1 << 30))
@@ -205,8 +211,8 @@ class Chaos:
         run.over = True
         told = f"refused: {reader.refused}" if reader.refused else f"{reader.end}, {'cut' if run.cut else 'whole'}"
         self.note(f"  run {run.program.token} ({run.program.kind}) of {run.session.name} is over: {told}")
-        if reader.refused is not None and not run.cut and not self.full and run.session.ending is None:
-            raise Violation(f"the run {run.program.token} of {run.session.name} was refused: {reader.refused}")
+        if reader.refused is not None and not self.full:
+            self._refused.append((run, reader.refused))
         if found := reader.faults():
             raise Violation("; ".join(found[:5]))
 
@@ -298,7 +304,7 @@ class Chaos:
                 await client.terminate(one.id or "", forced=forced)
                 one.must_end = True
             except RemoteError as exc:
-                if exc.http_status not in (404, 409):
+                if exc.http_status not in (404, 409) and not (self.full and exc.http_status == 503):
                     raise
 
     async def check_journals(self) -> None:
@@ -385,12 +391,13 @@ class Chaos:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             ids = self.model.acknowledged().ids
-            live = {row["id"] for row in await self.rows(_LIVE)}
-            written = {row["id"]: row["status"] for row in await self.rows()}
-            if ids <= written.keys() and all(key in live or status in TERMINAL for key, status in written.items()):
+            now = {row["id"]: row["status"] for row in await self.rows()}
+            written = await asyncio.to_thread(self.world.written)
+            behind = [key for key in now.keys() | ids if now.get(key) != written.get(key)]
+            if not behind:
                 break
             if time.monotonic() > deadline:
-                raise Violation(f"the database does not catch up: {ids - written.keys()} are not in it")
+                raise Violation(f"the database does not catch up with {behind}")
             await asyncio.sleep(0.05)
         self.full = False
 

@@ -26,7 +26,11 @@ GIVEN_UP: Final[tuple[Ending, ...]] = ((S.ERROR, "failed-to-start: the backend e
 """Of a start that was cut off with its daemon time and again; once, it begins anew."""
 BATCH_DONE: Final[tuple[Ending, ...]] = ((S.TERMINATED, "task-finished"), (S.TERMINATED, "task-failed"))
 DEPENDENCY: Final[tuple[Ending, ...]] = ((S.CANCELLED, "dependency-failed"),)
-FULL_DISK: Final[tuple[Ending, ...]] = ((S.ERROR, "failed-to-start"), (S.ERROR, "restarting failed"))
+FULL_DISK: Final[tuple[Ending, ...]] = (
+    (S.ERROR, "failed-to-start"),
+    (S.ERROR, "restarting failed"),
+    (S.CANCELLED, "not-recorded"),
+)
 _BEFORE_RUNNING: Final = frozenset({S.PENDING, S.SCHEDULED, S.PREPARING, S.PULLING, S.PREPARED, S.CREATING})
 
 

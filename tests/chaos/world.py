@@ -10,6 +10,7 @@ import os
 import re
 import select
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -129,6 +130,13 @@ class World:
 
     def folder(self, session_id: str) -> Path:
         return self.paths.state / "sessions" / session_id
+
+    def written(self) -> dict[str, str]:
+        """Returns session id -> status as the database has it, whatever the daemon says."""
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.paths.data / 'bai-tui.db'}?mode=ro", uri=True)
+        ) as database:
+            return dict(database.execute("SELECT id, status FROM sessions"))
 
     def runner(self, session_id: str) -> Mapping[str, Any] | None:
         """Returns what the runner of a session says of itself and its kernel, None when there is none alive."""
