@@ -372,7 +372,8 @@ def test_tables_fit_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     rows = [["name-" * 10, "12345678", "RUNNING", "local/stable/python:3.11-debian12", "cpu 1, mem 1g, gpu 0.5", "12s"]]
     for columns in (80, 60):
-        monkeypatch.setattr("shutil.get_terminal_size", lambda fallback=(80, 24), columns=columns: os.terminal_size((columns, 24)))
+        size = os.terminal_size((columns, 24))
+        monkeypatch.setattr("shutil.get_terminal_size", lambda fallback=(80, 24), size=size: size)
         lines = tables.table(["NAME", "ID", "STATUS", "IMAGE", "SLOTS", "AGE"], rows, (0, 3, 4)).splitlines()
         assert all(tables.width_of(line) <= columns for line in lines)
         assert lines[1].endswith("12s") and "12345678" in lines[1]
