@@ -4,6 +4,7 @@ Processes are named by pid *and* start time: a pid alone may have been given to 
 """
 
 import os
+import signal
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 MARKER = "BACKENDAI_SESSION_ID"
@@ -218,3 +219,16 @@ def line_buffer_c_streams() -> None:
 
 clib = _libc()
 """The C library; None in an interpreter that was built without ctypes."""
+
+
+def hear_signals(*numbers: int) -> int:
+    """Returns a descriptor from which the numbers of signals can be read as bytes; SIGINT and SIGHUP are ignored."""
+    read, write = os.pipe()
+    for fd in (read, write):
+        os.set_blocking(fd, False)
+    signal.set_wakeup_fd(write)
+    for number in numbers:
+        signal.signal(number, lambda number, frame: None)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    return read

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from . import limits, procs
 from .backends import Backends
-from .batch import shell_exit_code, signal_of
+from .deaths import KernelDeath
 from .files import SessionFiles
 from .host import Host
 from .journal import Journal
@@ -73,7 +73,8 @@ class Runner(Host):
         self._next_look_s = 0.0
         self._changed = False
         procs.become_subreaper()
-        self._hear_signals()
+        self._signal_fd = procs.hear_signals(signal.SIGCHLD, signal.SIGTERM)
+        self._selector.register(self._signal_fd, selectors.EVENT_READ, self._on_signal)
         self.output = Output(self.record)
         self._kernel = KernelKeeper(shell, self._selector, self)
         self._kernel.start()
@@ -140,18 +141,6 @@ class Runner(Host):
         self._changed = True
 
     # --- loop
-
-    def _hear_signals(self) -> None:
-        read, write = os.pipe()
-        for fd in (read, write):
-            os.set_blocking(fd, False)
-        self._signal_fd = read
-        signal.set_wakeup_fd(write)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.signal(signal.SIGTERM, lambda number, frame: None)
-        for number in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        self._selector.register(read, selectors.EVENT_READ, self._on_signal)
 
     def serve(self) -> None:
         """Runs until the session has ended."""
@@ -445,25 +434,17 @@ class Runner(Host):
         self._kernel.ended()
         if self._ending is not None:
             return
-        name = signal_of(status)
-        reason = "killed by %s" % name if name else "ended with exit code %d" % os.WEXITSTATUS(status)
-        data: Dict[str, Any] = {
-            "exitCode": shell_exit_code(status),
-            "reason": "the kernel was " + reason if name else "the kernel " + reason,
-        }
-        killed = self._limits.out_of_memory.hit()
-        if killed is not None and name == "SIGKILL":
-            data["reason"] = reason = killed
-        if name:
-            data["signal"] = name
+        death = KernelDeath(status, self._limits.out_of_memory.hit())
         self.output.end_run()
         if self._files is not None:
-            self.journal.append(self._run.run_id if self._runs_cell and self._run else None, ["kernel-died", data])
+            self.journal.append(
+                self._run.run_id if self._runs_cell and self._run else None, ["kernel-died", death.record]
+            )
         if self._runs_cell:
             self._leave_run()
-        self._dead = {"code": -os.WTERMSIG(status) if name else os.WEXITSTATUS(status), "reason": reason}
+        self._dead = death.state
         self._changed = True
-        self._kernel.tell_ready(str(data["reason"]) + " before it was ready")
+        self._kernel.tell_ready(death.sentence + " before it was ready")
 
     # --- children
 

@@ -6,14 +6,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from ...model.console import ExecuteRequest
 from ...model.errors import IllegalState, SessionExists
 from ...model.images import Image
 from ...model.metrics import Metrics
@@ -58,7 +55,7 @@ from .overuse import OveruseWatch
 from .recorder import Recorder
 from .recovery import Recovery
 from .retention import Retention
-from .runs import WatchedRun
+from .running import Running
 from .sampling import Sampling
 from .states import States
 from .tasks import Tasks
@@ -71,7 +68,7 @@ _LAUNCH_WAIT_S: Final = 5.0
 """How long `stop` waits for launches that are under way."""
 
 
-class LocalService(Output, Uploads):
+class LocalService(Running, Output, Uploads):
     """One machine's sessions. `start` before use, `stop` after; both belong to the daemon."""
 
     def __init__(
@@ -365,44 +362,6 @@ class LocalService(Output, Uploads):
         work = self._tasks.spawn(self._lifecycle.restart(entry), name=f"restart {entry.session.id}")
         await asyncio.shield(work)
         await self._recorder.settled()
-
-    # --- inside -----------------------------------------------------------------------------------------------
-
-    def run(
-        self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None
-    ) -> AbstractAsyncContextManager[WatchedRun]:
-        """Starts a run and keeps its session from idling while the context is open.
-
-        A kernel that has died is replaced first, which the run's first record says (stderr). Leaving the context
-        does not end the run.
-
-        Raises:
-            BadRequest: a run id of other characters than letters, digits, `_`, `.`, `:`, `-`.
-            KernelNotReady: the session does not run.
-            IllegalState: another run is going on, or there was one of this id.
-        """
-        return self._inside.run(self._finder.live(caller, ref), request, run_id or uuid.uuid4().hex)
-
-    def attached(self, session_id: str) -> AbstractContextManager[None]:
-        """Keeps a session from idling while the context is open; one that has ended is not minded."""
-        entry = self._register.get(session_id)
-        return nullcontext() if entry is None else self._inside.attached(entry)
-
-    async def find_run(self, caller: Keypair, ref: str, run_id: str) -> WatchedRun:
-        """Returns a run that was begun before, also under an earlier daemon.
-
-        Raises:
-            NotFound: the journal has no such run.
-        """
-        return await self._inside.find_run(self._finder.live(caller, ref), run_id)
-
-    async def interrupt(self, caller: Keypair, ref: str) -> None:
-        """Interrupts the run that is going on."""
-        await self._inside.interrupt(self._finder.live(caller, ref))
-
-    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Sequence[str]:
-        """Returns completions for `code` at character `cursor`; empty while a run is going on."""
-        return await self._inside.complete(self._finder.live(caller, ref), code, cursor)
 
     # --- state ----------------------------------------------------------------------------------------------
 
