@@ -101,7 +101,7 @@ def last_seq(folder: Path) -> int:
 
 
 def page_before(folder: Path, before: int, limit: int) -> list[JournalRecord]:
-    """Returns at most `limit` records below `before`, the newest of them; of very long ones fewer. Blocks on the disk."""
+    """Returns at most `limit` records below `before`, the newest of them; of very long ones fewer. Blocks."""
     stop = min(before, last_seq(folder) + 1)
     found: deque[JournalRecord] = deque()
     size = 0

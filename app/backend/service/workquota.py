@@ -40,8 +40,8 @@ def watching(quota_bytes: int) -> str:
     """Returns what a watcher of the work folder is worth, with its hole."""
     return (
         f"warns at {WARN_PCT:g} % of {human_bytes(Decimal(quota_bytes))} in work folder and /tmp, ends the session "
-        "above; looks once a second, up to once a minute where there are very many files; what is written until then is "
-        "written, and folders that their owner may not read are not counted"
+        "above; looks once a second, up to once a minute where there are very many files; what is written until then "
+        "is written, and folders that their owner may not read and files without a name are not counted"
     )
 
 
