@@ -242,6 +242,21 @@ async def test_an_interpreter_that_is_none(kit: Any, sessions: Any, interpreter:
     assert interpreter in str(caught.value)
 
 
+async def test_a_zygote_that_a_full_disk_has_no_room_for_is_a_failed_launch(
+    kit: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bai_tui.app.backend.engines.zygotes.make_bin_dir", refuse)
+    engine = ProcessEngine(folder / "full", spares=0)
+    try:
+        with pytest.raises(LaunchFailed, match="No space left"):
+            await kit.Sessions(engine, folder).start()
+    finally:
+        await engine.close()
+
+
 async def test_a_launch_that_fails_leaves_nothing(sessions: Any, folder: Path) -> None:
     with pytest.raises(LaunchFailed, match="the kernel"):
         await sessions.start(work_dir=folder / "no-such-folder")

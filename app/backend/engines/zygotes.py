@@ -82,12 +82,18 @@ class Zygote:
         """Starts the interpreter; it need not be up when this returns. Blocks for some milliseconds.
 
         Raises:
-            LaunchFailed: the interpreter cannot be executed.
+            LaunchFailed: the interpreter cannot be executed, or there is no room for its files.
         """
+        try:
+            self._start()
+        except OSError as exc:
+            raise LaunchFailed(
+                f"the interpreter {self.key.interpreter} cannot be started: {exc.strerror or exc}"
+            ) from None
+
+    def _start(self) -> None:
         self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         make_bin_dir(self.bin_dir, self.key.interpreter)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
         environ = base_environment(
             os.environ,
             interpreter=self.key.interpreter,
@@ -102,6 +108,8 @@ class Zygote:
             "lent_python": lent_python(),
             "ipython_dir": str(self._ipython_dir),
         }
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
         ours.send(json.dumps(settings).encode())
         try:
             with open(self.log_path, "wb", opener=private) as log:
@@ -115,11 +123,9 @@ class Zygote:
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )
-        except OSError as exc:
+        except OSError:
             ours.close()
-            raise LaunchFailed(
-                f"the interpreter {self.key.interpreter} cannot be started: {exc.strerror or exc}"
-            ) from None
+            raise
         finally:
             theirs.close()
         self._sock = ours
