@@ -239,6 +239,15 @@ async def test_who_runs_too_many_tasks_is_ended_at_once(world: Any) -> None:
     assert neighbour.session.status is S.RUNNING
 
 
+async def test_who_is_held_to_his_tasks_by_the_system_is_not_ended_by_the_watcher(world: Any) -> None:
+    await world.restart(policies=Policies(sandbox=SandboxSettings(max_tasks=300)))
+    world.engine.hard = ("tasks",)
+    outcome = await world.create()
+    world.sampler.tasks = {outcome.session.id: 303}  # of which some hold its sandbox
+    world.sampler.round()
+    assert outcome.session.status is S.RUNNING
+
+
 async def test_a_session_that_uses_little_is_ended(world: Any) -> None:
     rules = UtilizationSettings(thresholds={"cpu_util": 10.0}, time_window_s=60.0, initial_grace_s=30.0)
     await world.restart(policies=Policies(idle=IdleSettings(utilization=rules)))

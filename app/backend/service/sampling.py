@@ -18,6 +18,7 @@ from .elapsed import Elapsed
 from .entries import Entry, Register
 from .idlechecks import IdleChecks
 from .layers import mem_limits
+from .layers import TASKS
 from .overuse import Overuse, OveruseWatch, Use
 from .recorder import Recorder
 from .states import States
@@ -122,7 +123,7 @@ class Sampling:
                 self._checks.sample(entry.session.id, metrics, now)
         for session_id, why in taskwatch.over(sampled.session_tasks, self._max_tasks):
             crowded = self._register.get(session_id)
-            if crowded is not None and crowded.session.status in _MEASURED:
+            if crowded is not None and crowded.session.status in _MEASURED and not self._holds(crowded, TASKS):
                 self._end(crowded, why, grace_s=0)
         for over in self._overuse.look([use for entry in running for use in self._uses(entry, sampled)]):
             self._over(over)
@@ -158,7 +159,7 @@ class Sampling:
         use, entry = over.use, self._register.get(over.use.session_id)
         if entry is None or entry.session.status not in _MEASURED:
             return  # ended for another device in this very round
-        held = use.resource == MEM and entry.kernel is not None and self._is_held(entry.kernel, MEM)
+        held = use.resource == MEM and self._holds(entry, MEM)
         if over.ends:
             if held:
                 self._overuse.spare(use)
@@ -177,6 +178,9 @@ class Sampling:
                 "held": held,
             },
         )
+
+    def _holds(self, entry: Entry, resource: str) -> bool:
+        return entry.kernel is not None and self._is_held(entry.kernel, resource)
 
     def _forget_ended(self, running: set[str]) -> None:
         for session_id in self._known - running:
