@@ -17,8 +17,7 @@ from .devicewatch import DeviceWatch
 from .elapsed import Elapsed
 from .entries import Entry, Register
 from .idlechecks import IdleChecks
-from .layers import mem_limits
-from .layers import TASKS
+from .layers import TASKS, mem_limits
 from .overuse import Overuse, OveruseWatch, Use
 from .recorder import Recorder
 from .states import States
