@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import getpass
 import json
@@ -80,7 +81,10 @@ def write_private(path: Path, value: dict[str, Any]) -> None:
             file.write("\n")
         fresh.replace(path)
     except OSError as exc:
-        raise ConfigError(f"{path} cannot be written: {exc.strerror}") from None
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)  # a full disk takes names, too
+        told = "; free some, then try again" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise ConfigError(f"{path} cannot be written: {exc.strerror}{told}") from None
 
 
 class ServeFile:

@@ -22,6 +22,8 @@ PAUSES_S: Final = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Between attempts; the last one repeats."""
 _NOT_NOW: Final = frozenset({502, 503, 504})
 """HTTP statuses of a server that stops or starts, and of what stands before one that is gone."""
+REFUSED_S: Final = 5.0
+"""How long one that answers may say that it cannot now, before that is taken for its answer."""
 _CALM_S: Final = 10.0
 """A loss so long after the one before begins with short pauses again."""
 
@@ -92,11 +94,21 @@ class Patience:
 
 
 async def persist(client: ApiClient, patience: Patience | None, work: Callable[[], Awaitable[T]]) -> T:
-    """Returns what `work` returns, done again when the server was lost under it. For what may be done twice."""
+    """Returns what `work` returns, done again when the server was lost under it. For what may be done twice.
+
+    A server that lives and refuses for seconds does not go away for another one: its refusal is raised.
+    """
+    refuses: tuple[str, float] | None = None
     while True:
         try:
             return await work()
         except BaiTuiError as exc:
             if patience is None or not is_loss(exc):
+                raise
+            if isinstance(exc, Unreachable):
+                refuses = None
+            elif refuses is None or refuses[0] != client.endpoint.url:
+                refuses = client.endpoint.url, time.monotonic()
+            elif time.monotonic() - refuses[1] >= REFUSED_S:
                 raise
             await patience.restore(client, exc)

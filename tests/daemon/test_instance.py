@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -127,3 +128,16 @@ def test_a_taken_port_is_replaced_by_a_free_one() -> None:
         port = taken.getsockname()[1]
         with listen("127.0.0.1", port) as sock:
             assert sock.getsockname()[1] not in (0, port)
+
+
+def test_a_full_disk_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = tmp_path / "serve.json"
+    file.write_text("of before")
+    monkeypatch.setattr(json, "dump", refuse)
+    with pytest.raises(ConfigError, match="No space left on device; free some"):
+        ServeFile(file).write(endpoint="http://127.0.0.1:1", version="1", api_version="1", options=())
+    assert [path.name for path in tmp_path.iterdir()] == ["serve.json"]
+    assert file.read_text() == "of before"

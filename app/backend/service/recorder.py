@@ -34,7 +34,7 @@ class Recorder:
         self._written = 0
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._soon: asyncio.TimerHandle | None = None
-        self._failure = ""
+        self._failure = self._told = ""
 
     def note(self, session: Session, *events: SessionEvent) -> None:
         """Has `session` written at once, and `events` published after it."""
@@ -109,9 +109,9 @@ class Recorder:
             try:
                 await self._store.save_all(dirty.values())
             except ServiceUnavailable as exc:
-                if exc.message != self._failure:  # tried again and again, told once
+                if exc.message != self._told:  # tried again and again, told once
                     log.error("sessions could not be written: %s", exc.message)
-                self._failure = exc.message
+                self._failure = self._told = exc.message
                 self._dirty = dirty | self._dirty
                 written = False
             except BaseException:
@@ -122,6 +122,8 @@ class Recorder:
                 self._writing = {}
         if written:
             self._failure = ""
+            if dirty:
+                self._told = ""
         for event in events:
             self._bus.publish(event)
         self._written = noted
