@@ -12,7 +12,7 @@ from ..client.api import ApiClient, Endpoint, ExecuteStream
 from ..client.patience import Patience, persist
 from ..client.views import CreatedSession, SessionView
 from ..model.console import END_OF_INPUT, Frame, RunStatus
-from ..model.errors import BaiTuiError, NotFound, Unreachable
+from ..model.errors import BaiTuiError, NotFound, NotImplementedHere, Unreachable
 from ..model.sessions import TERMINAL, SessionResult
 from . import exit_codes
 from .ahead import Ahead
@@ -139,7 +139,7 @@ class Execution:
 
     async def _do(self) -> int:
         plan = self._plan
-        await self._tell_of_limits()
+        await self._check_limits()
         session = self._session = await self._create()
         if plan.enqueue_only:
             return await self._enqueued(session)
@@ -164,16 +164,23 @@ class Execution:
             self._talk(f"the session {session.name} stays; `bai-tui rm {session.name}` removes it")
         return status
 
-    async def _tell_of_limits(self) -> None:
-        """Says which of the limits that were asked for a cluster does not have."""
+    async def _check_limits(self) -> None:
+        """Says that a cluster has no idle timeout of one session.
+
+        Raises:
+            NotImplementedHere: what is to hold the code is not there: it must not run without.
+        """
         if (await self._client.info()).capabilities:
             return
         url, asked = self._client.endpoint.url, self._plan.resource_opts
+        for option, name in (("wall_time", "--wall-time"), ("isolation", "--isolation"), ("network", "--no-network")):
+            if option in asked:
+                raise NotImplementedHere(
+                    f"{url} cannot do that: {name} is for the local backend, and a Backend.AI cluster holds sessions "
+                    "in its own way; without that option the code runs there"
+                )
         if "idle_timeout" in asked:
             self._talk(f"{url} has no idle timeout of one session: its own idle checks end it")
-        for option, name in (("wall_time", "wall time"), ("isolation", "isolation"), ("network", "--no-network")):
-            if option in asked:
-                self._talk(f"{url} has no {name} of one session: it isolates and limits sessions in its own way")
 
     async def _can_resume(self) -> Patience | None:
         """Returns the patience with what may be done twice; None where the server keeps no journal."""

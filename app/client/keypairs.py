@@ -141,4 +141,9 @@ async def _change(transport: Transport, what: str, query: str, variables: Mappin
     said = str(payload.get("msg") or f"{transport.url} refuses to {what} and does not say why")
     if said.startswith(_REFUSED):
         raise with_data(Forbidden, said.partition(": ")[2] or f"only an administrator of {transport.url} may {what}")
+    named = variables.get("user_id") or variables.get("access_key")
+    if "UserRow" in said:  # a manager's own words are those of its database
+        said = f"{transport.url} has no user {named}; `bai-tui keypair list` shows those it has"
+    elif said.startswith("no matching "):
+        said = f"there is no keypair {named}"
     raise RemoteError(said, http_status=400)

@@ -103,6 +103,7 @@ def test_what_cannot_be_is_told(as_admin: Any, bai: Bai) -> None:
 
 def test_a_cluster(manager: Any, bai: Bai) -> None:
     asked: list[tuple[str, dict[str, Any]]] = []
+    refused: dict[str, str] = {}
     row = {
         "access_key": "AKOLD",
         "user_id": "eve@example.com",
@@ -115,6 +116,8 @@ def test_a_cluster(manager: Any, bai: Bai) -> None:
         asked.append((query, variables))
         if "keypair_list" in query:
             return {"data": {"keypair_list": {"items": [row], "total_count": 1}}}
+        if "create_keypair" in refused and "create_keypair" in query:
+            return {"data": {"create_keypair": {"ok": False, "msg": refused["create_keypair"]}}}
         if "create_keypair" in query:
             made = {"access_key": "AKNEW", "secret_key": "sk-new"}
             return {"data": {"create_keypair": {"ok": True, "msg": "success", "keypair": made}}}
@@ -134,7 +137,9 @@ def test_a_cluster(manager: Any, bai: Bai) -> None:
     denied = bai("keypair", "revoke", "AKOLD")
     assert denied.status == 77 and f"only an administrator of {manager.url} may switch keypairs" in denied.err
     assert asked[-1][1] == {"access_key": "AKOLD", "input": {"is_active": False}}
-    assert bai("keypair", "rm", "AKOLD").err == "bai-tui: no matching deletekeypair\n"
+    assert bai("keypair", "rm", "AKOLD").err == "bai-tui: there is no keypair AKOLD\n"
+    refused["create_keypair"] = "Entity not found. (No UserRow matches the given key)"
+    assert f"{manager.url} has no user x@y; `bai-tui keypair list`" in bai("keypair", "add", "--user", "x@y").err
     rotated = bai("keypair", "rotate")
     assert (
         rotated.status == 65 and "is a cluster and rotates no keypair" in rotated.err and rotated.err.count("\n") == 1
