@@ -3,6 +3,7 @@
 Processes are named by pid *and* start time: a pid alone may have been given to somebody else.
 """
 
+import functools
 import os
 import signal
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
@@ -50,10 +51,11 @@ def start_time(pid: int) -> int:
     return found.start_time if found is not None else 0
 
 
+@functools.lru_cache(maxsize=None)
 def boot() -> str:
     """Returns what tells this life of the machine, or of the container, from every other.
 
-    Process ids and start times say nothing across two of them.
+    Process ids and start times say nothing across two of them. No process sees two: it is looked up once.
     """
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
