@@ -324,3 +324,27 @@ async def test_a_body_beyond_the_limit_is_refused(api: Any) -> None:
 async def test_hostile_json_is_refused_or_answered(api: Any, raw: bytes) -> None:
     answer = await api.send("POST", "/auth", raw=raw)
     assert answer.status in (200, 400), answer.raw
+
+
+async def test_what_is_no_http_leaves_nothing_in_the_log(service: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with served(service) as (api, _):
+        for raw in (
+            b"\x16\x03\x01 the secret\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA: the secret\0\r\n\r\n",
+        ):
+            assert b" 400 " in await ask(api, raw)
+    assert caplog.records == [], "anybody could fill it"
+
+
+@pytest.mark.parametrize("expect", ["100-continue", "anything"])
+async def test_nobody_is_told_to_go_on_before_it_is_known_who_asks(service: Any, expect: str) -> None:
+    async with served(service) as (api, _):
+        extra = f"Expect: {expect}\r\nContent-Length: 0\r\n"
+        unsigned = f"POST /auth HTTP/1.1\r\nHost: {api.host}\r\n{extra}\r\n".encode()
+        assert b" 401 " in (await ask(api, unsigned)).splitlines()[0]
+        known = await ask(api, signed(api, "POST", "/auth", extra=extra))
+        if expect == "100-continue":
+            assert known == b"HTTP/1.1 100 Continue\r\n\r\n"
+        else:
+            assert b" 417 " in known.splitlines()[0] and b"application/problem+json" in known

@@ -75,6 +75,7 @@ def test_filter(text: str, expected: list[int]) -> None:
         ('priority > "high"', "cannot be compared"),
         ("name > 5", "cannot be compared"),
         ('at > "soon"', "is no time"),
+        ("priority > " + "9" * 5000, "a number of 5000 digits"),
     ],
 )
 def test_filter_refuses(text: str, says: str) -> None:

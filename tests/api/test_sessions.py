@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,6 +83,9 @@ async def test_create_says_only_what_run_understands(api: Any, service: Any) -> 
         ({"image": "python", "config": {"environ": {"A": [1]}}}, 400, "invalid-api-params", "environ.A"),
         ({"image": "python", "enqueueOnly": "yes"}, 400, "invalid-api-params", "true or false"),
         ({"image": "python", "maxWaitSeconds": -1}, 400, "invalid-api-params", "negative"),
+        ({"image": "python", "maxWaitSeconds": 10**400}, 400, "invalid-api-params", "1e+12 is the most"),
+        ({"image": "python", "maxWaitSeconds": math.nan}, 400, "invalid-api-params", "1e+12 is the most"),
+        ({"image": "python", "starts_at": "9999-12-31T23:59:59-23:59"}, 400, "invalid-api-params", "starts_at"),
         ({"image": "python", "clusterSize": True}, 400, "invalid-api-params", "an integer"),
         ({"image": "nothing:1.0"}, 404, "object-not-found", "python:3.11-debian12"),
         ({"image": "python", "name": "abc"}, 400, "invalid-api-params", "4 to 64"),

@@ -91,6 +91,13 @@ async def test_the_notice_of_the_image_is_in_the_status_data(world: Any) -> None
         ({"environ": {"A=B": "1"}}, BadRequest, "A=B"),
         ({"environ": {"A\n": "1"}}, BadRequest, "cannot name an environment variable"),
         ({"environ": {"A": "\0"}}, BadRequest, "NUL"),
+        ({"environ": {"A": "\ud800"}}, BadRequest, "half a character"),
+        ({"environ": {"A": "a" * (128 << 10)}}, BadRequest, "more than 127 KiB"),
+        ({"environ": {"A" * 300: "a"}}, BadRequest, "more than 256 characters"),
+        ({"tag": "a" * 257}, BadRequest, "the tag has 257 characters"),
+        ({"domain": "\0"}, BadRequest, "the domain holds a NUL"),
+        ({"bootstrap_script": "echo \0"}, BadRequest, "the bootstrap_script holds a NUL"),
+        ({"type": "batch", "startup_command": "echo \udc80"}, BadRequest, "the startupCommand holds half"),
     ],
 )
 async def test_bad_requests_are_one_clear_sentence_and_leave_nothing(

@@ -27,7 +27,7 @@ from . import (
     sessions,
     stats,
 )
-from .auth import METRICS_PATH, advertised_version, gate
+from .auth import METRICS_PATH, advertised_version, expect_later, gate
 from .body import MAX_JSON_BYTES
 from .callers import note_response
 from .connections import ConnectionLimits
@@ -179,4 +179,7 @@ def _routes() -> list[web.RouteDef]:
         web.get(f"{session}/commit", sessions.not_here),
         web.get(f"{session}/direct-access-info", sessions.not_here),
     ]
-    return routes + [web.post(f"{session}/{name}", sessions.not_here) for name in _NOT_HERE]
+    routes += [web.post(f"{session}/{name}", sessions.not_here) for name in _NOT_HERE]
+    for route in routes:
+        route.kwargs["expect_handler"] = expect_later
+    return routes

@@ -19,6 +19,8 @@ from .problems import MalformedBody, TooSlow
 MAX_JSON_BYTES: Final = 4 * 1024 * 1024
 BODY_TIMEOUT_S: Final = 60.0
 """For the whole of a JSON body."""
+LARGEST: Final = 1e12
+"""Of numbers; in seconds more than 30,000 years."""
 _FROM_NOW: Final = re.compile(
     r"\+?\s*(?=\d)"
     r"(?:(?P<days>\d+(?:\.\d+)?)\s*d(?:ays?)?)?\s*"
@@ -79,7 +81,13 @@ class Fields:
 
     def number(self, *names: str, default: float = 0.0) -> float:
         value = self._get(names, (int, float), "a number")
-        return default if value is None else float(value)
+        if value is None:
+            return default
+        if not abs(value) <= LARGEST:  # NaN among them, and integers that are no float
+            raise BadRequest(
+                f"the field '{self._where}{names[0]}' is beyond what can be counted: {LARGEST:g} is the most"
+            )
+        return float(value)
 
     def duration(self, *names: str) -> float:
         """Returns seconds, of a number or of text such as `10m`; 0 when absent."""
@@ -93,6 +101,8 @@ class Fields:
             return None
         try:
             when = _from_now(text) or datetime.fromisoformat(text)
+            if when.tzinfo is not None:
+                when = when.astimezone(UTC)
         except (ValueError, OverflowError):
             raise BadRequest(
                 f"the field '{self._where}{names[0]}' is {text[:64]!r}: write a time such as "
@@ -100,7 +110,7 @@ class Fields:
             ) from None
         if when.tzinfo is None:
             raise BadRequest(
-                f"the field '{self._where}{names[0]}' is {text!r}, which means another moment in each time zone: "
+                f"the field '{self._where}{names[0]}' is {text[:64]!r}, which means another moment in each time zone: "
                 f"add an offset, such as {text}+00:00"
             )
         return when

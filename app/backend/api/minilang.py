@@ -23,6 +23,7 @@ Fields = Mapping[str, Callable[[Row], Any]]
 Predicate = Callable[[Row], bool]
 
 MAX_DEPTH = 50
+_MAX_DIGITS = 300
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<string>"(?:[^"\\]|\\.)*") |
@@ -156,6 +157,8 @@ class _Parser(Generic[Row]):
         if token.kind == "string":
             return re.sub(r"\\(.)", r"\1", token.text[1:-1])
         if token.kind == "number":
+            if len(token.text) > _MAX_DIGITS:
+                raise BadRequest(f"the filter has a number of {len(token.text)} digits: {_MAX_DIGITS} are read")
             return float(token.text) if "." in token.text else int(token.text)
         if token.kind == "word" and token.text in _ATOMS:
             return _ATOMS[token.text]

@@ -66,6 +66,15 @@ class CompressedBody(BadRequest):
     error_code = "api_parsing_bad-request"
 
 
+class ExpectationFailed(BadRequest):
+    """An Expect header that says something else than `100-continue`."""
+
+    status = 417
+    problem = "expectation-failed"
+    title = "The request expects what is not done here."
+    error_code = "api_parsing_bad-request"
+
+
 class TooManyRequests(BaiTuiError):
     """The caller has as much under way as it may."""
 

@@ -6,12 +6,15 @@ there; tests fail when they change.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from aiohttp import web
 
 from .connections import ConnectionLimits, Connections, GuardedHandler
 from .problems import guarded_headers, status_response
+
+log = logging.getLogger(__name__)
 
 
 class _Handler(GuardedHandler):
@@ -24,7 +27,11 @@ class _Handler(GuardedHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        super().handle_error(request, status, exc, message)  # logs, and refuses when the answer has begun
+        if status < 500 and not request.writer.output_size:
+            # Anybody can send what is no HTTP, as often as he likes, and beside it what is none of the log's business.
+            log.debug("no HTTP from %s: %s", request.remote, type(exc).__name__)
+        else:
+            super().handle_error(request, status, exc, message)  # logs, and refuses when the answer has begun
         what = (message or "").partition("\n")[0].strip(" :") or "the request could not be handled"
         said = f"the request is no HTTP that this server reads: {what}" if status < 500 else what
         response = status_response(status, said)

@@ -41,6 +41,10 @@ _YES: Final = frozenset({"true", "yes", "on", "1"})
 _NO: Final = frozenset({"false", "no", "off", "0", ""})
 _FALLBACK: Final = ResourceSlots({CPU: 1, MEM: 1 << 30})
 """For images that name no defaults."""
+_LONGEST: Final = 256
+"""Characters of what a session is labelled with."""
+_LARGEST_VALUE_BYTES: Final = (128 << 10) - 1 - _LONGEST
+"""Linux takes 128 KiB for each variable, its name among them."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -101,9 +105,43 @@ def check_environ(environ: Mapping[str, str]) -> dict[str, str]:
     for name, value in environ.items():
         if not _VARIABLE.fullmatch(name):
             raise BadRequest(f"{name!r} cannot name an environment variable: take letters, digits and '_'")
-        if "\0" in value:
-            raise BadRequest(f"the value of the environment variable {name!r} holds a NUL character")
+        if len(name) > _LONGEST:
+            raise BadRequest(
+                f"the name of the environment variable {name[:32]!r}... has more than {_LONGEST} characters"
+            )
+        check_text(f"the value of the environment variable {name!r}", value)
+        if len(value.encode()) > _LARGEST_VALUE_BYTES:
+            raise BadRequest(
+                f"the value of the environment variable {name!r} has more than {_LARGEST_VALUE_BYTES >> 10} KiB: no "
+                "process can be given that; upload a file"
+            )
     return dict(environ)
+
+
+def check_text(what: str, text: str) -> None:
+    """Raises BadRequest for what cannot be given to a process or written to a file: a NUL, half a character."""
+    if "\0" in text:
+        raise BadRequest(f"{what} holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadRequest(f"{what} holds half a character (a lone surrogate)") from None
+
+
+def check_texts(request: CreateRequest) -> None:
+    """Refuses labels that are no labels, and commands that cannot be run.
+
+    Raises:
+        BadRequest: too long, with a NUL, or no text at all.
+    """
+    labels = {"tag": request.tag, "domain": request.domain, "group": request.group, "arch": request.architecture}
+    for name, label in labels.items():
+        check_text(f"the {name}", label or "")
+        if len(label or "") > _LONGEST:
+            raise BadRequest(f"the {name} has {len(label or '')} characters: {_LONGEST} are kept")
+    scripts = {"startupCommand": request.startup_command, "bootstrap_script": request.bootstrap_script}
+    for name, script in scripts.items():
+        check_text(f"the {name}", script or "")
 
 
 def duration_opt_s(request: CreateRequest, name: str, default_s: float) -> float:
@@ -241,6 +279,7 @@ def build_session(
     """
     kind = check_kind(request)
     name = check_session_name(request.name) if request.name is not None else new_session_name()
+    check_texts(request)
     environ = check_environ(request.environ)
     slots = asked_slots(request, resolution.image, offered)
     if "shmem" in request.resource_opts:

@@ -27,12 +27,13 @@ _MEANINGS = {
     409: "Not in the state in which it is.",
     413: "The body is too large.",
     415: "The body has a form that is not read, such as a compressed one.",
+    417: "The Expect header says something else than 100-continue.",
     429: "The access key has as many connections at work as it may.",
     500: "Something failed inside the backend; its log says more.",
     501: "A Backend.AI cluster has it, this backend has not.",
     503: "The backend stops, or cannot write down what it would do.",
 }
-ALWAYS = (400, 401, 403, 404, 415, 429, 500, 503)
+ALWAYS = (400, 401, 403, 404, 415, 417, 429, 500, 503)
 """Problems of every signed request: a target that is no path, a signature, a page, an access key to act for."""
 WITH_BODY = (408, 413)
 
