@@ -134,16 +134,20 @@ def _new(transport: Transport, row: Any, user_id: str | None) -> NewKeypair:
 
 async def _change(transport: Transport, what: str, query: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns the payload of a mutation that was carried out."""
-    data = await transport.graphql(query, variables, idempotent=False)
+    named = variables.get("user_id") or variables.get("access_key")
+    try:
+        data = await transport.graphql(query, variables, idempotent=False)
+    except RemoteError as exc:
+        if "UserRow" not in exc.message:  # a manager's own words are those of its database
+            raise
+        told = f"{transport.url} has no user {named}; `bai-tui keypair list` shows those it has"
+        raise RemoteError(told, http_status=exc.http_status) from exc
     payload = mapping(next(iter(data.values()), None))
     if payload.get("ok") is True:
         return payload
     said = str(payload.get("msg") or f"{transport.url} refuses to {what} and does not say why")
     if said.startswith(_REFUSED):
         raise with_data(Forbidden, said.partition(": ")[2] or f"only an administrator of {transport.url} may {what}")
-    named = variables.get("user_id") or variables.get("access_key")
-    if "UserRow" in said:  # a manager's own words are those of its database
-        said = f"{transport.url} has no user {named}; `bai-tui keypair list` shows those it has"
-    elif said.startswith("no matching "):
+    if said.startswith("no matching "):
         said = f"there is no keypair {named}"
     raise RemoteError(said, http_status=400)

@@ -117,7 +117,7 @@ def test_a_cluster(manager: Any, bai: Bai) -> None:
         if "keypair_list" in query:
             return {"data": {"keypair_list": {"items": [row], "total_count": 1}}}
         if "create_keypair" in refused and "create_keypair" in query:
-            return {"data": {"create_keypair": {"ok": False, "msg": refused["create_keypair"]}}}
+            return {"data": {"create_keypair": None}, "errors": [{"message": refused["create_keypair"]}]}
         if "create_keypair" in query:
             made = {"access_key": "AKNEW", "secret_key": "sk-new"}
             return {"data": {"create_keypair": {"ok": True, "msg": "success", "keypair": made}}}
