@@ -21,6 +21,7 @@ from .ports import Keypair
 from .runner.procs import start_time
 from .service.keypairs import new_access_key, new_secret_key
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -65,26 +66,52 @@ class InstanceLock:
             self._fd = -1
 
 
-def write_private(path: Path, value: dict[str, Any]) -> None:
+def write_private(path: Path, value: dict[str, Any], *, may_tear: bool = False) -> None:
     """Replaces a JSON file at once and wholly, mode 0600.
+
+    Args:
+        may_tear: on a full disk, the file that is there is written over in its own room: whoever reads it in that very
+            moment may read half of it.
 
     Raises:
         ConfigError: it cannot be written.
     """
+    data = json.dumps(value).encode() + b"\n"
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "w") as file:
-            json.dump(value, file)
-            file.write("\n")
-        fresh.replace(path)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                fresh.unlink()
+            _write_new(fresh, data)
+            fresh.replace(path)
+        except OSError as exc:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)  # a full disk takes names, too
+            if not may_tear or exc.errno not in _FULL:
+                raise
+            _write_over(path, data)
     except OSError as exc:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)  # a full disk takes names, too
-        told = "; free some, then try again" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        told = "; free some, then try again" if exc.errno in _FULL else ""
         raise ConfigError(f"{path} cannot be written: {exc.strerror}{told}") from None
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+
+
+def _write_over(path: Path, data: bytes) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+    try:
+        if os.pwrite(fd, data, 0) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.ftruncate(fd, len(data))
+    finally:
+        os.close(fd)
 
 
 class ServeFile:
@@ -107,6 +134,7 @@ class ServeFile:
                 "options": list(options),
                 "started_at": time.time(),
             },
+            may_tear=True,  # without a backend nobody could remove sessions to make room
         )
 
     def remove(self) -> None:

@@ -8,6 +8,7 @@ import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 from bai_tui.app.backend.daemon import check_host, listen
@@ -130,14 +131,37 @@ def test_a_taken_port_is_replaced_by_a_free_one() -> None:
             assert sock.getsockname()[1] not in (0, port)
 
 
-def test_a_full_disk_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New files take no byte, as on a disk without a free block; those that are there keep their room."""
+    real = os.fdopen
+
+    def refuse(fd: int, *_: object) -> IO[bytes]:
+        real(fd).close()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    monkeypatch.setattr(os, "fdopen", refuse)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_on_a_full_disk_a_backend_is_found_by_the_file_of_the_one_before(tmp_path: Path) -> None:
     file = tmp_path / "serve.json"
-    file.write_text("of before")
-    monkeypatch.setattr(json, "dump", refuse)
+    file.write_text("x" * 4096)
+    ServeFile(file).write(endpoint="http://127.0.0.1:1", version="1", api_version="1", options=())
+    assert json.loads(file.read_bytes())["endpoint"] == "http://127.0.0.1:1"
+    assert [path.name for path in tmp_path.iterdir()] == ["serve.json"], "nothing half written is left"
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "keypair.json").write_text('{"access_key": "AK", "secret_key": "SK"}')
+    pair = local_keypair(tmp_path / "keypair.json", ())
+    before = (tmp_path / "keypair.json").read_bytes()
     with pytest.raises(ConfigError, match="No space left on device; free some"):
-        ServeFile(file).write(endpoint="http://127.0.0.1:1", version="1", api_version="1", options=())
-    assert [path.name for path in tmp_path.iterdir()] == ["serve.json"]
-    assert file.read_text() == "of before"
+        keep_keypair(tmp_path / "keypair.json", pair)
+    assert (tmp_path / "keypair.json").read_bytes() == before, "a keypair is never written over in place"
+    with pytest.raises(ConfigError, match="No space left on device; free some"):
+        ServeFile(tmp_path / "serve.json").write(
+            endpoint="http://127.0.0.1:1", version="1", api_version="1", options=()
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["keypair.json"]
