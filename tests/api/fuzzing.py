@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from aiohttp import web
@@ -26,7 +27,7 @@ class Signer(requests.auth.AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         date, version = datetime.now(UTC).isoformat(timespec="microseconds"), "v9.20250722"
-        host = requests.utils.urlparse(request.url).netloc
+        host = urlsplit(str(request.url)).netloc
         # what a header of that name may hold otherwise is for the tests of signatures
         for name in ("Date", "Host", "X-BackendAI-Version", "X-BackendAI-Date", "Origin", "Content-Encoding"):
             request.headers.pop(name, None)
@@ -36,7 +37,7 @@ class Signer(requests.auth.AuthBase):
             raw_target=request.path_url,
             date=date,
             host=host,
-            content_type=request.headers.get("Content-Type", ABSENT_CONTENT_TYPE),
+            content_type=str(request.headers.get("Content-Type", ABSENT_CONTENT_TYPE)),
             api_version=version,
         )
         request.headers["Date"], request.headers["X-BackendAI-Version"] = date, version

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from bai_tui.app.backend.api import ConnectionLimits, create_app, create_runner
 from bai_tui.app.backend.api.body import MAX_JSON_BYTES
+from bai_tui.app.backend.api.runner import ProblemRunner
 from bai_tui.tests.api import fakes
 from bai_tui.tests.api.conftest import Api
 
@@ -23,7 +24,7 @@ HANDSHAKE = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @asynccontextmanager
-async def served(service: Any, **limits: Any) -> AsyncIterator[tuple[Api, web.AppRunner]]:
+async def served(service: Any, **limits: Any) -> AsyncIterator[tuple[Api, ProblemRunner]]:
     runner = create_runner(create_app(service, version="0"), limits=ConnectionLimits(**limits))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -248,7 +249,9 @@ async def test_a_machine_that_is_gone_is_noticed_in_two_minutes(service: Any) ->
         reader, writer = await connect(api)
         writer.write(HANDSHAKE)
         await reader.readuntil(b"}}")
+        assert runner.server is not None
         (handler,) = runner.server.connections
+        assert handler.transport is not None
         sock = handler.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         idle, every, times = (

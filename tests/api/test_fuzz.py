@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Ok
 
 EXAMPLES = int(os.environ.get("BAI_TUI_FUZZ_EXAMPLES", "0"))
 ENDLESS = {"/events/session"}
@@ -30,6 +31,7 @@ ELSEWHERE = 501
 def _operations() -> Iterator[Any]:
     config = SchemathesisConfig.from_dict({"generation": {"with-security-parameters": False}})
     for found in schemathesis.openapi.from_dict(DOCUMENT, config=config).get_all_operations():
+        assert isinstance(found, Ok)
         operation = found.ok()
         if operation.path not in ENDLESS:
             yield operation

@@ -114,7 +114,7 @@ def test_a_child_that_becomes_a_link_while_its_folder_is_packed(
             (root / "sub" / "x").symlink_to(outside / "secret")
         return real(path, flags, *args, **kwargs)
 
-    monkeypatch.setattr(workfolder.os, "open", swapped)
+    monkeypatch.setattr(os, "open", swapped)
     pieces = tar_stream(root, "sub")
     gathered = [next(pieces)]
     with pytest.raises(OSError):
@@ -149,7 +149,7 @@ def test_a_file_that_becomes_a_pipe(root: Path, monkeypatch: pytest.MonkeyPatch)
             os.mkfifo(root / "x")
         return real(path, flags, *args, **kwargs)
 
-    monkeypatch.setattr(workfolder.os, "open", swapped)
+    monkeypatch.setattr(os, "open", swapped)
     assert b"".join(tar_stream(root, "x")) == b"\0" * 1024
 
 
@@ -271,11 +271,8 @@ async def test_names_arrive_as_they_are(api: Any, service: Any, name: str) -> No
 @pytest.mark.parametrize("name", ["n" * 256, "\u00fc" * 128, "d/" * 3000 + "x", "\ud800"])
 async def test_names_that_no_disk_takes(api: Any, service: Any, name: str) -> None:
     ref = await api.create()
-    for send in (
-        lambda: api.send("POST", f"/session/{ref}/download", {"files": [name]}),
-        lambda: api.send("GET", f"/session/{ref}/files", {"path": name}),
-    ):
-        answer = await send()
+    for method, what, asked in (("POST", "download", {"files": [name]}), ("GET", "files", {"path": name})):
+        answer = await api.send(method, f"/session/{ref}/{what}", asked)
         assert answer.status in (200, 400, 404)
         assert answer.status != 200 or answer.json["errors"]
     if name != "\ud800" and not name.startswith("d/"):

@@ -113,8 +113,8 @@ def marked(session_id: str) -> list[int]:
 
 
 def test_shares_are_rebuilt_exactly_and_the_queue_keeps_its_order(backend: Backend) -> None:
-    for name, amount, opts in (("a-03", "0.3", {}), ("b-07", "0.7", {}), ("c-025", "0.25", {}), ("d-04", "0.4", {})):
-        backend.create(name, config=gpu(amount, **opts))
+    for name, amount in (("a-03", "0.3"), ("b-07", "0.7"), ("c-025", "0.25"), ("d-04", "0.4")):
+        backend.create(name, config=gpu(amount))
     backend.create("e-split", config=gpu("0.35", allow_fractional_resource_fragmentation="true"))
     before_all = [name for name, row in backend.listed().items() if row["status"] == "RUNNING"]
     assert len(before_all) == 5

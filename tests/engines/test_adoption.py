@@ -16,6 +16,7 @@ import pytest
 from bai_tui.app.backend.engines import adoption
 from bai_tui.app.backend.engines.kernel import KILLED, ProcessKernel
 from bai_tui.app.backend.engines.leftovers import end_leftovers
+from bai_tui.app.backend.engines.link import RunnerLink
 from bai_tui.app.backend.engines.process import ProcessEngine
 from bai_tui.app.backend.ports import MACHINE_RESTARTED, Exit
 from bai_tui.app.backend.runner import procs
@@ -79,7 +80,7 @@ async def test_want_of_descriptors_ends_no_session(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     with monkeypatch.context() as patch:
-        patch.setattr(adoption.RunnerLink, "connect", connect)
+        patch.setattr(RunnerLink, "connect", connect)
         with pytest.raises(ServiceUnavailable, match=r"Too many open files.*ulimit"):
             await engine.adopt(old.kernel.session_id, old.base, info)
     kernel = await engine.adopt(old.kernel.session_id, old.base, info)

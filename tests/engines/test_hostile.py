@@ -218,7 +218,7 @@ async def test_who_has_lost_its_main_thread_is_no_zombie(sessions: Any) -> None:
     kernel = await session.kernel_pid()
     await session.run(HEADLESS)
     (pid,) = await until(lambda: [pid for pid in session.alive() if pid != kernel])
-    await until(lambda: procs.stat(pid).state == "Z")
+    await until(lambda: (about := procs.stat(pid)) is not None and about.state == "Z")
     assert pid in session.alive()
     await session.kernel.terminate(grace_s=0)
     assert procs.stat(pid) is None

@@ -332,9 +332,9 @@ async def test_all_ends_with_the_runner(isolated: Any) -> None:
     os.kill(session.kernel.pid, signal.SIGKILL)
     loop = asyncio.get_running_loop()
     for fd in fds:
-        ended = loop.create_future()
-        loop.add_reader(fd, lambda ended=ended: ended.done() or ended.set_result(None))
-        await asyncio.wait_for(ended, 5)
+        ended = asyncio.Event()
+        loop.add_reader(fd, ended.set)
+        await asyncio.wait_for(ended.wait(), 5)
         loop.remove_reader(fd)
         os.close(fd)
     await session.kernel.wait()

@@ -218,7 +218,7 @@ async def test_what_an_earlier_version_has_stored_is_read() -> None:
     stored = {"cores": None, "mem_bytes": 1 << 30, "group": ["/g/bai-tui-x-7", 1], "in_group": True}
     read = Limits.restored(stored)
     assert read.group == SessionGroup((Place(Path("/g/bai-tui-x-7"), 1, ("memory",)),))
-    assert (read.held, read.mem_bytes, read.max_tasks) == ({"memory"}, 1 << 30, 0)
+    assert (read.held, read.mem_bytes, read.max_tasks) == (frozenset({"memory"}), 1 << 30, 0)
     assert Limits.restored(json.loads(json.dumps(read.stored()))) == read
 
 

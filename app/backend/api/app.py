@@ -91,7 +91,7 @@ def create_app(
 
 def create_runner(
     app: web.Application, *, limits: ConnectionLimits | None = None, shutdown_timeout_s: float = 5.0
-) -> web.AppRunner:
+) -> ProblemRunner:
     """Returns the runner that serves `app`: `await runner.setup()`, then `web.TCPSite(runner, host, port)`.
 
     Args:
