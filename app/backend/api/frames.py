@@ -95,7 +95,7 @@ def frames_of(records: Iterable[JournalRecord], *, max_bytes: int = MAX_FRAME_BY
             if size < max_bytes:
                 continue
         else:
-            _close(parts, kind, status, record.data)
+            _close(parts, status, record)
         frames.append(parts)
         parts, size = FrameParts(RunStatus.CONTINUED, []), 0
     if parts.console:
@@ -106,17 +106,17 @@ def frames_of(records: Iterable[JournalRecord], *, max_bytes: int = MAX_FRAME_BY
 def _dropped(record: JournalRecord, console: Sequence[bytes]) -> bytes:
     """Returns a line of error output: the public protocol has no word for it."""
     begins_line = bool(console) and console[-1].endswith(b'\\n"]')
-    return text_record("stderr", ("" if begins_line else "\n") + dropped_notice(record.data) + "\n")
+    return text_record("stderr", ("" if begins_line else "\n") + dropped_notice(record.told) + "\n")
 
 
-def _close(parts: FrameParts, kind: str, status: RunStatus, data: dict[str, Any]) -> None:
+def _close(parts: FrameParts, status: RunStatus, record: JournalRecord) -> None:
     parts.status = status
-    if kind == "waiting-input":
-        parts.options = {"is_password": bool(data.get("is_password"))}
+    if record.kind == "waiting-input":
+        parts.options = {"is_password": bool(record.told.get("is_password"))}
         return
-    parts.exit_code = data.get("exitCode")
-    if kind == "kernel-died" or (parts.exit_code is None and data.get("reason")):
-        notice = death_notice(data) if kind == "kernel-died" else f"{str(data['reason']).capitalize()}."
+    parts.exit_code, died = record.exit_code, record.kind == "kernel-died"
+    if died or (parts.exit_code is None and record.reason):
+        notice = death_notice(record.told) if died else f"{record.reason.capitalize()}."
         parts.console.append(text_record("stderr", notice + "\n"))
         parts.message = notice
         if parts.exit_code is None:

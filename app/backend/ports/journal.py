@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,8 +39,32 @@ class JournalRecord:
 
     @property
     def data(self) -> Any:
-        """Second element of `rec`, decoded."""
-        return json.loads(self.raw)[1]
+        """Second element of `rec`, decoded; None where it is no JSON.
+
+        The code of a session without isolation can write into the files of its own journal, so that nothing of it may
+        be taken for granted.
+        """
+        try:
+            return json.loads(self.raw)[1]
+        except (ValueError, LookupError, RecursionError):
+            return None
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What a control record says; empty where it says nothing that can be read."""
+        data = self.data
+        return data if isinstance(data, dict) else {}
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code that a control record tells, as a shell shows it; None = none that is known."""
+        code = self.told.get("exitCode")
+        return code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 1 << 31 else None
+
+    @property
+    def reason(self) -> str:
+        """Why, where a control record tells it; else empty."""
+        return str(self.told.get("reason") or "")
 
 
 @dataclass(slots=True)

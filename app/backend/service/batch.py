@@ -49,8 +49,7 @@ class BatchRuns:
                 session.num_queries += 1
             async for record in run.records():
                 if record.kind in ("run-finished", "kernel-died"):
-                    code = record.data.get("exitCode")
-                    why = record.data.get("reason") or ""
+                    code, why = record.exit_code, record.reason
                     exit_code = code if record.kind == "run-finished" or code else None
         except BaiTuiError as exc:
             if session.status in ANSWERING:

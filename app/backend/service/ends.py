@@ -56,5 +56,5 @@ def told_by_journal(session: Session, folder: Path) -> str | None:
     """Concludes a batch session whose command had ended when the runner did; None when it had not. Blocks."""
     for record in journal.read(folder):
         if record.run_id == batch_run(session) and record.kind == "run-finished":
-            return conclude(session, record.data.get("exitCode"), record.data.get("reason") or "")
+            return conclude(session, record.exit_code, record.reason)
     return None

@@ -94,9 +94,9 @@ def _text(folder: Path, after: int, limit_bytes: int) -> tuple[str, bool]:
     size, cut = 0, False
     for record in read(folder, after):
         if record.kind in ("stdout", "stderr"):
-            text = str(record.data)
+            text = str(record.data or "")
         elif record.kind == "dropped":
-            text = dropped_notice(record.data) + "\n"
+            text = dropped_notice(record.told) + "\n"
             if parts and not parts[-1].endswith("\n"):
                 text = "\n" + text
         else:

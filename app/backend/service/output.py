@@ -133,19 +133,17 @@ def runs_of(folder: Path) -> list[RunSummary]:
 
 
 def _begun(record: JournalRecord, run_id: str) -> RunSummary:
-    data = record.data if isinstance(record.data, dict) else {}
+    data = record.told
     options = data.get("options")
     code = data.get("code") or (options.get("exec") if isinstance(options, dict) else "") or ""
     return RunSummary(run_id, record.seq - 1, record.time_s, str(data.get("mode") or ""), str(code)[:_CODE_CHARS])
 
 
 def _ended(run: RunSummary, record: JournalRecord) -> None:
-    data = record.data if isinstance(record.data, dict) else {}
-    code, reason = data.get("exitCode"), data.get("reason") or data.get("signal")
     run.last_seq, run.ended_s = record.seq, record.time_s
-    run.exit_code = code if isinstance(code, int) else None
+    run.exit_code = record.exit_code
     run.died = record.kind == "kernel-died"
-    run.reason = str(reason) if reason else ""
+    run.reason = record.reason or str(record.told.get("signal") or "")
 
 
 def _segments(folder: Path) -> list[Path]:

@@ -94,7 +94,7 @@ class PartOfJournal:
                 continue
             gap, self._gap = self._gap, None
             begins = ours and record.kind == "run-started"
-            if gap is not None and not begins and (self._begun or ours or gap.data["first"] == self._first):
+            if gap is not None and not begins and (self._begun or ours or gap.told.get("first") == self._first):
                 found.append(gap)
                 self.doubtful = gap
             if ours:
