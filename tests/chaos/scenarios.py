@@ -74,7 +74,7 @@ def run_scenario(
     else:
         shutil.rmtree(home, ignore_errors=True)
     finally:
-        world.end_everything()
+        world.end_everything(chaos.model.by_id())
     return (
         f"{chaos.step} operations, {len(chaos.model.sessions)} sessions, {len(chaos.runs)} runs; "
         f"slowest start of a daemon {chaos.slowest_start_s:.2f} s"

@@ -219,10 +219,12 @@ class World:
             return []
         return [pid for pid in _all_pids() if (s := procs.stat(pid)) and s.ppid == backend.pid and s.state == "Z"]
 
-    def end_everything(self) -> None:
-        """Kills whatever runs in this world."""
+    def end_everything(self, session_ids: Iterable[str] = ()) -> None:
+        """Kills whatever runs in this world, and what is marked with one of the sessions."""
+        ids = list(session_ids)
+        self.children()
         for _ in range(20):
-            left = self.processes()
+            left = self.processes(ids)
             if not left:
                 return
             for pid in left:
