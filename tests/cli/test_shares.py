@@ -48,7 +48,8 @@ def test_asked_and_used(world: World) -> None:
     found = measured(world, "worker-1", "cuda_mem", str(3 * 2**30))
     assert found["session_id"] == session_id
     assert found["live_stat"]["cuda_mem"]["capacity"] == str(8 * 2**30)
-    assert {layer["applies_to"] for layer in found["enforcement"]} == {"cpu", "mem", "gpu"}
+    held = {layer["applies_to"] for layer in found["enforcement"]}
+    assert held - {"tasks"} == {"cpu", "mem", "gpu"}  # processes are counted where the machine has a means
     assert found["idle_checks"]["network_timeout"]["remaining"] > 1700
 
     header, row = world.bai("ps", "--detail").out.splitlines()
@@ -102,17 +103,14 @@ def test_one_after_the_other(world: World) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_a_run_that_loses_its_backend(world: World) -> None:
-    code = "import time\nprint('started', flush=True)\ntime.sleep(3)\nprint('finished')\ntime.sleep(600)"
+def test_a_run_that_loses_its_backend_goes_on_with_the_next(world: World) -> None:
+    code = "import sys, time\nprint('started', flush=True)\ntime.sleep(3)\nprint('finished')\nsys.exit(7)"
     with world.start("run", "-t", "goes-on", "-c", code, "python") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
         running = read_running(Paths.of_user())
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == exit_codes.UNREACHABLE
-    assert err.endswith("; the session goes on, `bai-tui logs goes-on` shows its output\n"), err
-    end = time.monotonic() + 30
-    while (logs := world.bai("logs", "goes-on").out) != "started\nfinished\n":
-        assert time.monotonic() < end, logs
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (7, "finished\n"), err
+    assert world.bai("logs", "goes-on").out == "started\nfinished\n"
