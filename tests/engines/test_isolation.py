@@ -36,9 +36,9 @@ def write(path):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def bwrap() -> None:
+def bwrap(tmp_path_factory: pytest.TempPathFactory) -> None:
     try:
-        asyncio.run(Sandboxes().check(network=False))
+        asyncio.run(Sandboxes(tmp_path_factory.mktemp("state")).check(network=False))
     except LaunchFailed as exc:
         pytest.skip(f"NO SANDBOXES CAN BE HAD HERE: {exc.message}")
 
@@ -450,10 +450,10 @@ async def test_a_session_is_refused_and_never_started_unfenced(kit: Any, folder:
             await engine.close()
 
 
-async def test_it_is_told_when_bubblewrap_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_told_when_bubblewrap_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(LaunchFailed, match="install the package bubblewrap, or launch without isolation"):
-        await Sandboxes().check(network=True)
+        await Sandboxes(tmp_path).check(network=True)
 
 
 # --- the other kind of user

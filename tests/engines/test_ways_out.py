@@ -36,9 +36,9 @@ START = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {wa
 
 
 @pytest.fixture(scope="module", autouse=True)
-def bwrap() -> None:
+def bwrap(tmp_path_factory: pytest.TempPathFactory) -> None:
     try:
-        asyncio.run(Sandboxes().check(network=False))
+        asyncio.run(Sandboxes(tmp_path_factory.mktemp("state")).check(network=False))
     except LaunchFailed as exc:
         pytest.skip(f"NO SANDBOXES CAN BE HAD HERE: {exc.message}")
 

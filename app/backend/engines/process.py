@@ -66,7 +66,7 @@ class ProcessEngine:
         elif self._groups.missing:
             _log.info("control groups do not limit everything: %s", self._groups.missing)
         self._caps_dir = state_dir / "caps"
-        self._sandboxes = Sandboxes((state_dir, *hide), which=bwrap)
+        self._sandboxes = Sandboxes(state_dir, hide, which=bwrap)
         self._pool = ZygotePool(state_dir, self._groups, spares=spares)
         self._kernels: set[ProcessKernel] = set()
         self._sweeps = asyncio.Semaphore(_SWEEPS)

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,14 +101,16 @@ def people_homes(passwd: Path = Path("/etc/passwd"), environ: Mapping[str, str] 
 class Sandboxes:
     """Knows whether sandboxes work here, which is tried once, and describes those of sessions."""
 
-    def __init__(self, hide: Iterable[Path] = (), *, which: str | None = None) -> None:
+    def __init__(self, state_dir: Path, hide: Iterable[Path] = (), *, which: str | None = None) -> None:
         """Tries nothing yet.
 
         Args:
-            hide: folders of the backend that no session is to see.
+            state_dir: for the folder of the trial.
+            hide: folders of the backend that no session is to see, `state_dir` among them.
             which: path of bubblewrap; None = the one on PATH.
         """
-        self._hide = [str(folder) for folder in hide]
+        self._trial = state_dir / "trial"
+        self._hide = [str(folder) for folder in (state_dir, *hide)]
         self._which = which
         self._works: dict[bool, Bubblewrap] = {}
         """Network or not -> the bubblewrap that can do it."""
@@ -140,20 +141,20 @@ class Sandboxes:
 
     def _try(self, network: bool) -> Bubblewrap:
         found = find_bubblewrap(self._which)
-        with tempfile.TemporaryDirectory(prefix="bai-tui-probe-") as folder:
-            spec = self._spec(found, network=network, hide=(), devices=(), keep=(), shm_bytes=0, shell={}, lent={})
-            said = json.dumps({"probe": spec, "folder": folder})
-            try:
-                done = subprocess.run(
-                    [sys.executable, "-s", str(_INSIDE), "0"],
-                    input=said,
-                    capture_output=True,
-                    text=True,
-                    timeout=_PROBE_S,
-                    start_new_session=True,
-                )
-            except (OSError, subprocess.TimeoutExpired) as exc:
-                raise LaunchFailed(f"isolation by {found.path} could not be tried: {exc}") from None
+        spec = self._spec(found, network=network, hide=(), devices=(), keep=(), shm_bytes=0, shell={}, lent={})
+        try:
+            # of a fixed name: a backend that is killed meanwhile leaves no more than the next one uses again
+            self._trial.mkdir(mode=0o700, parents=True, exist_ok=True)
+            done = subprocess.run(
+                [sys.executable, "-s", str(_INSIDE), "0"],
+                input=json.dumps({"probe": spec, "folder": str(self._trial)}),
+                capture_output=True,
+                text=True,
+                timeout=_PROBE_S,
+                start_new_session=True,
+            )
+        except (OSError, subprocess.TimeoutExpired) as exc:
+            raise LaunchFailed(f"isolation by {found.path} could not be tried: {exc}") from None
         if done.returncode != 0:
             why = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]
             what = "isolation" if network else "isolation without network"
