@@ -272,11 +272,23 @@ class Chaos:
         machine = await client.machine()
         if any(machine.occupied.values()):
             raise Violation(f"nothing runs, and {machine.occupied.wire()} is taken")
+        await self.check_capacity(client)
         await self.check_journals()
         rows, _ = await client.session_rows(("id", "status_history"), statuses=ALL, limit=100, offset=0)
         self.model.check_order({str(row["id"]): _times(row["status_history"]) for row in rows})
         self.model.check_endings()
         await self.check_leftovers()
+
+    async def check_capacity(self, client: ApiClient) -> None:
+        """Checks that all GPUs can be had again: what nobody holds may still be missing from the books."""
+        gpu = sum(self.model.capacity.values(), Decimal(0))
+        one = Tracked("everything", "everything", gpu, self.step, {"everything"})
+        self.model.sessions.append(one)
+        resources = {"cpu": "1", "mem": "256m", "gpu": str(gpu)}
+        made = await client.create_session(name=one.name, image="python", resources=resources, enqueue_only=True)
+        one.id, one.acked_at = made.id, self.step
+        await self.until(f"all {gpu} of the GPUs can be had again", lambda: one.was_running)
+        await self.until_all_ended()
 
     async def until_all_ended(self) -> None:
         deadline = time.monotonic() + 90

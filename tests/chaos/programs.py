@@ -105,6 +105,18 @@ assert [child.wait() for child in children] == [0] * {workers}
     return code, {f"c{k}": Channel("stderr" if k % 2 else "stdout", count) for k in range(workers)}
 
 
+def _deserting(token: str, rng: random.Random) -> tuple[str, dict[str, Channel]]:
+    count = rng.randint(5, 40)
+    code = """import subprocess
+def leave(command):
+    kept_open = subprocess.DEVNULL
+    subprocess.Popen(["sh", "-c", command], start_new_session=True, stdin=kept_open, stdout=kept_open, stderr=kept_open)
+leave("trap '' TERM HUP INT; exec sleep 900")
+leave("trap '' TERM HUP INT; (sleep 900 &) ; exit")
+"""
+    return code + _loop(count, f"print({_LINE % ('a', '')})"), {"a": Channel("stdout", count)}
+
+
 def _asking(token: str, rng: random.Random) -> tuple[str, dict[str, Channel]]:
     code = _loop(5, f"print({_LINE % ('a', '')})") + "word = input('say x:\\n')\n" + "i = 0\n"
     return code + f"print({_LINE % ('b', '{word}')})\n", {"a": Channel("stdout", 5), "b": Channel("stdout", 1, 3)}
@@ -147,6 +159,7 @@ _BODIES: Final[Mapping[str, tuple[int, Body]]] = {
     "wide": (1, _wide),
     "threads": (2, _threads),
     "children": (2, _children),
+    "deserting": (4, _deserting),
     "asking": (2, _asking),
 }
 

@@ -56,7 +56,8 @@ def test_programs_are_valid_code_and_differ_by_seed() -> None:
     for one in made:
         if one.request.code:
             compile(one.request.code, "cell", "exec")
-    assert {one.kind for one in made} == {"steady", "both", "burst", "wide", "threads", "children", "asking", "batch"}
+    kinds = {"steady", "both", "burst", "wide", "threads", "children", "deserting", "asking", "batch"}
+    assert {one.kind for one in made} == kinds
     assert any(one.dies for one in made) and any(one.exit_code == 1 for one in made)
 
 
