@@ -15,6 +15,7 @@ from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.dialogs import LaunchScreen
 from bai_tui.app.tui.locate import FixedEndpoint
 from bai_tui.tests.tui.fakes import ENDPOINT, NOW_S, FakeServer, Script
+from bai_tui.widgets.details import Details
 from textual.pilot import Pilot
 
 G = 1024**3
@@ -89,9 +90,19 @@ async def settled(pilot: Pilot[Any], server: FakeServer | None = None) -> BaiTui
         await until(lambda: server.meters)
         measure(server)
         await until(lambda: app.bench.sync.live.history(app.main.selected or "", "cpu_util")[:1] not in ((), (None,)))
-    await pilot.pause()
-    await pilot.pause()
+    await painted(pilot)
     return app
+
+
+async def painted(pilot: Pilot[Any]) -> None:
+    """Paints all anew once nothing moves: a bar that came or went in between leaves lines cut in another way."""
+    await pilot.pause()
+    await pilot.pause()
+    for screen in pilot.app.screen_stack:
+        for pane in screen.query(Details):
+            pane.refresh()
+    await pilot.pause()
+    await pilot.pause()
 
 
 @pytest.mark.parametrize("theme", ["bai-dark", "bai-light"])
@@ -110,8 +121,7 @@ def test_main(snap_compare: Compare, busy_server: FakeServer, size: tuple[int, i
         feed = app.bench.runs.of(app.main.selected or "").feed
         await until(lambda: feed.transcript.runs and not feed.transcript.runs[0].going)
         await until(lambda: not app.bench.store.is_busy(app.main.selected or ""))
-        await pilot.pause()
-        await pilot.pause()
+        await painted(pilot)
 
     assert snap_compare(app_for(busy_server, theme), terminal_size=size, run_before=before)
 
@@ -123,8 +133,7 @@ def test_map(snap_compare: Compare, busy_server: FakeServer, size: tuple[int, in
         app = await settled(pilot, busy_server)
         await pilot.press("j", "m")
         await until(lambda: app.main.map.display and app.main.map.size.height)
-        await pilot.pause()
-        await pilot.pause()
+        await painted(pilot)
 
     assert snap_compare(app_for(busy_server, theme), terminal_size=size, run_before=before)
 
@@ -134,8 +143,7 @@ def test_details(snap_compare: Compare, busy_server: FakeServer) -> None:
         app = await settled(pilot, busy_server)
         await pilot.press("i")
         await until(lambda: app.main.details.display and app.main.details.size.height)
-        await pilot.pause()
-        await pilot.pause()
+        await painted(pilot)
 
     assert snap_compare(app_for(busy_server), terminal_size=(80, 24), run_before=before)
 
@@ -148,7 +156,6 @@ def test_launch(snap_compare: Compare, busy_server: FakeServer) -> None:
         for field in app.screen.query("Input"):
             field.cursor_blink = False  # type: ignore[attr-defined]
         await pilot.press("p", "y")
-        await pilot.pause()
-        await pilot.pause()
+        await painted(pilot)
 
     assert snap_compare(app_for(busy_server), terminal_size=(120, 40), run_before=before)
