@@ -48,7 +48,8 @@ class Details(ScrollView, can_focus=True):
         "details--near",
         "details--soon",
     }
-    DEFAULT_CSS = "Details { overflow-x: hidden; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }"
+    # the bar is always there (on the ground's colour it shows its thumb alone), so that no line is cut in two widths
+    DEFAULT_CSS = "Details { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }"
 
     def __init__(self, *, glyphs: Glyphs = UNICODE, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

@@ -15,7 +15,6 @@ from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.dialogs import LaunchScreen
 from bai_tui.app.tui.locate import FixedEndpoint
 from bai_tui.tests.tui.fakes import ENDPOINT, NOW_S, FakeServer, Script
-from bai_tui.widgets.details import Details
 from textual.pilot import Pilot
 
 G = 1024**3
@@ -95,12 +94,7 @@ async def settled(pilot: Pilot[Any], server: FakeServer | None = None) -> BaiTui
 
 
 async def painted(pilot: Pilot[Any]) -> None:
-    """Paints all anew once nothing moves: a bar that came or went in between leaves lines cut in another way."""
-    await pilot.pause()
-    await pilot.pause()
-    for screen in pilot.app.screen_stack:
-        for pane in screen.query(Details):
-            pane.refresh()
+    """Waits until nothing moves."""
     await pilot.pause()
     await pilot.pause()
 
