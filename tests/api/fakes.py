@@ -1,4 +1,7 @@
-"""A backend that behaves, in memory: sessions with journals, a toy kernel that knows a few commands."""
+"""A backend that behaves, in memory: sessions with journals, a toy kernel that knows a few commands.
+
+What it runs on is in `fake_machine`.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,19 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bai_tui.app.backend.ports import (
-    OTHERS,
     CreateOutcome,
     CreateRequest,
-    Device,
-    DeviceUse,
-    IdleCheck,
     JournalRecord,
     Keypair,
-    Layer,
     RunSummary,
-    Sampled,
     SessionEvent,
 )
 from bai_tui.app.backend.service.keypairs import LocalKeyring, OwnKeypair
@@ -40,12 +36,10 @@ from bai_tui.app.model.errors import (
     SessionExists,
     SessionNotFound,
 )
-from bai_tui.app.model.images import Image, ImageReference
-from bai_tui.app.model.metrics import Metrics
-from bai_tui.app.model.sessions import HOLDING, LIVE, TERMINAL, Session, SessionStatus, SessionType, check_session_name
+from bai_tui.app.model.sessions import LIVE, TERMINAL, Session, SessionStatus, SessionType, check_session_name
 from bai_tui.app.model.slots import ResourceSlots
-from bai_tui.app.policies import LimitSettings
-from bai_tui.tests.api.journals import FakeRun, Journal, Newest
+from bai_tui.tests.api.fake_machine import FakeMachine
+from bai_tui.tests.api.journals import FakeRun, Journal
 from bai_tui.tests.service.fakes import MemoryStore
 
 ADMIN = Keypair(
@@ -70,17 +64,8 @@ OTHER = replace(
 )
 OFF = replace(USER, access_key="AKOFF000000000000000", is_active=False)
 
-PYTHON = Image(
-    id="33333333-3333-4333-8333-333333333333",
-    reference=ImageReference.parse("python:3.11-debian12"),
-    aliases=("python",),
-    digest="sha256:00",
-    size_bytes=1234,
-    min_slots=ResourceSlots({"cpu": 1, "mem": 67108864}),
-)
 
-
-class FakeService:
+class FakeService(FakeMachine):
     """Behaves as the `Service` of `ports` promises. Code understood by its kernel, one command a line:
 
     `say TEXT`, `err TEXT`, `flood N`, `ask PROMPT` (says what was answered), `wait` (until interrupted or `go` is set),
@@ -88,6 +73,7 @@ class FakeService:
     """
 
     def __init__(self, root: Path) -> None:
+        super().__init__()
         self.root = root
         self.keyring = LocalKeyring(
             MemoryStore(),
@@ -95,12 +81,10 @@ class FakeService:
             live_sessions=self._live,
             own=OwnKeypair(ADMIN.access_key, lambda _: None),
         )
-        self.sessions: dict[str, Session] = {}
         self.journals: dict[str, Journal] = {}
         self.room_bytes: int | None = None
         """Of the quota of every work folder."""
         self.journal_waits = asyncio.Event()
-        self.wrong: list[str] = []
         """Set once somebody waits for a record."""
         self.runs: dict[tuple[str, str], FakeRun] = {}
         self.running: dict[str, asyncio.Task[None]] = {}
@@ -108,18 +92,8 @@ class FakeService:
         """Session id -> execute streams that are open."""
         self.listeners: list[asyncio.Queue[SessionEvent | None]] = []
         self.go = asyncio.Event()
-        self.capacity = ResourceSlots({"cpu": 2, "mem": 8 * 1024**3, "cuda.shares": 1})
         self.next_failure: Exception | None = None
         self.created: list[CreateRequest] = []
-        self.stats: dict[str, Metrics] = {}
-        """Session id -> what it uses."""
-        self.rounds: list[Newest[Sampled]] = []
-        """Readers of the stream of measures."""
-        self.last_round: Sampled | None = None
-        self.own_policy = LimitSettings()
-        self.enforced: list[Layer] = []
-        self.checks: list[IdleCheck] = [IdleCheck("network_timeout", 1750.25)]
-        self.lost: set[str] = set()
         self.next_run: dict[str, Any] = {}
         self.followers = 0
         self.followed: dict[int, int] = {}
@@ -149,23 +123,12 @@ class FakeService:
     def stop(self) -> None:
         for queue in self.listeners:
             queue.put_nowait(None)
-        for reader in self.rounds:
-            reader.put(None)
-
-    def sample(self, sampled: Sampled) -> None:
-        """Is a round of the sampler."""
-        self.last_round = sampled
-        self.stats.update(sampled.sessions)
-        for reader in self.rounds:
-            reader.put(sampled)
+        self.stop_measuring()
 
     # --- sessions
 
-    def _visible(self, caller: Keypair) -> list[Session]:
-        return [s for s in self.sessions.values() if caller.is_admin or s.access_key == caller.access_key]
-
     def _find(self, caller: Keypair, ref: str) -> Session:
-        seen = self._visible(caller)
+        seen = self.visible(caller)
         for session in seen:
             if session.id == ref:
                 return session
@@ -183,7 +146,7 @@ class FakeService:
         self._fail()
         self.created.append(request)
         name = check_session_name(request.name or f"fake-{uuid.uuid4().hex[:8]}")
-        for old in self._visible(caller):
+        for old in self.visible(caller):
             if old.name == name and old.status in LIVE:
                 if not request.reuse:
                     raise SessionExists(f"{name!r} is taken", data={"existingSessionId": old.id})
@@ -243,14 +206,14 @@ class FakeService:
         self._fail()
         found = [
             s
-            for s in self._visible(caller)
+            for s in self.visible(caller)
             if (statuses is None or s.status in statuses) and (access_key is None or s.access_key == access_key)
         ]
         found.sort(key=lambda s: s.created_at, reverse=True)
         return found[offset : offset + limit], len(found)
 
     async def match(self, caller: Keypair, prefix: str) -> Sequence[Session]:
-        return [s for s in self._visible(caller) if s.status in LIVE and s.name.startswith(prefix)]
+        return [s for s in self.visible(caller) if s.status in LIVE and s.name.startswith(prefix)]
 
     async def terminate(self, caller: Keypair, ref: str, *, forced: bool = False) -> Session:
         session = self._find(caller, ref)
@@ -418,14 +381,6 @@ class FakeService:
                 run.died = record.kind == "kernel-died"
         return list(found.values())
 
-    def idle_remaining_s(self, session: Session) -> float | None:
-        if session.kept_until is not None:
-            return 3600.0
-        return min((check.remaining_s for check in self.idle_checks(session) if check.remaining_s), default=None)
-
-    def idle_checks(self, session: Session) -> Sequence[IdleCheck]:
-        return self.checks if session.status is SessionStatus.RUNNING else ()
-
     async def extend(self, caller: Keypair, ref: str, by_s: float) -> Session:
         session = self._find(caller, ref)
         if session.status is not SessionStatus.RUNNING:
@@ -440,46 +395,6 @@ class FakeService:
         session.priority = priority
         return session
 
-    def stat(self, session: Session) -> Metrics:
-        return self.stats.get(session.id, {})
-
-    def sampled(self, caller: Keypair) -> Sampled | None:
-        return self._cut(self.last_round, caller) if self.last_round is not None else None
-
-    def _cut(self, sampled: Sampled, caller: Keypair) -> Sampled:
-        mine = {s.id for s in self._visible(caller)}
-        return replace(
-            sampled,
-            sessions={i: m for i, m in sampled.sessions.items() if i in mine},
-            session_gpu_mem_bytes={i: m for i, m in sampled.session_gpu_mem_bytes.items() if i in mine},
-        )
-
-    async def samples(self, caller: Keypair) -> AsyncIterator[Sampled]:
-        reader: Newest[Sampled] = Newest()
-        self.rounds.append(reader)
-        try:
-            while (sampled := await reader.get()) is not None:
-                yield self._cut(sampled, caller)
-        finally:
-            self.rounds.remove(reader)
-
-    def layers(self, session: Session) -> Sequence[Layer]:
-        return self.enforced
-
-    def waiting(self, session: Session) -> Mapping[str, Any] | None:
-        if session.status is not SessionStatus.PENDING:
-            return None
-        text = "waits for 1 cpu; 0 free; next in the queue"
-        failed = [{"name": "resources", "msg": text}]
-        return {"msg": text, "failed_predicates": failed, "passed_predicates": [], "retries": 2, "position": 1}
-
-    def limits(self, keypair: Keypair) -> ResourceSlots | None:
-        slots = self.own_policy.total_resource_slots
-        return ResourceSlots.parse(slots) if slots else None
-
-    def policy(self, keypair: Keypair) -> LimitSettings:
-        return self.own_policy
-
     def busy(self, session: Session) -> bool:
         return session.id in self.running
 
@@ -493,43 +408,3 @@ class FakeService:
                     yield event
         finally:
             self.listeners.remove(queue)
-
-    # --- machine
-
-    def notices(self) -> Sequence[str]:
-        return self.wrong
-
-    def images(self) -> Sequence[Image]:
-        return [PYTHON]
-
-    async def all_images(self) -> Sequence[Image]:
-        return [PYTHON]
-
-    def devices(self, caller: Keypair) -> Sequence[DeviceUse]:
-        shares: dict[str, Decimal] = {}
-        for s in self.sessions.values():
-            if s.status in HOLDING and "cuda.shares" in s.occupied_slots:
-                key = s.id if caller.is_admin or s.access_key == caller.access_key else OTHERS
-                shares[key] = shares.get(key, Decimal(0)) + s.occupied_slots["cuda.shares"]
-        promised: dict[str, Mapping[str, Decimal]] = {"cuda.shares": shares}
-        gpu = Device(
-            id="gpu0",
-            slot="cuda.shares",
-            capacity=Decimal(1),
-            uuid="GPU-0",
-            model="Mock GPU",
-            mem_bytes=2**34,
-            kind="mock",
-        )
-        return [
-            DeviceUse(Device(id="cpu0", slot="cpu", capacity=Decimal(2)), {}),
-            DeviceUse(gpu, promised, lost=gpu.id in self.lost),
-        ]
-
-    def slots(self) -> tuple[ResourceSlots, ResourceSlots]:
-        taken: dict[str, Decimal] = {}
-        for session in self.sessions.values():
-            if session.status in HOLDING:
-                for slot, amount in session.occupied_slots.items():
-                    taken[slot] = taken.get(slot, Decimal(0)) + amount
-        return self.capacity, ResourceSlots(taken)
