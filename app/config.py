@@ -7,9 +7,11 @@ nothing here imports much: every command and the TUI pass through it before they
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from .model.endpoint import Endpoint
 from .model.errors import ConfigError
@@ -22,6 +24,7 @@ from .policies import (
     SandboxSettings,
     SchedulerSettings,
 )
+from .tui_settings import TuiSettings
 
 _APP: Final = "bai-tui"
 _YES: Final = ("y", "yes", "t", "true", "1")
@@ -127,26 +130,62 @@ class Settings:
         Raises:
             ConfigError: unreadable, no TOML, or see `settings_file.read_settings`.
         """
-        file = paths.config / "config.toml"
-        try:
-            raw = file.read_bytes()
-        except FileNotFoundError:
+        table = read_table(paths)
+        if not table:
             return cls()
-        except OSError as exc:
-            raise ConfigError(f"{file} cannot be read: {exc.strerror}") from None
-        import tomllib
-
-        try:
-            table = tomllib.loads(raw.decode())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"{file} is not valid TOML: {exc}") from None
         from .settings_file import read_settings
 
-        try:
-            values = read_settings(table)
-        except ConfigError as exc:
-            raise ConfigError(f"{file}: {exc.message}") from None
-        return cls(**values)
+        with _placed(paths):
+            return cls(**read_settings(table))
+
+
+def tui_settings(paths: Paths) -> TuiSettings:
+    """Returns what `config.toml` says about the screen; what it says about the backend is not looked at.
+
+    Raises:
+        ConfigError: unreadable, no TOML, or see `settings_file.read_tui_settings`.
+    """
+    table = read_table(paths)
+    if not table:
+        return TuiSettings()
+    from .settings_file import read_tui_settings
+
+    with _placed(paths):
+        return read_tui_settings(table)
+
+
+def settings_path(paths: Paths) -> Path:
+    """Returns where `config.toml` is, or would be."""
+    return paths.config / "config.toml"
+
+
+def read_table(paths: Paths) -> Mapping[str, Any]:
+    """Returns `config.toml` as it is written; empty when there is none.
+
+    Raises:
+        ConfigError: unreadable, or no TOML.
+    """
+    file = settings_path(paths)
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as exc:
+        raise ConfigError(f"{file} cannot be read: {exc.strerror}") from None
+    import tomllib
+
+    try:
+        return tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{file} is not valid TOML: {exc}") from None
+
+
+@contextmanager
+def _placed(paths: Paths) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as exc:
+        raise ConfigError(f"{settings_path(paths)}: {exc.message}") from None
 
 
 def remote_endpoint() -> Endpoint | None:

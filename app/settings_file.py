@@ -31,6 +31,7 @@ from .policies import (
     SchedulerSettings,
     UtilizationSettings,
 )
+from .tui_settings import IMAGES, LEAST_SCROLLBACK_LINES, TuiSettings
 
 T = TypeVar("T")
 Check = Callable[[Any], Any]
@@ -60,6 +61,8 @@ def _read(table: Any, keys: Keys, where: str) -> dict[str, Any]:
         raise _Placed(f"{where.rstrip('.')} must be a table: write [{where.rstrip('.')}] and its keys below")
     values = {}
     for key, value in table.items():
+        if keys is _TOP and key in _OTHERS:
+            continue
         if key not in keys:
             raise _Placed(f"unknown key {where + key!r}{_nearest(key, where, keys)}")
         field, check = keys[key]
@@ -70,6 +73,15 @@ def _read(table: Any, keys: Keys, where: str) -> dict[str, Any]:
         except BaiTuiError as exc:
             raise _Placed(f"{where}{key}: {exc.message}") from None
     return values
+
+
+def read_tui_settings(table: Mapping[str, Any]) -> TuiSettings:
+    """Returns what `[tui]` and `[keys]` say.
+
+    Raises:
+        ConfigError: as `read_settings`.
+    """
+    return TuiSettings(**_read(table.get("tui", {}), _TUI, "tui."), keys=_bindings(table.get("keys", {})))
 
 
 class _Placed(ConfigError):
@@ -231,13 +243,42 @@ def _thresholds(value: Any) -> Mapping[str, float]:
     return {name: _number(percent, 0, 100) for name, percent in value.items()}
 
 
+def _auto_or_flag(value: Any) -> bool | None:
+    if value == "auto":
+        return None
+    if not isinstance(value, bool):
+        raise ConfigError(f"{value!r} is not known: write 'auto', true or false")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{value!r} is no name: write text")
+    return value
+
+
+def _scrollback(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < LEAST_SCROLLBACK_LINES:
+        raise ConfigError(f"{value!r} is no number of lines: write a whole number from {LEAST_SCROLLBACK_LINES} on")
+    return value
+
+
+def _bindings(table: Any) -> Mapping[str, str]:
+    if not isinstance(table, Mapping):
+        raise _Placed("keys must be a table: write [keys] and its keys below, such as kill = 'x'")
+    for action, keys in table.items():
+        if not isinstance(keys, str):
+            raise _Placed(f"keys.{action}: {keys!r} is no key: write text such as 'f5,ctrl+r' ('' = none)")
+    return dict(table)
+
+
 # --- tables --------------------------------------------------------------------------------------------------
 
 
 def _own_names(kind: type, **checks: Check) -> Keys:
     """Returns keys that are called as the fields are, without the unit: `half_life` is `half_life_s`."""
     names = [item.name for item in fields(kind)]
-    keys = {name.removesuffix("_s").removesuffix("_bytes"): name for name in names}
+    keys = {name.removesuffix("_s").removesuffix("_bytes").removesuffix("_lines"): name for name in names}
     return {key: (keys[key], check) for key, check in checks.items()}
 
 
@@ -288,6 +329,21 @@ _SANDBOX: Final = _own_names(
     work_quota=_size,
 )
 _JOURNAL: Final = _own_names(JournalSettings, max_size=_journal_size, overflow=_one_of(OVERFLOWS), retention=_duration)
+
+_TUI: Final = _own_names(
+    TuiSettings,
+    theme=_name,
+    ascii=_auto_or_flag,
+    vim=_flag,
+    read_only=_flag,
+    notify_after=_duration,
+    bell=_flag,
+    desktop_notice=_flag,
+    images=_one_of(IMAGES),
+    wrap=_flag,
+    timestamps=_flag,
+    scrollback=_scrollback,
+)
 
 
 def _scheduler(table: Any) -> SchedulerSettings:
@@ -400,3 +456,5 @@ _TOP: Final[Keys] = {
     "sandbox": ("sandbox", _sandbox),
     "journal": ("journal", _journal),
 }
+_OTHERS: Final = ("tui", "keys", "contexts")
+"""Tables that are read elsewhere: what is wrong in them keeps no backend from starting."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -8,10 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from bai_tui.app.config import Paths, Settings, private_folder, remote_endpoint
+from bai_tui.app.config import Paths, Settings, private_folder, remote_endpoint, tui_settings
 from bai_tui.app.model.durations import parse_duration
 from bai_tui.app.model.errors import BadRequest, ConfigError
 from bai_tui.app.policies import JournalSettings, SandboxSettings, SchedulerSettings
+from bai_tui.app.tui_settings import TuiSettings
 
 
 def write(text: str) -> Paths:
@@ -271,3 +273,53 @@ def test_a_home_that_is_another_one_everywhere_is_refused(monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", "relative")
     with pytest.raises(ConfigError, match="absolute path"):
         Paths.of_user()
+
+
+def test_what_the_screen_reads_is_its_own(home: Path) -> None:
+    paths = write(
+        "cpu = 'nonsense'\n[tui]\ntheme = 'nord'\nascii = true\nvim = true\nread_only = true\nnotify_after = '1m'\n"
+        "bell = false\ndesktop_notice = false\nimages = 'sixel'\nwrap = false\ntimestamps = true\nscrollback = 2000\n"
+        "[keys]\nkill = 'f4,delete'\n"
+    )
+    assert tui_settings(paths) == TuiSettings(
+        theme="nord",
+        ascii=True,
+        vim=True,
+        read_only=True,
+        notify_after_s=60.0,
+        bell=False,
+        desktop_notice=False,
+        images="sixel",
+        wrap=False,
+        timestamps=True,
+        scrollback_lines=2000,
+        keys={"kill": "f4,delete"},
+    )
+    with pytest.raises(ConfigError, match="nonsense"):
+        Settings.load(paths)
+
+
+def test_what_is_wrong_for_the_screen_keeps_no_backend_from_starting(home: Path) -> None:
+    paths = write("[tui]\nvin = true\n[keys]\nkill = 3\n[contexts]\nx = 3\n")
+    assert Settings.load(paths) == Settings()
+    with pytest.raises(ConfigError, match=re.escape("unknown key 'tui.vin': did you mean 'tui.vim'?")):
+        tui_settings(paths)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tui = 3", "tui must be a table"),
+        ("tui.ascii = 'yes'", "tui.ascii: 'yes' is not known: write 'auto', true or false"),
+        ("tui.images = 'gif'", "tui.images: 'gif' is not known: write one of auto, kitty"),
+        ("tui.scrollback = 3", "from 1000 on"),
+        ("tui.theme = 3", "tui.theme: 3 is no name"),
+        ("keys = 3", "keys must be a table"),
+        ("keys.kill = 3", "keys.kill: 3 is no key"),
+    ],
+)
+def test_what_is_wrong_for_the_screen_is_told(home: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tui_settings(write(text))
+    assert says in caught.value.message
+    assert "config.toml: " in caught.value.message
