@@ -91,7 +91,19 @@ class Note:
     """`quiet`, `media`, `alarm` or `error`."""
 
 
-Line = str | Styled | Header | Note
+@dataclass(frozen=True, slots=True, eq=False)
+class Media:
+    """Rich output: an image, a table, markdown. It takes as many rows as whoever draws it says."""
+
+    mime: str
+    """Its type, such as `image/png`, `text/html`, `text/markdown`, `application/json`."""
+    data: str
+    """What came: text, or a `data:` URL of what is no text."""
+    alt: str = ""
+    """What it says in plain text, for search, copies and terminals that cannot show it."""
+
+
+Line = str | Styled | Header | Note | Media
 """A plain `str` is output without style: by far the most, so it costs no object of ours."""
 
 
@@ -179,6 +191,10 @@ class Transcript:
         for line in text.splitlines() or [""]:
             self._append(Note(line[:MAX_LINE_CHARS], kind))
 
+    def media(self, media: Media) -> None:
+        """Adds rich output on a line of its own."""
+        self._append(media)
+
     def write(self, text: str, *, error: bool = False) -> None:
         """Adds output, interpreting its escape sequences."""
         if not text:
@@ -211,6 +227,7 @@ class Transcript:
         self._commit()
         self._touch(self.end)
         self.lines.append(line)
+        self._chars += _length(line)
         self._row, self._column = self.end, 0
         self._trim()
 
@@ -393,7 +410,11 @@ class Transcript:
 
 
 def _length(line: Line) -> int:
-    return len(line) if isinstance(line, str) else len(line.text) if isinstance(line, Styled | Note) else 80
+    if isinstance(line, str):
+        return len(line)
+    if isinstance(line, Media):
+        return len(line.data) + len(line.alt) + 80
+    return len(line.text) if isinstance(line, Styled | Note) else 80
 
 
 def _pieces(text: str) -> list[str]:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, get_character_cell_size
 
-from .transcript import Line, Note, Styled
+from .transcript import Line, Media, Note, Styled
 
 
 def text_of(line: Line) -> str | None:
     """Returns the text that wraps; None for a line that is always one row."""
     if isinstance(line, str):
         return line
+    if isinstance(line, Media):
+        return line.alt or f"[{line.mime}]"
     return line.text if isinstance(line, Styled | Note) else None
 
 
