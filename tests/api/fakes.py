@@ -41,6 +41,7 @@ from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.tests.api.fake_machine import FakeMachine
 from bai_tui.tests.api.journals import FakeRun, Journal
 from bai_tui.tests.service.fakes import MemoryStore
+from bai_tui.tests.waiting import until
 
 ADMIN = Keypair(
     access_key="AKADMIN0000000000000",
@@ -117,8 +118,7 @@ class FakeService(FakeMachine):
             queue.put_nowait(SessionEvent(name, session.id, session.name, session.access_key, reason, exit_code))
 
     async def listening(self, count: int = 1) -> None:
-        while len(self.listeners) < count:
-            await asyncio.sleep(0)
+        await until(lambda: len(self.listeners) >= count)
 
     def stop(self) -> None:
         for queue in self.listeners:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from bai_tui.app.model.console import Frame, RunStatus
 from bai_tui.app.model.errors import ServiceUnavailable
+from bai_tui.tests.waiting import until
 
 
 def query(code: str) -> str:
@@ -77,8 +78,7 @@ async def test_slow_reader_holds_up_nothing(api: Any, service: Any) -> None:
     ref = await api.create()
     async with api.execute(ref, max_msg_size=0) as ws:
         await ws.send_str(query("flood 200000"))
-        while ref in service.running or not service.runs:
-            await asyncio.sleep(0)
+        await until(lambda: not (ref in service.running or not service.runs))
         found = await frames(ws)
     assert text(found).count("\n") == 200_000
 
@@ -151,8 +151,7 @@ async def test_failure_at_the_start_is_visible_output(api: Any, service: Any) ->
     ref = await api.create()
     async with api.execute(ref) as first:
         await first.send_str(query("wait"))
-        while ref not in service.running:
-            await asyncio.sleep(0)
+        await until(lambda: ref in service.running)
         async with api.execute(ref) as second:
             await second.send_str(query("say no"))
             (told,) = await frames(second)
@@ -188,8 +187,7 @@ async def test_journal_that_ends_early_is_told(api: Any, service: Any) -> None:
     ref = await api.create()
     async with api.execute(ref) as ws:
         await ws.send_str(query("wait"))
-        while ref not in service.running:
-            await asyncio.sleep(0)
+        await until(lambda: ref in service.running)
         await service.journals[ref].close()
         found = await frames(ws)
     assert "ended before the run" in found[-1]["msg"]
@@ -210,8 +208,7 @@ async def test_interrupt(api: Any, service: Any) -> None:
     ref = await api.create()
     async with api.execute(ref) as ws:
         await ws.send_str(query("wait"))
-        while ref not in service.running:
-            await asyncio.sleep(0)
+        await until(lambda: ref in service.running)
         assert (await api.send("POST", f"/session/{ref}/interrupt")).status == 204
         assert (await frames(ws))[-1]["exitCode"] == 130
 
@@ -220,8 +217,7 @@ async def test_stop_of_the_server_closes_the_stream(api: Any, runner: Any, servi
     ref = await api.create()
     async with api.execute(ref) as ws:
         await ws.send_str(query("wait"))
-        while ref not in service.running:
-            await asyncio.sleep(0)
+        await until(lambda: ref in service.running)
         stopping = asyncio.ensure_future(runner.cleanup())
         closed = await ws.receive()
         assert closed.type is aiohttp.WSMsgType.CLOSE and closed.data == 1001

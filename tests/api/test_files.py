@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from bai_tui.app.backend.api import workfolder
+from bai_tui.tests.waiting import until
 
 # aiohttp's own parser warns about itself
 pytestmark = [
@@ -168,11 +169,9 @@ async def test_client_gone_in_the_middle(api: Any, ref: str, folder: Path) -> No
     writer.write(f"POST {target} HTTP/1.1\r\n{lines}\r\n".encode() + body[:500_000])
     await writer.drain()
     async with asyncio.timeout(5):
-        while not list(folder.iterdir()):
-            await asyncio.sleep(0.005)
+        await until(lambda: list(folder.iterdir()))
         writer.close()
-        while list(folder.iterdir()):
-            await asyncio.sleep(0.005)
+        await until(lambda: not list(folder.iterdir()))
 
 
 @pytest.mark.parametrize("form", ["query", "body"])

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import WSCloseCode, WSMsgType
+from bai_tui.tests.waiting import until
 
 from .conftest import Api
 
@@ -18,7 +19,7 @@ def follow(api: Api, ref: str, query: str = "", **options: Any) -> Any:
     return api.session.ws_connect(api.base + target, headers=api.headers("GET", target, None), **options)
 
 
-async def until(ws: Any, kind: str) -> list[list[Any]]:
+async def said_up_to(ws: Any, kind: str) -> list[list[Any]]:
     """Returns [seq, *record] up to the first of a kind."""
     found: list[list[Any]] = []
     while not found or found[-1][1] != kind:
@@ -38,12 +39,12 @@ async def test_records_are_pushed_and_the_end_is_told(api: Api) -> None:
     sid = await api.create()
     async with follow(api, "sess-01") as first:
         await run(api, sid, "say one")
-        assert [record[1:] for record in await until(first, "run-finished")][1:] == [
+        assert [record[1:] for record in await said_up_to(first, "run-finished")][1:] == [
             ["stdout", "one\n"],
             ["run-finished", {"exitCode": 0}],
         ]
         async with follow(api, sid, "?after=1") as second:
-            assert [record[0] for record in await until(second, "run-finished")] == [2, 3]
+            assert [record[0] for record in await said_up_to(second, "run-finished")] == [2, 3]
             await api.send("DELETE", f"/session/{sid}")
             for ws in (first, second):
                 told = await ws.receive_json(timeout=10)
@@ -51,7 +52,7 @@ async def test_records_are_pushed_and_the_end_is_told(api: Api) -> None:
                 assert (await ws.receive(timeout=10)).type is WSMsgType.CLOSE
                 assert ws.close_code == WSCloseCode.OK
     async with follow(api, sid, "?after=2") as late:
-        assert [record[0] for record in await until(late, "run-finished")] == [3]
+        assert [record[0] for record in await said_up_to(late, "run-finished")] == [3]
         assert (await late.receive_json(timeout=10))["ended"]
 
 
@@ -60,7 +61,7 @@ async def test_who_is_attached_keeps_the_session_and_answers(api: Api, service: 
     running = asyncio.ensure_future(run(api, sid, "ask who\nsay bye"))
     records: list[Any] = []
     async with follow(api, sid, "?attach=true") as ws:
-        asked = await until(ws, "waiting-input")
+        asked = await said_up_to(ws, "waiting-input")
         assert asked[-1][2] == {"is_password": False}
         assert service.streams[sid] == 2
         run_id = next(run_id for session, run_id in service.runs if session == sid)
@@ -77,8 +78,7 @@ async def test_who_is_attached_keeps_the_session_and_answers(api: Api, service: 
             records += (await ws.receive_json(timeout=10))["records"]
         assert ["stdout", "hi Ada\n"] in [record["rec"] for record in records]
     await running
-    while service.streams[sid] or service.followers:
-        await asyncio.sleep(0)
+    await until(lambda: not (service.streams[sid] or service.followers))
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,7 @@ async def test_who_does_not_read_is_not_read_for(api: Api, service: Any) -> None
     """Its records stay where they are; other readers have them all."""
     sid = await api.create()
     async with follow(api, sid) as slow, follow(api, sid) as quick:
-        while service.followers < 2:
-            await asyncio.sleep(0)
+        await until(lambda: service.followers >= 2)
         await run(api, sid, "flood 250000")
         assert await _last(quick) == 250_002
         at_slow, at_quick = sorted(service.followed.values())

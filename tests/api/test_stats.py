@@ -11,6 +11,7 @@ from bai_tui.app.backend.api.stats import StatsEncoder
 from bai_tui.app.backend.ports import GpuReading, Guarantee, IdleCheck, Layer, Sampled
 from bai_tui.app.model.metrics import Metric, parse_metrics
 from bai_tui.tests.api.fakes import ADMIN
+from bai_tui.tests.waiting import until
 from yarl import URL
 
 GIB = 1 << 30
@@ -187,8 +188,7 @@ async def event(answer: Any) -> tuple[str, dict[str, Any]]:
 async def test_stream(api: Any, admin: Any, service: Any) -> None:
     mine, its = await api.create("mine-01", config={"resources": {"gpu": "0.5"}}), await admin.create("admins-1")
     async with stream(api, "sessionName=*&scope=session&stats=true") as answer:
-        while not service.rounds:
-            await asyncio.sleep(0)
+        await until(lambda: service.rounds)
         service.sample(measured(mine, its))
         name, data = await event(answer)
         assert name == "bai_stats"
@@ -210,8 +210,7 @@ async def test_stream(api: Any, admin: Any, service: Any) -> None:
 async def test_stream_of_one_session(api: Any, service: Any) -> None:
     mine, other = await api.create("mine-01"), await api.create("mine-02")
     async with stream(api, f"sessionId={mine}&scope=*&stats=true") as answer:
-        while not service.rounds:
-            await asyncio.sleep(0)
+        await until(lambda: service.rounds)
         service.sample(measured(mine, other))
         assert (await event(answer))[1]["sessions"].keys() == {mine}
         await api.send("DELETE", f"/session/{mine}")
@@ -242,8 +241,7 @@ async def test_slow_reader_gets_the_newest_and_holds_no_memory(api: Any, service
     await loop.sock_connect(sock, (URL(api.base).host, URL(api.base).port))
     try:
         await loop.sock_sendall(sock, ("\r\n".join(lines) + "\r\n\r\n").encode())
-        while not service.rounds:
-            await asyncio.sleep(0.001)
+        await until(lambda: service.rounds)
         for number in range(3000):
             service.sample(measured(*refs, time_s=float(number)))
             await asyncio.sleep(0)

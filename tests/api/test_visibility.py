@@ -26,6 +26,7 @@ from bai_tui.app.model.errors import SessionNotFound
 from bai_tui.app.model.metrics import Metric
 from bai_tui.tests.api.conftest import Answer, Api
 from bai_tui.tests.service.conftest import ADMIN, OTHER, USER, World
+from bai_tui.tests.waiting import until
 
 NOBODY = "5e55104e-0000-4000-8000-000000000000"
 """The id of no session."""
@@ -278,13 +279,11 @@ async def test_events_are_those_of_the_reader(both: Both) -> None:
         asyncio.create_task(listen(api, "?stats=true", lambda text: "my-late" in text and "bai_stats" in text))
         for api in (both.user, both.admin)
     ]
-    while len(both.world.service._bus._subscriptions) < 2:
-        await asyncio.sleep(0)
+    await until(lambda: len(both.world.service._bus._subscriptions) >= 2)
     await both.world.create("their-train-2", caller=OTHER)
     await both.world.service.rename(OTHER, "their-train", "their-train-3")
     await both.world.service.terminate(OTHER, both.theirs)
     both.world.sampler.round()
-    await asyncio.sleep(0)
     await both.world.create("my-late")
     of_user, of_admin = await asyncio.gather(*texts)
     assert both.betrays(of_user) == []

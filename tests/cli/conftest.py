@@ -22,6 +22,7 @@ from bai_tui.app.backend.ports import CreateRequest
 from bai_tui.app.cli.main import invoke
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.tests.api import fakes
+from bai_tui.tests.waiting import until
 
 from ..client.conftest import ACCESS_KEY, SECRET_KEY, FakeServer, problem
 
@@ -322,8 +323,7 @@ class Toy:
         """Returns when so many follow a journal."""
 
         async def wait() -> None:
-            while self.service.followers < count:
-                await asyncio.sleep(0.005)
+            await until(lambda: self.service.followers >= count)
 
         self.do(wait())
 

@@ -16,6 +16,7 @@ from bai_tui.app.client.resume import frames_of
 from bai_tui.app.client.views import Ending, JournalLine
 from bai_tui.app.model.console import ExecuteRequest, Frame, RunMode, RunStatus
 from bai_tui.app.model.errors import ConfigError, IllegalState, RemoteError, SessionNotFound, Unreachable
+from bai_tui.tests.waiting import until
 
 from .conftest import ACCESS_KEY, SECRET_KEY, FakeServer, problem
 
@@ -367,8 +368,7 @@ async def test_an_answer_that_may_have_been_lost_is_given_again(
     backend.server.answers[EXECUTE], backend.server.answers[FOLLOW] = execute, follow
 
     looks = asyncio.ensure_future(collect(client, patience, "Ada"))
-    while not backend.executed:
-        await asyncio.sleep(0)
+    await until(lambda: backend.executed)
     for record in backend.records:
         record[0] = backend.executed[0]["runId"]
     assert text(await looks) == "hi\n"

@@ -21,6 +21,7 @@ from bai_tui.app.backend.runner import procs
 from bai_tui.app.config import Paths
 from bai_tui.app.local import read_running, running_backend
 from bai_tui.benchmarks.burst import Door
+from bai_tui.tests.waiting import until_here
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 pytestmark = pytest.mark.e2e
@@ -80,7 +81,7 @@ class Backend:
             if session.get("status") in statuses:
                 return session
             assert time.monotonic() < deadline, session
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two looks: what the list says is what is waited for
 
     def promised(self) -> dict[str, dict[str, str]]:
         return {gpu["id"]: gpu["promised"] for gpu in self.ask("GET", "/machine")["gpus"]}
@@ -169,10 +170,7 @@ def test_a_bootstrap_script_that_was_cut_off_runs_again_in_a_fresh_folder(backen
     session_id = backend.create("prepared", enqueueOnly=True, config={
         "resources": {"cpu": "1", "mem": "64m"}}, bootstrap_script=script)  # fmt: skip
     tries = backend.folder(session_id) / "work" / "tries"
-    deadline = time.monotonic() + 20
-    while not tries.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until_here(tries.exists)
     backend.kill()
     (backend.paths.state / "sessions" / "go").touch()
     backend.start()
@@ -234,8 +232,7 @@ def test_after_a_start_of_the_machine_sessions_are_shown_terminated(backend: Bac
     noted = backend.folder(session_id) / "runner.json"
     runner = json.loads(noted.read_text())
     os.kill(runner["pid"], signal.SIGKILL)
-    while procs.is_alive(runner["pid"], runner["start_time"]):
-        time.sleep(0.005)
+    until_here(lambda: not procs.is_alive(runner["pid"], runner["start_time"]))
     stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
         other = {"pid": stranger.pid, "start_time": procs.start_time(stranger.pid), "boot": "before:1"}
@@ -330,18 +327,18 @@ def test_want_of_descriptors_is_told_and_passes(bai_tui: Command, paths: Paths) 
             crowd.append(socket.create_connection((place.hostname, place.port), timeout=5))
         time.sleep(0.3)  # no synchronisation: the backend has time to accept what it can
         ticks = sum(map(int, Path(f"/proc/{backend.pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
-        time.sleep(1.0)
+        time.sleep(1.0)  # no synchronisation: how much it works in a second is what is measured
         spent = sum(map(int, Path(f"/proc/{backend.pid}/stat").read_text().rpartition(")")[2].split()[11:13])) - ticks
         assert spent < os.sysconf("SC_CLK_TCK") / 2, "it spins"
     finally:
         for sock in crowd:
             sock.close()
-    deadline = time.monotonic() + 20
-    while True:
+
+    def is_served() -> bool:
         with contextlib.suppress(Exception):
-            if backend.listed()["kept"]["status"] == "RUNNING":
-                break
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+            return bool(backend.listed()["kept"]["status"] == "RUNNING")
+        return False
+
+    until_here(is_served)
     backend.create("after")
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == limits

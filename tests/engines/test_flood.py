@@ -19,6 +19,7 @@ from bai_tui.app.backend.runner.throttle import RATE_BYTES_S
 from bai_tui.app.backend.service.journal import log_text, read
 from bai_tui.app.model.console import RunMode
 from bai_tui.app.model.errors import IllegalState, KernelNotReady
+from bai_tui.tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,8 +53,7 @@ def on_disk(session: Any) -> int:
 async def end_of(session: Any, run_id: str) -> None:
     """Returns when a run has ended, without reading anything of it."""
     async with asyncio.timeout(60):
-        while session.kernel.busy_run == run_id:
-            await asyncio.sleep(0.02)
+        await until(lambda: session.kernel.busy_run != run_id)
 
 
 def pieces(records: list[JournalRecord]) -> Iterator[tuple[str, int]]:
@@ -234,7 +234,7 @@ async def test_a_disk_that_takes_nothing_stops_the_writers_and_loses_nothing(ses
             while True:
                 with suppress(IllegalState):  # the one before is still going on
                     await session.begin("pass")
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # only to ask again shows when the disk is full
     assert on_disk(session) <= LIMIT // 4 and runner.growth_kib < GROWTH_KIB
     resource.prlimit(session.kernel.pid, resource.RLIMIT_FSIZE, usual)
     async with asyncio.timeout(20):
@@ -243,7 +243,7 @@ async def test_a_disk_that_takes_nothing_stops_the_writers_and_loses_nothing(ses
                 result = await session.run("print('and on it goes', child.wait())")
                 break
             except (KernelNotReady, IllegalState):
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # only to ask again shows that there is room
     assert result.text().endswith("and on it goes 0\n")  # before it what the child had written by then, maybe
     text = "".join(record.data for record in read(session.journal) if record.kind == "stdout")
     assert text.replace("and on it goes 0\n", "") == "0123456\n" * 375_000

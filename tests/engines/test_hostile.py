@@ -11,7 +11,8 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ import pytest_asyncio
 from bai_tui.app.backend.engines.hierarchies import SessionGroups
 from bai_tui.app.backend.engines.process import ProcessEngine
 from bai_tui.app.backend.runner import procs
+from bai_tui.tests import waiting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MAX_TASKS = 100
 SOON_S = 15.0
 """Generous: the machine is busy with the bomb, and with other tests."""
+until = partial(waiting.until, within_s=SOON_S, pause_s=0.01)
+"""To look goes through all processes, of which there are many."""
 BOMB = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -130,13 +134,6 @@ def tagged(tag: str) -> list[int]:
             if tag.encode() in command and procs.table().get(int(path.name)) is not None:
                 found.append(int(path.name))
     return found
-
-
-async def until(true: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(SOON_S):
-        while not (answer := true()):
-            await asyncio.sleep(0.01)
-        return answer
 
 
 def bomb(session: Any, how: str, tag: str) -> str:

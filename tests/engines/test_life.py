@@ -18,6 +18,7 @@ from bai_tui.app.backend.engines.process import ProcessEngine
 from bai_tui.app.backend.ports import Exit
 from bai_tui.app.backend.runner import procs
 from bai_tui.app.model.errors import KernelNotReady, LaunchFailed
+from bai_tui.tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,9 +40,7 @@ while not os.path.exists("daemon.pid"): time.sleep(0.005)
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(10):
-        while (found := procs.stat(pid)) is not None and found.state not in "ZX":
-            await asyncio.sleep(0.005)
+    await until(lambda: (found := procs.stat(pid)) is None or found.state in "ZX")
 
 
 async def test_terminate_takes_the_whole_tree(session: Any) -> None:
@@ -272,9 +271,7 @@ def _is_ours(pid: int, folder: Path) -> bool:
 
 async def test_a_cancelled_launch_leaves_nothing(sessions: Any, folder: Path) -> None:
     task = asyncio.create_task(sessions.start(bootstrap_script="echo $$ > ../pid; sleep 60"))
-    async with asyncio.timeout(10):
-        while not (found := [path for path in folder.glob("*/pid") if path.read_text()]):
-            await asyncio.sleep(0.005)
+    found = await until(lambda: [path for path in folder.glob("*/pid") if path.read_text()])
     pid = int(found[0].read_text())
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -15,6 +15,7 @@ from bai_tui.app.backend.engines.hierarchies import SessionGroups
 from bai_tui.app.backend.engines.limits import Limits, out_of_tasks, time_text
 from bai_tui.app.backend.engines.process import ProcessEngine
 from bai_tui.app.backend.ports import Guarantee, Layer
+from bai_tui.tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -177,8 +178,7 @@ async def test_the_group_of_a_session_that_ended_without_a_backend_is_removed_by
         await first.close()
     os.kill(session.kernel.pid, 9)  # it can do nothing any more
     async with asyncio.timeout(10):
-        while session.kernel.limits.group.pids():
-            await asyncio.sleep(0.005)
+        await until(lambda: not session.kernel.limits.group.pids())
     second = ProcessEngine(folder / "alone", spares=0)
     assert not any(path.exists() for path in paths(session))
     await second.close()
@@ -193,8 +193,7 @@ async def test_a_runner_that_ends_alone_removes_its_group(kit: Any, folder: Path
     assert all(path.exists() for path in paths(session))
     os.kill(session.kernel.pid, 15)
     async with asyncio.timeout(10):
-        while any(path.exists() for path in paths(session)):
-            await asyncio.sleep(0.005)
+        await until(lambda: not any(path.exists() for path in paths(session)))
 
 
 async def test_without_control_groups_nothing_is_claimed(

@@ -12,6 +12,7 @@ import pytest
 from bai_tui.app.backend.engines.process import ProcessEngine
 from bai_tui.app.backend.engines.sandbox import Sandboxes
 from bai_tui.app.model.errors import LaunchFailed
+from bai_tui.tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -103,8 +104,8 @@ async def test_who_comes_in_cannot_be_looked_into(isolated: Any) -> None:
     for _ in range(8):
         assert (await session.batch(exec="true")).code == 0
     (session.work / "enough").touch()
-    while not (seen := session.work / "seen").exists():
-        await asyncio.sleep(0.01)
+    seen = session.work / "seen"
+    await until(seen.exists)
     looked, found = json.loads(seen.read_text())
     assert looked
     assert [one for one in found if str(session.base) in one] == []

@@ -18,6 +18,7 @@ from bai_tui.app.backend.images import PythonCatalogue
 from bai_tui.app.backend.images.interpreters import Candidate, Machine, candidates, tag_part
 from bai_tui.app.backend.images.probe import ProbeFailed, probe
 from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.tests.waiting import until
 
 Sandbox = Any
 Names = Callable[[PythonCatalogue], dict[str, str]]
@@ -340,8 +341,7 @@ async def test_a_cancelled_look_leaves_the_next_to_another(sandbox: Sandbox) -> 
     async with asyncio.timeout(20):
         first = asyncio.create_task(catalogue.refresh())
         second = asyncio.create_task(catalogue.refresh())
-        while not (sandbox.root / "hangs").exists():
-            await asyncio.sleep(0)
+        await until(lambda: (sandbox.root / "hangs").exists())
         sandbox.python("usr/bin/python3")
         assert hanging.exists()
         first.cancel()

@@ -17,6 +17,7 @@ from bai_tui.app.backend.ports import Device, GpuReading, Sampled, Sampler, Watc
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import Session
 from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.tests.waiting import until
 
 GIB = 1 << 30
 _BUSY = """
@@ -90,8 +91,7 @@ time.sleep(60)
 """
     mine, runner = session("mine"), tree(threads)
     (child,) = runner.said()
-    while Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        await asyncio.sleep(0.005)
+    await until(lambda: Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
     found = await rounds(ProcSampler(devices, interval_s=0.02), lambda: [Watched(mine, runner.pid)], 1)
     assert found[0].session_tasks == {mine.id: 4}, "the first one counts until the process has ended"
     assert found[0].sessions[mine.id]["num_procs"].current == 1
@@ -144,8 +144,7 @@ async def test_one_that_is_forgotten_while_it_is_measured_does_not_come_back(
     sampler = ProcSampler(devices, interval_s=0.02)
     devices.gate.clear()
     running = asyncio.create_task(rounds(sampler, lambda: [Watched(mine, runner.pid)], 1))
-    while not devices.reads:
-        await asyncio.sleep(0)
+    await until(lambda: devices.reads)
     sampler.forget(mine.id)
     devices.gate.set()
     (found,) = await running
@@ -180,8 +179,7 @@ async def test_stopping_leaves_no_thread_and_no_file(tree: Any, devices: Any, se
     before = len(os.listdir("/proc/self/fd"))
     await rounds(ProcSampler(devices, interval_s=0.02), lambda: [Watched(session(), runner.pid)], 2)
     async with asyncio.timeout(5):
-        while any(thread.name.startswith("sampler") for thread in threading.enumerate()):
-            await asyncio.sleep(0.01)
+        await until(lambda: not any(thread.name.startswith("sampler") for thread in threading.enumerate()))
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -191,8 +189,7 @@ async def test_a_round_that_cannot_be_taken_is_left_out(
     sampler = ProcSampler(devices, interval_s=0.01, proc=tmp_path / "none")
     running = asyncio.create_task(sampler.run(lambda: [], lambda _: None))
     async with asyncio.timeout(5):
-        while devices.reads < 3:
-            await asyncio.sleep(0.005)
+        await until(lambda: devices.reads >= 3)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert sampler.last is None

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from bai_tui.app.model.errors import BadRequest
 from bai_tui.app.model.sessions import SessionResult, SessionStatus
+from bai_tui.tests.waiting import until
 
 S = SessionStatus
 
 
 async def busy(world: Any, outcome: Any) -> Any:
     kernel = world.kernel(outcome)
-    while kernel.busy_run is None:
-        await asyncio.sleep(0)
+    await until(lambda: kernel.busy_run is not None)
     return kernel
 
 

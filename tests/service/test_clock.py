@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +11,7 @@ from bai_tui.app.backend.service.alarm import Alarm
 from bai_tui.app.backend.service.steady import SteadyTime
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.sessions import SessionStatus
+from bai_tui.tests.waiting import turns, until
 
 S = SessionStatus
 HOUR = 3600.0
@@ -52,7 +52,7 @@ async def test_a_request_waits_as_long_as_it_may_though_the_clock_was_set_back(w
     world.set_clock(-HOUR)
     after = await world.create("after", resources={"cpu": "4"}, enqueue_only=True,
                                resource_opts={"pending_timeout": "60"})  # fmt: skip
-    await asyncio.sleep(0)
+    await turns()
     assert (before.session.status, after.session.status) == (S.PENDING, S.PENDING), "not given up an hour too early"
     assert before.session.enqueue_order < after.session.enqueue_order
     world.at(59 - (time.time() - now))
@@ -111,8 +111,7 @@ async def test_a_use_after_the_clock_was_set_counts_from_then(world: Any, by_s: 
 @pytest.mark.parametrize("by_s", [-HOUR, 24 * HOUR], ids=["set-back", "slept"])
 async def test_a_batch_command_has_its_time_whatever_the_clock_shows(world: Any, by_s: float) -> None:
     outcome = await world.create(type="batch", startup_command="wait", batch_timeout_s=600.0)
-    while not world.kernel(outcome).busy_run:
-        await asyncio.sleep(0)
+    await until(lambda: world.kernel(outcome).busy_run)
     world.at(300)
     world.set_clock(by_s)
     world.at(595)

@@ -19,6 +19,7 @@ from bai_tui.app.model.errors import (
     UnknownSlot,
 )
 from bai_tui.app.model.sessions import SessionStatus
+from bai_tui.tests.waiting import until
 
 S = SessionStatus
 
@@ -186,8 +187,7 @@ async def test_waiting_ends_after_max_wait_and_the_session_stays(world: Any) -> 
 async def test_who_leaves_while_waiting_leaves_the_session_be(world: Any) -> None:
     world.engine.hold = asyncio.Event()
     creating = asyncio.ensure_future(world.create())
-    while not world.engine.specs:
-        await asyncio.sleep(0)
+    await until(lambda: world.engine.specs)
     creating.cancel()
     world.engine.hold.set()
     assert (await world.create()).session.status is S.RUNNING

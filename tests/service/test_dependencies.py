@@ -7,6 +7,7 @@ import pytest
 from bai_tui.app.backend.ports import Exit
 from bai_tui.app.model.errors import BadRequest, ServiceUnavailable
 from bai_tui.app.model.sessions import SessionResult, SessionStatus
+from bai_tui.tests.waiting import until
 
 S = SessionStatus
 BATCH: dict[str, Any] = {"type": "batch", "startup_command": "wait", "enqueue_only": True}
@@ -17,8 +18,7 @@ async def begun(world: Any, outcome: Any) -> Any:
     entry = world.service._register.get(outcome.session.id)
     await entry.settled.wait()
     kernel = world.kernel(outcome)
-    while kernel.busy_run is None:
-        await asyncio.sleep(0)
+    await until(lambda: kernel.busy_run is not None)
     return kernel
 
 

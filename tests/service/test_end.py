@@ -7,6 +7,7 @@ import pytest
 from bai_tui.app.backend.ports import Exit
 from bai_tui.app.model.errors import IllegalState, SessionNotFound
 from bai_tui.app.model.sessions import SessionResult, SessionStatus
+from bai_tui.tests.waiting import until
 
 S = SessionStatus
 
@@ -48,8 +49,7 @@ async def test_a_second_delete_is_refused_unless_forced(world: Any) -> None:
     outcome = await world.create()
     world.kernel(outcome).hold_termination = asyncio.Event()
     first = asyncio.ensure_future(world.service.terminate(world.user, "sess-1"))
-    while not world.kernel(outcome).terminations:
-        await asyncio.sleep(0)
+    await until(lambda: world.kernel(outcome).terminations)
     with pytest.raises(IllegalState, match="being ended already"):
         await world.service.terminate(world.user, "sess-1")
     assert (await world.service.terminate(world.user, "sess-1", forced=True)).status is S.TERMINATED
@@ -61,8 +61,7 @@ async def test_who_leaves_does_not_stop_the_ending(world: Any) -> None:
     outcome = await world.create()
     hold = world.kernel(outcome).hold_termination = asyncio.Event()
     deleting = asyncio.ensure_future(world.service.terminate(world.user, "sess-1"))
-    while not world.kernel(outcome).terminations:
-        await asyncio.sleep(0)
+    await until(lambda: world.kernel(outcome).terminations)
     deleting.cancel()
     hold.set()
     assert (await ended(world, outcome.session.id)).status is S.TERMINATED
@@ -82,12 +81,10 @@ async def test_a_waiting_session_is_cancelled_and_those_behind_move_up(world: An
 async def test_a_session_can_be_ended_while_it_starts(world: Any, forced: bool) -> None:
     hold = world.engine.hold = asyncio.Event()
     outcome = await world.create(enqueue_only=True)
-    while not world.engine.specs:
-        await asyncio.sleep(0)
+    await until(lambda: world.engine.specs)
     deleting = asyncio.ensure_future(world.service.terminate(world.user, "sess-1", forced=forced))
     if not forced:
-        while outcome.session.status is not S.TERMINATING:
-            await asyncio.sleep(0)
+        await until(lambda: outcome.session.status is S.TERMINATING)
         hold.set()
     assert (await deleting).status is S.TERMINATED
     if not forced:
@@ -98,8 +95,7 @@ async def test_a_session_can_be_ended_while_it_starts(world: Any, forced: bool) 
 async def test_who_waits_for_a_session_that_is_ended_meanwhile_learns_it(world: Any) -> None:
     await world.create("first", resources={"cpu": "4"})
     waiting = asyncio.ensure_future(world.create("second"))
-    while world.service._register.named(world.user.access_key, "second") is None:
-        await asyncio.sleep(0)
+    await until(lambda: world.service._register.named(world.user.access_key, "second") is not None)
     await world.service.terminate(world.user, "second")
     assert (await waiting).session.status is S.CANCELLED
 
@@ -161,8 +157,7 @@ async def test_a_session_whose_time_was_over_before_it_was_removed_says_so(world
     outcome = await world.create()
     hold = world.kernel(outcome).hold_termination = asyncio.Event()
     removal = asyncio.create_task(world.service.terminate(world.user, outcome.session.id))
-    while not world.kernel(outcome).terminations:
-        await asyncio.sleep(0)
+    await until(lambda: world.kernel(outcome).terminations)
     await world.kernel(outcome).end(Exit(0, "wall-time: the session has run for 5s, as long as it may"))
     hold.set()
     await removal

@@ -14,6 +14,7 @@ from bai_tui.app.model.errors import IllegalState, LaunchFailed
 from bai_tui.app.model.sessions import HOLDING, LIVE, TERMINAL, SessionStatus
 from bai_tui.tests.service import fakes
 from bai_tui.tests.service.conftest import ADMIN, OTHER, USER, World
+from bai_tui.tests.waiting import turns
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -82,8 +83,7 @@ class History:
         elif kind == "prioritize" and (session_id := self.pick(values[0])) is not None:
             if (await world.service.get(ADMIN, session_id)).status is S.PENDING:
                 await world.service.modify(self.owners[session_id], session_id, priority=values[1])
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
+        await turns(_TURNS)
         await self.check()
 
     async def check(self) -> None:

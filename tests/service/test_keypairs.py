@@ -11,6 +11,7 @@ from bai_tui.app.backend.ports import CreateRequest, Keypair
 from bai_tui.app.backend.service.keypairs import LocalKeyring, OwnKeypair, full_user_id
 from bai_tui.app.model.errors import BadRequest, ConfigError, Forbidden, IllegalState, ServiceUnavailable
 from bai_tui.tests.service.fakes import MemoryStore
+from bai_tui.tests.waiting import turns
 
 ROOT = Keypair(access_key="AKROOT", secret_key="sk", user_id="root@localhost", user_uuid="u-root", is_admin=True)
 
@@ -84,7 +85,7 @@ async def test_what_is_refused_or_left_changes_both_or_neither(
     await agree(ring, store)
     # the client leaves while it is carried out; a store writes what it was given all the same
     task = asyncio.create_task(change(ring, alice.access_key))
-    await asyncio.sleep(0)
+    await turns(1)  # it has begun
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await ring.modify(ROOT, ROOT.access_key)  # nobody holds up who comes next
@@ -116,16 +117,17 @@ def test_names_of_users() -> None:
 
 async def test_who_is_switched_off_while_a_session_is_asked_for_gets_none(world: Any) -> None:
     """The request was let in, waits for its image, and meanwhile the keypair is revoked."""
-    looked = asyncio.Event()
+    waits, looked = asyncio.Event(), asyncio.Event()
     resolve = world.catalogue.resolve
 
     async def slowly(reference: str) -> Any:
+        waits.set()
         await looked.wait()
         return await resolve(reference)
 
     world.catalogue.resolve = slowly
     asked = asyncio.create_task(world.service.create(world.user, CreateRequest(name="late", image="python")))
-    await asyncio.sleep(0)
+    await waits.wait()
     await world.service.keyring.modify(world.admin, world.user.access_key, is_active=False)
     looked.set()
     with pytest.raises(Forbidden, match="switched off"):

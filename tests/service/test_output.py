@@ -12,6 +12,7 @@ from bai_tui.app.backend.runner.journal import Journal
 from bai_tui.app.backend.service.output import last_seq, page_before, runs_of
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.errors import SessionNotFound
+from bai_tui.tests.waiting import turns, until
 
 
 def query(code: str) -> ExecuteRequest:
@@ -30,7 +31,7 @@ async def test_a_follower_gets_what_was_what_comes_and_the_end(world: Any) -> No
     following = asyncio.ensure_future(texts(world, "sess-1"))
     late = asyncio.ensure_future(texts(world, "sess-1", kernel.last_seq))
     for word in ("one", "two"):
-        await asyncio.sleep(0)
+        await turns(1)  # the followers read in between
         await kernel.write(None, "stdout", word)
     await world.service.terminate(world.user, "sess-1")
     assert await following == ["before", "one", "two"]
@@ -41,11 +42,9 @@ async def test_a_follower_gets_what_was_what_comes_and_the_end(world: Any) -> No
 async def test_a_follower_of_a_waiting_session_waits(world: Any) -> None:
     world.engine.hold = asyncio.Event()
     creating = asyncio.ensure_future(world.create())
-    while not world.engine.specs:
-        await asyncio.sleep(0)
+    await until(lambda: world.engine.specs)
     following = asyncio.ensure_future(texts(world, "sess-1"))
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await turns()
     assert not following.done()
     world.engine.hold.set()
     await world.kernel(await creating).write(None, "stdout", "now")
@@ -75,7 +74,7 @@ async def test_a_runner_that_dies_ends_the_following(world: Any) -> None:
 
     outcome = await world.create()
     following = asyncio.ensure_future(texts(world, "sess-1"))
-    await asyncio.sleep(0)
+    await turns(1)  # it follows already
     await world.kernel(outcome).end(Exit(None, "killed"))
     assert await asyncio.wait_for(following, 5) == []
     assert (await world.ended(outcome)).status.value in ("ERROR", "TERMINATED")

@@ -14,6 +14,7 @@ from bai_tui.app.model.errors import LaunchFailed, ServiceUnavailable
 from bai_tui.app.model.sessions import SessionResult, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.app.policies import SchedulerSettings
+from bai_tui.tests.waiting import until
 
 S = SessionStatus
 KEPT = "its processes were ended, its journal is kept"
@@ -104,8 +105,7 @@ async def test_a_start_that_was_cut_off_is_begun_anew(world: Any) -> None:
     world.engine.hold = asyncio.Event()
     outcome = await world.create(enqueue_only=True, resources={"cpu": "4"})
     behind = await world.create("behind", enqueue_only=True, resources={"cpu": "4"})
-    while not world.engine.specs:
-        await asyncio.sleep(0)
+    await until(lambda: world.engine.specs)
     (world.root / "sessions" / outcome.session.id / "work" / "half").touch()
     await world.service._recorder.flush()
     await crash(world)
@@ -122,8 +122,7 @@ async def test_of_a_cut_off_start_that_is_cancelled_nothing_is_left(world: Any) 
     world.engine.hold = asyncio.Event()
     outcome = await world.create(enqueue_only=True, resources={"cpu": "4"})
     await world.create("urgent", enqueue_only=True, resources={"cpu": "4"}, priority=99)
-    while not world.engine.specs:
-        await asyncio.sleep(0)
+    await until(lambda: world.engine.specs)
     await world.service._recorder.flush()
     await crash(world)
     world.engine.hold = None
@@ -132,17 +131,19 @@ async def test_of_a_cut_off_start_that_is_cancelled_nothing_is_left(world: Any) 
     folder = world.root / "sessions" / outcome.session.id
     assert folder.exists()
     await service.terminate(world.user, outcome.session.id)
-    while folder.exists():
-        await asyncio.sleep(0.001)
+    await until(lambda: not folder.exists())
     assert world.engine.swept == [outcome.session.id]
+
+
+async def launched(world: Any, count: int) -> None:
+    await until(lambda: len(world.engine.specs) >= count)
 
 
 async def test_a_session_that_takes_the_backend_down_does_not_do_so_for_ever(world: Any) -> None:
     world.engine.hold = asyncio.Event()
     outcome = await world.create(enqueue_only=True)
     for count in range(1, 4):
-        while len(world.engine.specs) < count:
-            await asyncio.sleep(0)
+        await launched(world, count)
         await world.service._recorder.flush()
         await crash(world)
         await world.start()
@@ -206,8 +207,7 @@ async def test_the_result_of_a_command_is_found_though_its_runner_is_gone(world:
         "after", type="batch", startup_command="exit 0", dependencies=["sess-1"], enqueue_only=True
     )
     kernel = world.kernel(outcome)
-    while kernel.busy_run is None:
-        await asyncio.sleep(0)
+    await until(lambda: kernel.busy_run is not None)
     await crash(world)
     if in_time:
         await kernel.finish(0)
@@ -227,8 +227,7 @@ async def test_an_ending_that_was_cut_off_is_finished(world: Any) -> None:
     kernel = world.kernel(outcome)
     kernel.hold_termination = asyncio.Event()
     ending = asyncio.ensure_future(world.service.terminate(world.user, "sess-1"))
-    while not kernel.terminations:
-        await asyncio.sleep(0)
+    await until(lambda: kernel.terminations)
     await world.service._recorder.flush()
     await crash(world)
     ending.cancel()
@@ -244,8 +243,7 @@ async def test_an_ending_that_was_cut_off_is_finished(world: Any) -> None:
 async def test_a_batch_that_went_on_meanwhile_is_followed_not_run_twice(world: Any) -> None:
     outcome = await world.create(type="batch", startup_command="wait")
     kernel = world.kernel(outcome)
-    while kernel.busy_run is None:
-        await asyncio.sleep(0)
+    await until(lambda: kernel.busy_run is not None)
     await crash(world)
     await kernel.finish(5)
     service = await world.start()
@@ -366,8 +364,7 @@ async def test_a_thousand_sessions_are_there_again_within_seconds(world: Any) ->
     for number in range(1000):
         await world.create(f"many-{number:04d}", resources={"cpu": "1", "mem": "64m"}, enqueue_only=True)
     waiting = [(await world.create(f"wait-{n}", resources={"cpu": "1"}, enqueue_only=True)).session for n in range(50)]
-    while len(world.engine.kernels) < 1000:
-        await asyncio.sleep(0)
+    await until(lambda: len(world.engine.kernels) >= 1000)
     await world.service._recorder.settled()
     before = {d.device.id: d.promised for d in world.service.devices(world.admin)}
     began = time.perf_counter()

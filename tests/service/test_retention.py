@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from bai_tui.app.backend.service import retention
+from bai_tui.tests.waiting import until
 
 
 def age(folder: Path, seconds: float, now: float) -> None:
@@ -37,8 +38,7 @@ async def test_only_sessions_that_ended_long_ago_are_removed(busy: Any) -> None:
     age(folders["young"], 6 * 86400, now)
     age(folders["old"], 8 * 86400, now)
     async with asyncio.timeout(10):
-        while folders["old"].exists():
-            await asyncio.sleep(0.001)
+        await until(lambda: not folders["old"].exists())
     assert (folders["live"] / "work").is_dir()
     assert (folders["young"] / "journal").is_dir()
 

@@ -11,6 +11,7 @@ from bai_tui.app.backend.service.runs import PartOfJournal, WatchedRun
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.errors import BadRequest, IllegalState, KernelNotReady, NotFound, SessionNotFound
 from bai_tui.app.model.sessions import SessionStatus
+from bai_tui.tests.waiting import turns, until
 
 S = SessionStatus
 
@@ -40,8 +41,7 @@ async def test_a_run_gives_its_own_records_only(world: Any) -> None:
 async def test_a_kernel_that_dies_beside_a_batch_command_does_not_end_it(world: Any) -> None:
     outcome = await world.create(type="batch", startup_command="wait")
     kernel = world.kernel(outcome)
-    while kernel.busy_run is None:
-        await asyncio.sleep(0)
+    await until(lambda: kernel.busy_run is not None)
     run = await world.service.find_run(world.user, "sess-1", kernel.busy_run)
     await kernel.write(None, "kernel-died", {"exitCode": 137, "signal": "SIGKILL", "reason": "killed by SIGKILL"})
     await kernel.write(kernel.busy_run, "stdout", "still here\n")
@@ -157,8 +157,7 @@ async def test_the_journal_waits_for_what_is_to_come(world: Any) -> None:
     outcome = await world.create()
     last = world.kernel(outcome).last_seq
     reading = asyncio.ensure_future(world.service.journal(world.user, "sess-1", after=last, limit=9, wait_s=30))
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await turns()
     assert not reading.done()
     await world.kernel(outcome).write(None, "stdout", "now")
     assert [record.data for record in await reading] == ["now"]
