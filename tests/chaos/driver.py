@@ -193,7 +193,7 @@ class Chaos:
                 return
             if time.monotonic() > deadline:
                 raise Violation(f"{what}: not so within {within_s:g} s")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # between two looks at what others do
 
     # --- runs
 
@@ -303,7 +303,7 @@ class Chaos:
             stuck = [one for one in live if one.batch is None and not one.depends_on]
             for one in ready or (stuck if not any(one.batch for one in live) else []):
                 await self.remove(one, forced=self.rng.random() < 0.3)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # as above
 
     async def remove(self, one: Tracked, *, forced: bool) -> None:
         """Ends a session; once that is acknowledged it must have ended."""
@@ -410,7 +410,7 @@ class Chaos:
                 break
             if time.monotonic() > deadline:
                 raise Violation(f"the database does not catch up with {behind}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # as above
         self.full = False
 
 
@@ -422,7 +422,7 @@ async def _none_left(look: Callable[[], Mapping[Any, str]]) -> Mapping[Any, str]
     """Returns what is left after a while, if anything."""
     deadline = time.monotonic() + 10
     while (left := look()) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # what was killed takes a moment to be gone
     return left
 
 

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from bai_tui.app.backend.runner import procs
 from bai_tui.app.model.console import ExecuteRequest, RunMode
@@ -35,7 +35,7 @@ def _token(chaos: Chaos, letter: str) -> str:
     return f"{letter}{chaos.step}x{chaos.rng.randrange(1 << 32):08x}"
 
 
-async def _create(chaos: Chaos, one: Tracked, *, wait: bool, **options: object) -> str:
+async def _create(chaos: Chaos, one: Tracked, *, wait: bool, **options: Any) -> str:
     """Asks for a session; what became of the answer is told to the model."""
     chaos.model.sessions.append(one)
     if chaos.full:
@@ -44,7 +44,7 @@ async def _create(chaos: Chaos, one: Tracked, *, wait: bool, **options: object) 
 
     async def ask() -> str:
         try:
-            made = await client.create_session(name=one.name, enqueue_only=not wait, **options)  # type: ignore[arg-type]
+            made = await client.create_session(name=one.name, enqueue_only=not wait, **options)
         except Unreachable:
             return "no answer"
         except RemoteError as exc:
@@ -277,7 +277,7 @@ async def pause(chaos: Chaos) -> str | None:
     pause_s = chaos.rng.uniform(0.02, 0.6)
     os.kill(pid, signal.SIGSTOP)
     try:
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(pause_s)  # no synchronisation: so long it stands still
     finally:
         procs.send_signal(pid, signal.SIGCONT)
     return f"{what} for {pause_s:.2f} s"

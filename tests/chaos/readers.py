@@ -141,7 +141,7 @@ class RunReader:
         try:
             async with client.execute(run.session.id, run.program.request) as stream:
                 if deaf:
-                    await asyncio.sleep(rng.uniform(0.0, 0.5))
+                    await asyncio.sleep(rng.uniform(0.0, 0.5))  # no synchronisation: one that does not read
                 seen = 0
                 async for frame in stream:
                     seen += 1
@@ -221,7 +221,7 @@ class RunReader:
             except RemoteError as exc:
                 if not isinstance(exc, Unreachable | NotFound) and exc.http_status < 500:
                     raise
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # the daemon is being replaced, or its disk is full
                 continue
             for line in lines:
                 await self._take_line(client, line)
@@ -255,7 +255,7 @@ class RunReader:
             except RemoteError as exc:
                 if not isinstance(exc, Unreachable) and exc.http_status < 500:
                     raise
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # the daemon is being replaced, or its disk is full
                 with contextlib.suppress(RemoteError):
                     client = await self._door.connect()
             else:

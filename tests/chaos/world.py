@@ -230,7 +230,7 @@ class World:
             for pid in left:
                 procs.send_signal(pid, signal.SIGCONT)
                 procs.send_signal(pid, signal.SIGKILL)
-            time.sleep(0.05)
+            time.sleep(0.05)  # what was killed takes a moment to be gone
 
 
 def _all_pids() -> Iterator[int]:

@@ -19,7 +19,7 @@ class Server:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.asked = 0.0, 0
         self.endpoint = HERE
-        monkeypatch.setattr(patience.time, "monotonic", lambda: self.now_s)  # type: ignore[attr-defined]
+        monkeypatch.setattr(patience, "time", SimpleNamespace(monotonic=lambda: self.now_s))
         monkeypatch.setattr(patience, "asyncio", SimpleNamespace(sleep=self.sleep))
 
     async def sleep(self, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from bai_tui.app.backend.scheduler.ledger import Grant, Ledger
 from bai_tui.app.backend.scheduler.types import DeviceSpec
@@ -33,14 +33,14 @@ def gpus(count: int, *, shared: bool = True) -> list[DeviceSpec]:
 
 
 def machine(
-    cpus: Sequence[int] = (1, 1, 1, 1), mem: Sequence[int] = (8 * GIB,), gpu_count: int = 2, **options: object
+    cpus: Sequence[int] = (1, 1, 1, 1), mem: Sequence[int] = (8 * GIB,), gpu_count: int = 2, **options: Any
 ) -> Ledger:
     specs = [
         *(DeviceSpec(f"cpu{n}", "cpu", Decimal(cores)) for n, cores in enumerate(cpus)),
         *(DeviceSpec(f"mem{n}", "mem", Decimal(size)) for n, size in enumerate(mem)),
         *gpus(gpu_count),
     ]
-    return Ledger(specs, **options)  # type: ignore[arg-type]
+    return Ledger(specs, **options)
 
 
 def plan(ledger: Ledger, *, split: bool = False, **slots: object) -> Grant | None:

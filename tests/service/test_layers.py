@@ -52,12 +52,13 @@ class Engine:
 def test_the_strongest_layers_come_first() -> None:
     session = running(cpu={"cpu0": "1"}, mem={"mem": "1"}, cuda_shares={"gpu0": "0.5"})
     devices: Any = OneGpu(GPU)
-    engine, kernel = Engine(), object()
+    engine: Any = Engine()
+    kernel: Any = object()
     layers = layers_of(
         session,
-        kernel,  # type: ignore[arg-type]
+        kernel,
         devices=devices,
-        engine=engine,  # type: ignore[arg-type]
+        engine=engine,
         gpu=GpuSettings(),
         memory=MemorySettings(),
         max_tasks=9,
@@ -109,14 +110,16 @@ class Firm:
     ],
 )
 def test_who_watches_says_no_more_than_what_comes_of_it(engine: Any, told: dict[str, str]) -> None:
+    kernel: Any = object()
+    devices: Any = OneGpu(GPU)
     layers = layers_of(
         running(mem={"mem": "1"}),
-        object(),  # type: ignore[arg-type]
-        devices=OneGpu(GPU),  # type: ignore[arg-type]
+        kernel,
+        devices=devices,
         engine=engine,
         gpu=GpuSettings(),
         memory=MemorySettings(),
         max_tasks=300,
     )
     assert {layer.applies_to: layer.detail for layer in layers if layer.name == "watcher"} == told
-    assert is_held(engine, object(), "mem") is isinstance(engine, Firm)  # type: ignore[arg-type]
+    assert is_held(engine, kernel, "mem") is isinstance(engine, Firm)

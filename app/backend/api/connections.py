@@ -16,7 +16,7 @@ import contextlib
 import logging
 import socket
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from aiohttp import web
 
@@ -121,8 +121,8 @@ class GuardedHandler(web.RequestHandler):
 
     __slots__ = ("_connections", "_head_timer", "access_key")
 
-    def __init__(self, connections: Connections, manager: web.Server, **kwargs: object) -> None:
-        super().__init__(manager, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, connections: Connections, manager: web.Server, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
         self._connections = connections
         self._head_timer: asyncio.TimerHandle | None = None
         self.access_key = ""

@@ -229,6 +229,6 @@ def _remove(path: Path, deadline: float) -> bool:
             if time.monotonic() >= deadline:
                 _log.debug("the control group %s stays: %s", path, exc)
                 return False
-            time.sleep(_ROUND_S)
+            time.sleep(_ROUND_S)  # what was killed leaves when it is reaped, which is told to its parent only
         else:
             return True

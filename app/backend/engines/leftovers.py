@@ -87,7 +87,7 @@ def end_leftovers(session_id: str, session_dir: Path, group: SessionGroup | None
         count = max(count, found)
         if group is not None:
             group.kill()  # atomic; without it the round above has to do, and may have to be repeated
-        time.sleep(0.005)
+        time.sleep(0.005)  # what was killed takes a moment to die; it is not our child: nothing tells
     with contextlib.suppress(OSError):
         (session_dir / SOCKET).unlink()
     return count

@@ -60,7 +60,7 @@ def enter(name: str, proc: Path = Path("/proc"), *, answer_s: float = _ANSWER_S)
     while not _group(proc).endswith(f"/{name}"):
         if time.monotonic() >= deadline:
             raise OSError(f"the service manager has not moved the backend within {answer_s:g} s")
-        time.sleep(_ROUND_S)
+        time.sleep(_ROUND_S)  # to hear of the end of the job is more than one call of busctl
 
 
 def _bus(environ: Mapping[str, str]) -> str:

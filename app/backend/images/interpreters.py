@@ -187,7 +187,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def _executables(folder: Path) -> Iterable[Path]:
     try:
-        names = [name for name in os.listdir(folder) if _EXECUTABLE.fullmatch(name)]  # noqa: PTH208
+        names = [name for name in os.listdir(folder) if _EXECUTABLE.fullmatch(name)]  # noqa: PTH208 - names, without a Path for each of thousands
     except OSError:
         return []
     # python3 before python before python3.12: the first is the folder's own choice
@@ -196,12 +196,17 @@ def _executables(folder: Path) -> Iterable[Path]:
 
 
 def _is_executable(path: Path) -> bool:
-    return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113
+    return _is_file(path) and os.access(path, os.X_OK)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is one; what may not be looked at is none. (Those of Path raise then, before Python 3.14.)"""
+    return os.path.isfile(path)  # noqa: PTH113 - as said
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is one; what may not be looked at is none. (Those of Path raise then, before Python 3.14.)"""
-    return os.path.isdir(path)  # noqa: PTH112
+    """The same for a folder."""
+    return os.path.isdir(path)  # noqa: PTH112 - as said
 
 
 def _real(path: Path | None) -> Path | None:
@@ -210,7 +215,7 @@ def _real(path: Path | None) -> Path | None:
 
 def _classify(machine: Machine, path: Path, on_path: bool) -> Candidate:
     prefix = path.parent.parent
-    if os.path.isfile(prefix / "pyvenv.cfg"):  # noqa: PTH113
+    if _is_file(prefix / "pyvenv.cfg"):
         root = Path(os.path.realpath(prefix))
         name = root.parent.name if root.name in (".venv", "venv", "env") else root.name
         return Candidate(path, Source.VENV, name, on_path, root)

@@ -24,7 +24,7 @@ def main() -> None:
     with open(fd, closefd=fd > 2) as file:
         said = json.load(file)
     if "probe" in said:
-        from _bai_runner import sandbox  # type: ignore[import-not-found]
+        from _bai_runner import sandbox  # type: ignore[import-not-found]  # made above
 
         try:
             sandbox.probe(said["probe"], said["folder"])

@@ -238,7 +238,7 @@ def _copy(damaged: sqlite3.Connection, into: sqlite3.Connection, table: str, ord
     columns = [row[1] for row in into.execute(f"PRAGMA table_info({table})")]
     names, places = ", ".join(columns), ", ".join("?" * len(columns))
     select = f"SELECT {names} FROM {table} ORDER BY 1 {order}"  # noqa: S608 - all of it is ours
-    insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})"  # noqa: S608
+    insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - as above
     with contextlib.suppress(sqlite3.Error):
         for row in damaged.execute(select):
             with contextlib.suppress(sqlite3.Error):
