@@ -9,22 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from .model.endpoint import Endpoint
 from .model.errors import ConfigError
-from .policies import (
-    GpuSettings,
-    IdleSettings,
-    JournalSettings,
-    KeypairLimits,
-    MemorySettings,
-    SandboxSettings,
-    SchedulerSettings,
-)
-from .tui_settings import TuiSettings
+from .policies import BackendSettings
+from .tui_settings import TuiSettings, of_environment
 
 _APP: Final = "bai-tui"
 _YES: Final = ("y", "yes", "t", "true", "1")
@@ -100,58 +92,42 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """`config.toml`, defaults filled in."""
+class Settings(BackendSettings):
+    """What `config.toml` says to the backend, defaults filled in."""
 
-    host: str = "127.0.0.1"
-    port: int = 8091
-    """0 = any free port."""
-    idle_timeout_s: float = 1800.0
-    """0 = never."""
-    mock_gpus: str = ""
-    """`N` or `N:MEMORY`, e.g. `2:16g`; empty = none."""
-    cpu: int = 0
-    """cpu slots to offer; 0 = as many as this process may use."""
-    mem: str = ""
-    """mem to offer, e.g. `8g`; empty = all but a reserve for the system."""
-    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
-    limits: KeypairLimits = field(default_factory=KeypairLimits)
-    idle: IdleSettings = field(default_factory=IdleSettings)
-    gpu: GpuSettings = field(default_factory=GpuSettings)
-    memory: MemorySettings = field(default_factory=MemorySettings)
-    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
-    journal: JournalSettings = field(default_factory=JournalSettings)
+    __slots__ = ()
 
     @classmethod
     def load(cls, paths: Paths) -> Settings:
         """Reads `config.toml`; a missing file means all defaults.
 
         Raises:
-            ConfigError: unreadable, no TOML, or see `settings_file.read_settings`.
+            ConfigError: unreadable, no TOML, or see `settings.file.read_settings`.
         """
         table = read_table(paths)
         if not table:
             return cls()
-        from .settings_file import read_settings
+        from .settings.file import read_settings
 
         with _placed(paths):
             return cls(**read_settings(table))
 
 
 def tui_settings(paths: Paths) -> TuiSettings:
-    """Returns what `config.toml` says about the screen; what it says about the backend is not looked at.
+    """Returns what environment and `config.toml` say about the screen. What the latter says to the backend is not
+    looked at.
 
     Raises:
-        ConfigError: unreadable, no TOML, or see `settings_file.read_tui_settings`.
+        ConfigError: unreadable, no TOML, or see `settings.file.read_tui_settings`.
     """
     table = read_table(paths)
-    if not table:
-        return TuiSettings()
-    from .settings_file import read_tui_settings
+    settings = TuiSettings()
+    if table:
+        from .settings.file import read_tui_settings
 
-    with _placed(paths):
-        return read_tui_settings(table)
+        with _placed(paths):
+            settings = read_tui_settings(table)
+    return replace(settings, **{field: value for field, (_, value) in of_environment().items()})
 
 
 def settings_path(paths: Paths) -> Path:

@@ -1,6 +1,6 @@
-"""What `config.toml` says about the queue, limits, idling, sharing and watching: plain values, checked.
+"""What `config.toml` says about the queue, limits, idling, sharing and watching, and of servers: plain values, checked.
 
-Only values: what they mean is the backend's business. Read by `config.Settings`.
+Only values: what they mean is the business of others. Read by `config`.
 """
 
 from __future__ import annotations
@@ -145,3 +145,41 @@ class JournalSettings:
     taken in no faster than readers can follow."""
     retention_s: float = 7 * 86400.0
     """After the end of a session its journal is kept so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSettings:
+    """What `config.toml` says to the backend, defaults filled in."""
+
+    host: str = "127.0.0.1"
+    port: int = 8091
+    """0 = any free port."""
+    idle_timeout_s: float = 1800.0
+    """0 = never."""
+    mock_gpus: str = ""
+    """`N` or `N:MEMORY`, e.g. `2:16g`; empty = none."""
+    cpu: int = 0
+    """cpu slots to offer; 0 = as many as this process may use."""
+    mem: str = ""
+    """mem to offer, e.g. `8g`; empty = all but a reserve for the system."""
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    limits: KeypairLimits = field(default_factory=KeypairLimits)
+    idle: IdleSettings = field(default_factory=IdleSettings)
+    gpu: GpuSettings = field(default_factory=GpuSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextSettings:
+    """`[contexts.NAME]`: a server, and who we are to it."""
+
+    endpoint: str = field(default_factory=str)
+    access_key: str = field(default_factory=str)
+    """These two are always given; empty only while a file that lacks them is checked."""
+    secret_key_file: str = ""
+    """Relative to the folder of `config.toml`; empty = `secrets/NAME` there."""
+    domain: str = "default"
+    group: str = "default"
+    verify_tls: bool = True

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 IMAGES: Final = ("auto", "kitty", "sixel", "blocks", "none")
-LEAST_SCROLLBACK_LINES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +38,10 @@ class TuiSettings:
     """Of the console of one session; the oldest go first."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """`[keys]`: id of an action -> its keys, comma-separated, in place of its own; empty = no key."""
+
+
+def of_environment() -> Mapping[str, tuple[str, Any]]:
+    """Returns field of `TuiSettings` -> (variable, value) for what the environment says; it wins over the file."""
+    if os.environ.get("BAI_TUI_ASCII", "") not in ("", "0"):
+        return {"ascii": ("BAI_TUI_ASCII", True)}
+    return {}
