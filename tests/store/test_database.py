@@ -41,16 +41,26 @@ def test_every_query_is_valid_sql_for_the_newest_schema(database: Path) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("content", [b"this is no database" * 100, None])
+def overwritten(content: bytes) -> bytes:
+    return content[:2048] + os.urandom(len(content) - 2048)
+
+
+def words_that_are_no_text(content: bytes) -> bytes:
+    """SQLite names what it cannot read in its error, of which Python then fails to make a text."""
+    return content.replace(b"tablesessions", b"table\xafessions").replace(b"CREATE TABLE", b"CREATE ELBAT")
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"this is no database" * 100, overwritten, words_that_are_no_text])
 async def test_a_damaged_file_is_kept_and_an_empty_one_begun(
-    database: Path, make_session: MakeSession, caplog: pytest.LogCaptureFixture, content: bytes | None
+    database: Path,
+    make_session: MakeSession,
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[bytes], bytes],
 ) -> None:
-    if content is None:  # a real database with its pages overwritten
-        store = SqliteStore(database)
-        await store.save_all([make_session() for _ in range(200)])
-        await store.close()
-        content = database.read_bytes()
-        content = content[:2048] + os.urandom(len(content) - 2048)
+    store = SqliteStore(database)
+    await store.save_all([make_session() for _ in range(200)])
+    await store.close()
+    content = damage(database.read_bytes())
     database.write_bytes(content)
     with caplog.at_level(logging.ERROR):
         store = SqliteStore(database)

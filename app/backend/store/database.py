@@ -29,6 +29,7 @@ from .files import (
     marks,
     open_file,
     rescue,
+    unreadable,
 )
 
 log = logging.getLogger(__name__)
@@ -214,9 +215,11 @@ class Database:
         try:
             results = [job[0](self._connection) for job in batch]
             self._connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as exc:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            if isinstance(exc, UnicodeDecodeError):
+                raise unreadable() from None
             raise
         return results
 

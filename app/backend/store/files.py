@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 BUSY_TIMEOUT_S: Final = 3.0
 _TABLES: Final = ("keypairs", "sessions")
 _SIDES: Final = ("-wal", "-shm")
+_OF_SQLITE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""The second in place of the first where its words are no text, see `unreadable`."""
 _REFUSALS: Final = (
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -113,8 +115,10 @@ def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
         if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("quick_check failed: malformed")
         migrate(connection, path)
-    except BaseException:
+    except BaseException as exc:
         connection.close()
+        if isinstance(exc, UnicodeDecodeError):
+            raise unreadable() from None
         raise
     return connection
 
@@ -222,7 +226,7 @@ def _salvage(kept: Path, into: sqlite3.Connection) -> int:
     into.execute("BEGIN")
     ways = ["mode=ro"] if kept.with_name(kept.name + "-wal").exists() else []
     for options in (*ways, "mode=ro&immutable=1"):  # with its log; without it
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect_uri(kept, options)) as damaged:
+        with contextlib.suppress(*_OF_SQLITE), contextlib.closing(_connect_uri(kept, options)) as damaged:
             for table in _TABLES:
                 for order in ("ASC", "DESC"):  # from both ends: a damaged page stops the reading
                     _copy(damaged, into, table, order)
@@ -239,13 +243,21 @@ def _copy(damaged: sqlite3.Connection, into: sqlite3.Connection, table: str, ord
     names, places = ", ".join(columns), ", ".join("?" * len(columns))
     select = f"SELECT {names} FROM {table} ORDER BY 1 {order}"  # noqa: S608 - all of it is ours
     insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - as above
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*_OF_SQLITE):
         for row in damaged.execute(select):
             with contextlib.suppress(sqlite3.Error):
                 into.execute(insert, row)
 
 
 # --- errors
+
+
+def unreadable() -> sqlite3.DatabaseError:
+    """Returns the error that stands for a `UnicodeDecodeError` out of sqlite3.
+
+    SQLite's words name what is damaged, with its bytes; Python fails to make a text of them and loses the error.
+    """
+    return sqlite3.DatabaseError("malformed database schema: its names are no text")
 
 
 def _code(exc: sqlite3.Error) -> int:
