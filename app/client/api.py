@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from ..model.console import ExecuteRequest, Frame
 from ..model.endpoint import Endpoint as Endpoint
 from ..model.errors import BaiTuiError
+from ..model.inspection import Completions, Inspection
 from ..model.sessions import SessionStatus
 from . import events as _events
 from . import keypairs as _keypairs
@@ -285,11 +286,24 @@ class ApiClient:
 
         await answer(self, session_id, run_id, text, prompt)
 
-    async def complete(self, ref: str, code: str, row: int, col: int) -> Sequence[str]:
-        """Returns completions for `code` with the cursor at line `row` and column `col`, both from 0."""
+    async def complete(self, ref: str, code: str, row: int, col: int) -> Completions:
+        """Returns completions for `code` with the cursor at line `row` and column `col`, both from 0.
+
+        Raises: IllegalState (the session takes no code), SessionNotFound, Unreachable.
+        """
         return await _sessions.complete(self.transport, ref, code, row, col)
 
     async def upload(self, ref: str, files: Mapping[str, Path]) -> None:
+    async def inspect(self, ref: str, code: str, cursor: int, *, detail: int = 0) -> Inspection:
+        """Returns what the name at character `cursor` of `code` stands for (capability `inspect` only).
+
+        Args:
+            detail: 1 = with the source.
+
+        Raises: NotImplementedHere (a genuine cluster), IllegalState (the session takes no code), SessionNotFound.
+        """
+        return await _sessions.inspect(self.transport, ref, code, cursor, detail)
+
         """Uploads files; keys are paths relative to the work folder.
 
         Raises:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import ceil
 from typing import Any
 
 from ..model.errors import BadRequest, NotImplementedHere, RemoteError
+from ..model.inspection import INSPECTS, Completions, Inspection
 from ..model.sessions import new_session_name
 from ..model.slots import CUDA_SHARES, GPU_ALIAS
 from .address import segment
@@ -20,6 +22,7 @@ from .views import CreatedSession, ExtensionView, JournalLine, RunView, ServerIn
 
 _ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 _SLACK_S = 60.0
+_DOTTED = re.compile(r"[\w.]*$")
 
 
 def wire_resources(resources: Mapping[str, str], info: ServerInfo) -> dict[str, str]:
@@ -131,7 +134,7 @@ async def interrupt(transport: Transport, ref: str) -> None:
     await transport.request("POST", f"/session/{segment(ref)}/interrupt")
 
 
-async def complete(transport: Transport, ref: str, code: str, row: int, col: int) -> Sequence[str]:
+async def complete(transport: Transport, ref: str, code: str, row: int, col: int) -> Completions:
     """Returns completions. Servers differ: a list, or an object with `suggestions` (or `completions`)."""
     lines = code.split("\n")
     line = lines[row] if 0 <= row < len(lines) else ""
@@ -140,9 +143,45 @@ async def complete(transport: Transport, ref: str, code: str, row: int, col: int
         "POST", f"/session/{segment(ref)}/complete", json_body={"code": code, "options": options}, idempotent=True
     )
     result = mapping(answer).get("result")
-    if isinstance(result, Mapping):
-        result = result.get("suggestions") or result.get("completions")
-    return [str(item) for item in result] if isinstance(result, list) else []
+    more = mapping(result)
+    if more:
+        result = more.get("suggestions") or more.get("completions")
+    matches = tuple(str(item) for item in result) if isinstance(result, list) else ()
+    types = more.get("types")
+    if not isinstance(types, list) or len(types) != len(matches):
+        types = [""] * len(matches)
+    cursor = len("\n".join((*lines[:row], line[:col])))
+    start = more.get("cursor_start")
+    if not isinstance(start, int) or not 0 <= start <= cursor:
+        start = cursor - _replaced(line[:col], matches)
+    return Completions(matches, tuple(map(str, types)), start, more.get("busy") is True)
+
+
+def _replaced(before: str, matches: Sequence[str]) -> int:
+    """Returns how many characters before the cursor the matches take the place of, where a server does not say.
+
+    Kernels give `os.path` or `path` for `os.pa`.
+    """
+    dotted = _DOTTED.search(before)
+    word = dotted.group() if dotted else ""
+    if any(match.startswith(word) for match in matches):
+        return len(word)
+    return len(word.rpartition(".")[2])
+
+
+async def inspect(transport: Transport, ref: str, code: str, cursor: int, detail: int) -> Inspection:
+    if INSPECTS not in (await transport.info()).capabilities:
+        raise with_data(
+            NotImplementedHere, f"{transport.url} cannot tell what a name stands for: Backend.AI has no such request"
+        )
+    body = {"code": code, "cursor": cursor, "detail": detail}
+    answer = await transport.request("POST", f"/session/{segment(ref)}/inspect", json_body=body, idempotent=True)
+    said = mapping(answer)
+    return Inspection(
+        found=said.get("found") is True,
+        busy=said.get("busy") is True,
+        **{name: str(said.get(name) or "") for name in ("name", "type", "signature", "doc", "text")},
+    )
 
 
 async def logs(transport: Transport, ref: str) -> str:

@@ -31,15 +31,18 @@ from bai_tui.app.model.errors import (
     BadRequest,
     IllegalState,
     ImageNotFound,
+    KernelNotReady,
     NotFound,
     NotImplementedHere,
     SessionExists,
     SessionNotFound,
 )
+from bai_tui.app.model.inspection import Completions, Inspection
 from bai_tui.app.model.sessions import LIVE, TERMINAL, Session, SessionStatus, SessionType, check_session_name
 from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.tests.api.fake_machine import FakeMachine
 from bai_tui.tests.api.journals import FakeRun, Journal
+from bai_tui.tests.service.fake_terminal import FakeTerminal
 from bai_tui.tests.service.fakes import MemoryStore
 from bai_tui.tests.waiting import until
 
@@ -91,6 +94,7 @@ class FakeService(FakeMachine):
         self.running: dict[str, asyncio.Task[None]] = {}
         self.streams: dict[str, int] = {}
         """Session id -> execute streams that are open."""
+        self.terminals: list[FakeTerminal] = []
         self.listeners: list[asyncio.Queue[SessionEvent | None]] = []
         self.go = asyncio.Event()
         self.next_failure: Exception | None = None
@@ -262,6 +266,19 @@ class FakeService(FakeMachine):
             self.streams[session_id] -= 1
 
     @asynccontextmanager
+    async def terminal(self, caller: Keypair, ref: str) -> AsyncIterator[FakeTerminal]:
+        self._fail()
+        session = self._find(caller, ref)
+        if session.status is not SessionStatus.RUNNING:
+            raise KernelNotReady(f"the session {session.name} is {session.status}: it takes code once it runs")
+        terminal = FakeTerminal(b"$ ")
+        self.terminals.append(terminal)
+        try:
+            yield terminal
+        finally:
+            await terminal.close()
+
+    @asynccontextmanager
     async def run(
         self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None
     ) -> AsyncIterator[FakeRun]:
@@ -334,10 +351,18 @@ class FakeService(FakeMachine):
         if task is not None:
             task.cancel()
 
-    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Sequence[str]:
+    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Completions:
         self._find(caller, ref)
         word = code[:cursor].split()[-1] if code[:cursor].split() else ""
-        return [name for name in ("print", "property") if name.startswith(word)]
+        kinds = {"print": "function", "property": "class"}
+        matches = tuple(name for name in kinds if name.startswith(word))
+        return Completions(matches, tuple(kinds[match] for match in matches), cursor - len(word))
+
+    async def inspect(self, caller: Keypair, ref: str, code: str, cursor: int, detail: int) -> Inspection:
+        self._find(caller, ref)
+        if code[:cursor] != "print":
+            return Inspection(name=code[:cursor])
+        return Inspection(True, False, "print", "function", "(*args)", "Prints.", "def print" if detail else "")
 
     async def journal(
         self, caller: Keypair, ref: str, *, after: int, limit: int, wait_s: float

@@ -20,7 +20,7 @@ async def test_handshake_needs_no_signature(api: Any) -> None:
         "manager": "0.1.0",
         "bai-tui": {
             "version": "0.1.0",
-            "capabilities": ["journal", "devices", "end-of-input", "stats", "extend", "follow", "keypairs"],
+            "capabilities": ["journal", "devices", "end-of-input", "stats", "extend", "follow", "keypairs", "inspect"],
         },
     }
     assert (await api.send("GET", "/")).json["manager"] == "0.1.0"

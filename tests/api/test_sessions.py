@@ -191,12 +191,37 @@ async def test_small_ones(api: Any) -> None:
     assert (await api.send("POST", f"/session/{ref}/interrupt")).status == 204
 
 
+async def test_inspect(api: Any) -> None:
+    ref = await api.create()
+    said = {"found": True, "busy": False, "name": "print", "type": "function", "signature": "(*args)", "doc": "Prints."}
+    for body, text in (
+        ({"code": "print"}, ""),
+        ({"code": "print(1)", "cursor": 5}, ""),
+        ({"code": "print", "detail": 1}, "def print"),
+    ):
+        answer = await api.send("POST", f"/session/{ref}/inspect", body)
+        assert answer.json == {**said, "text": text}
+    assert not (await api.send("POST", f"/session/{ref}/inspect", {})).json["found"]
+    for wrong in ({"code": "a", "cursor": 2}, {"code": "a", "cursor": -1}, {"code": "a", "detail": 2}):
+        assert (await api.send("POST", f"/session/{ref}/inspect", wrong)).problem == "invalid-api-params"
+
+
 @pytest.mark.parametrize("options", [{}, {"row": 1, "col": 3}])
 async def test_complete(api: Any, options: dict[str, int]) -> None:
     ref = await api.create()
     code = "x = 1\npri" if options else "pri"
     answer = await api.send("POST", f"/session/{ref}/complete", {"code": code, "options": options})
-    assert answer.json == {"result": {"status": "finished", "error": None, "suggestions": ["print"]}}
+    assert answer.json == {
+        "result": {
+            "status": "finished",
+            "error": None,
+            "suggestions": ["print"],
+            "types": ["function"],
+            "cursor_start": len(code) - 3,
+            "cursor_end": len(code),
+            "busy": False,
+        }
+    }
     bad = await api.send("POST", f"/session/{ref}/complete", {"code": code, "options": {"row": 9, "col": 0}})
     assert bad.status == 400
 

@@ -148,6 +148,7 @@ OF_SESSION: dict[str, Any] = {
     "GET /session/{ref}/runs": None,
     "POST /session/{ref}/interrupt": None,
     "POST /session/{ref}/complete": {"code": "a"},
+    "POST /session/{ref}/inspect": {"code": "a"},
     "POST /session/{ref}/rename": {"name": "taken-over"},
     "POST /session/{ref}/extend": {"seconds": 60},
     "GET /session/{ref}/logs": None,

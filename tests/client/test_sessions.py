@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from bai_tui.app.client.api import ApiClient
-from bai_tui.app.model.errors import AmbiguousReference, BadRequest, RemoteError, SessionNotFound
+from bai_tui.app.model.errors import AmbiguousReference, BadRequest, NotImplementedHere, RemoteError, SessionNotFound
+from bai_tui.app.model.inspection import Completions, Inspection
 from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
 
@@ -243,10 +244,46 @@ async def test_every_form_of_statistics(client: ApiClient, server: FakeServer, a
 )
 async def test_every_form_of_completions(client: ApiClient, server: FakeServer, answer: Any) -> None:
     server.answers[f"POST /session/{SID}/complete"] = answer
-    assert await client.complete(SID, "x = 1\npri\ny", 1, 3) == ["print"]
+    assert await client.complete(SID, "x = 1\npri\ny", 1, 3) == Completions(("print",), ("",), 6)
     assert last_json(server)["options"] == {"row": 1, "col": 3, "line": "pri", "post": "y"}
     server.answers[f"POST /session/{SID}/complete"] = recording("complete")
-    assert await client.complete(SID, "", 5, 0) == []
+    assert await client.complete(SID, "", 0, 0) == Completions()
+
+
+@pytest.mark.parametrize(
+    ("code", "matches", "start"),
+    [
+        ("os.pa", ["os.path"], 0),
+        ("os.pa", ["path"], 3),
+        ("x = os.", ["os.path"], 4),
+        ("x = os.", ["path"], 7),
+        ("", ["a"], 0),
+    ],
+)
+async def test_what_a_completion_replaces_where_the_server_does_not_say(
+    client: ApiClient, server: FakeServer, code: str, matches: list[str], start: int
+) -> None:
+    server.answers[f"POST /session/{SID}/complete"] = {"result": matches}
+    assert (await client.complete(SID, code, 0, len(code))).start == start
+
+
+async def test_completions_with_types(client: ApiClient, server: FakeServer) -> None:
+    result: dict[str, Any] = {"suggestions": ["print"], "types": ["function"], "cursor_start": 1, "busy": False}
+    server.answers[f"POST /session/{SID}/complete"] = {"result": result}
+    assert await client.complete(SID, "(pri", 0, 4) == Completions(("print",), ("function",), 1)
+    server.answers[f"POST /session/{SID}/complete"] = {"result": {"suggestions": [], "types": [], "busy": True}}
+    assert (await client.complete(SID, "(pri", 0, 4)).busy
+
+
+async def test_inspect(client: ApiClient, server: FakeServer) -> None:
+    said = {"found": True, "busy": False, "name": "f", "type": "function", "signature": "()", "doc": "d", "text": "s"}
+    server.answers[f"POST /session/{SID}/inspect"] = said
+    with pytest.raises(NotImplementedHere, match="cannot tell"):
+        await client.inspect(SID, "f", 1)
+    server.handshake["bai-tui"] = {"capabilities": ["inspect"]}
+    await client.handshake()
+    assert await client.inspect(SID, "f(", 2, detail=1) == Inspection(True, False, "f", "function", "()", "d", "s")
+    assert last_json(server) == {"code": "f(", "cursor": 2, "detail": 1}
 
 
 async def test_journal(client: ApiClient, server: FakeServer) -> None:

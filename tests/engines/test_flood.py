@@ -164,7 +164,11 @@ async def test_garbage_from_the_kernels_own_socket_ends_the_kernel_only(sessions
         {"record": 5},
         {"stderr": ["no text"]},
         {"done": "x", "stdout": ""},
-        {"completed": []},
+        {"looked": [], "answer": {}},
+        {"looked": 1, "answer": []},
+        {"looked": 1, "answer": {"matches": [5]}},
+        {"looked": 1, "answer": {"start": True}},
+        {"looked": 1, "answer": {"strange": "x"}},
     ],
     ids=str,
 )

@@ -54,7 +54,14 @@ async def test_a_session(kit: Any, sessions: Any, python: tuple[str, str]) -> No
     assert (failed.code, "ZeroDivisionError" in failed.text("stderr")) == (1, True)
     assert "_bai_runner" not in failed.text("stderr")
     assert "shell_plain" not in failed.text("stderr")
-    assert "sys.exit" in await session.kernel.complete("sys.exi", 7)
+    completed = await session.kernel.complete("x = 1\nsys.exi", 13)
+    assert (completed.matches, completed.types, completed.start) == (("sys.exit",), ("function",), 6)
+    assert "json" in (await session.kernel.complete("import js", 9)).matches
+    told = await session.kernel.inspect("sys.exit(", 9)
+    assert (told.found, told.name, told.type) == (True, "sys.exit", "function")
+    assert told.doc.startswith("exit(") or "Exit the interpreter" in told.doc
+    source = await session.kernel.inspect("import os\nos.path.join", 22, 1)
+    assert "def join" in source.text and source.signature.startswith("(a, *")
 
     run_id = await session.begin("name = input('name? ')\nwhile True: pass")
     asked = await session.follow(run_id, until=lambda record: record.kind == "waiting-input")

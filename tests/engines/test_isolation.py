@@ -221,7 +221,8 @@ async def test_cells_input_figures_and_completion(isolated: Any) -> None:
     await session.kernel.send_input(run, "b")
     assert "['a', 'b']" in (await session.follow(run, after=waiting.end.seq)).text()
     await session.run("import string; marvel = 1")
-    assert "string.ascii_letters" in await session.kernel.complete("string.ascii_l", 14)
+    assert "string.ascii_letters" in (await session.kernel.complete("string.ascii_l", 14)).matches
+    assert (await session.kernel.inspect("string.capwords", 9)).signature == "(s, sep=None)"
 
 
 async def test_a_batch_command_that_waits_for_input_is_noticed(isolated: Any) -> None:

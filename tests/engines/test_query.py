@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from bai_tui.app.model.errors import IllegalState, KernelNotReady
+from bai_tui.app.model.inspection import Completions, Inspection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -174,7 +175,8 @@ async def test_only_one_run_at_a_time(session: Any) -> None:
     assert session.kernel.busy_run == run_id
     with pytest.raises(IllegalState, match="another run"):
         await session.begin("1")
-    assert await session.kernel.complete("impor", 5) == []
+    assert await session.kernel.complete("impor", 5) == Completions(start=5, busy=True)
+    assert await session.kernel.inspect("print", 5) == Inspection(busy=True)
     await session.kernel.interrupt()
     await session.follow(run_id)
     assert session.kernel.busy_run is None
@@ -230,8 +232,49 @@ async def test_an_interrupt_that_a_system_call_swallows_is_sent_again(session: A
 
 async def test_completion(session: Any) -> None:
     await session.run("import os\nclass A: pass\na = A(); a.fast_mode = 1")
-    assert "a.fast_mode" in await session.kernel.complete("a.fa", 4)
-    assert "os.path" in await session.kernel.complete("x = 1\nos.pa", 11)
+    assert (await session.kernel.complete("a.fa", 4)).matches == ("a.fast_mode",)
+    completed = await session.kernel.complete("x = 1\nos.pa", 11)
+    assert completed.start == 6 and not completed.busy
+    assert dict(zip(completed.matches, completed.types, strict=True))["os.path"] == "module"
+    assert (await session.kernel.complete("%tim", 4)).matches[0].startswith("%")
+    assert not any(match.startswith("%") for match in (await session.kernel.complete("open(fi", 7)).matches)
+
+
+async def test_inspection(session: Any) -> None:
+    await session.run(
+        "class A:\n"
+        "    'the A'\n"
+        "    def m(self, a, b=2):\n"
+        "        'the m'\n"
+        "        return a\n"
+        "    @property\n"
+        "    def loud(self):\n"
+        "        'the loud one'\n"
+        "        print('was run')\n"
+        "a = A()\nnumbers = list(range(100))"
+    )
+    told = await session.kernel.inspect("x = a.m(1, ", 11)
+    assert (told.name, told.type, told.signature, told.doc) == ("a.m", "function", "(a, b=2)", "the m")
+    loud = await session.kernel.inspect("a.loud", 6)
+    assert (loud.type, loud.doc) == ("property", "the loud one")
+    assert not (await session.kernel.inspect("a.loud.real", 11)).found, "what only code could tell is not told"
+    value = await session.kernel.inspect("numbers", 3)
+    assert value.type == "list" and value.text.endswith("(100)") and len(value.text) < 200
+    assert "def m(self" in (await session.kernel.inspect("A", 1, 1)).text
+    assert (await session.kernel.inspect("%time 1 + 1", 5)).name == "%time"
+    assert await session.kernel.inspect("nobody", 6) == Inspection(name="nobody")
+    assert (await session.run("1 + 1")).text() == "2\n", "nothing that was asked about was run"
+
+
+async def test_a_look_into_an_object_that_does_not_come_back_is_interrupted(session: Any) -> None:
+    await session.run("import time\nclass A:\n    def __dir__(self):\n        while True: time.sleep(0.01)\na = A()")
+    looks = asyncio.ensure_future(session.kernel.complete("a.", 2))
+    await asyncio.sleep(0)  # so that the question is sent first
+    run_id = await session.begin("print('mine')")
+    await session.kernel.interrupt()
+    assert (await looks).matches == ()
+    await session.follow(run_id)
+    assert (await session.run("1 + 1")).text() == "2\n"
 
 
 async def test_200_000_lines_arrive_whole(session: Any) -> None:

@@ -30,9 +30,11 @@ from bai_tui.app.backend.service import journal as journals
 from bai_tui.app.model.console import ExecuteRequest
 from bai_tui.app.model.errors import IllegalState, ImageNotFound, KernelNotReady, LaunchFailed
 from bai_tui.app.model.images import Image, ImageReference
+from bai_tui.app.model.inspection import Completions, Inspection
 from bai_tui.app.model.metrics import Metric, Metrics
 from bai_tui.app.model.sessions import Session
 from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.tests.service.fake_terminal import FakeTerminal
 
 GIB = 1 << 30
 
@@ -52,6 +54,7 @@ class FakeKernel:
         self.terminations: list[float | None] = []
         self.why = ""
         self.hold_termination: asyncio.Event | None = None
+        self.terminals: list[FakeTerminal] = []
         self._changed = asyncio.Condition()
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._deaths: asyncio.Queue[Exit] = asyncio.Queue()
@@ -106,13 +109,20 @@ class FakeKernel:
             await self.write(self.busy_run, "stderr", "KeyboardInterrupt\n")
             await self.finish(1)
 
-    async def complete(self, code: str, cursor: int) -> Sequence[str]:
-        return [code[:cursor] + "_x"]
+    async def complete(self, code: str, cursor: int) -> Completions:
+        return Completions((code[:cursor] + "_x",), ("instance",))
+
+    async def inspect(self, code: str, cursor: int, detail: int = 0) -> Inspection:
+        return Inspection(True, name=code[:cursor], text="source" if detail else "")
 
     async def restart(self) -> None:
         self.restarts += 1
         self.alive = True
         await self.write(None, "kernel-started", {"pid": 1})
+
+    async def terminal(self) -> FakeTerminal:
+        self.terminals.append(FakeTerminal(b"$ "))
+        return self.terminals[-1]
 
     async def terminate(self, *, grace_s: float | None = None, why: str = "") -> None:
         self.terminations.append(grace_s)

@@ -180,7 +180,8 @@ async def test_other_users_see_nothing_and_admins_all(world: Any) -> None:
 
 async def test_completion_reaches_the_kernel(world: Any) -> None:
     await world.create()
-    assert await world.service.complete(world.user, "sess-1", "pri", 3) == ["pri_x"]
+    assert (await world.service.complete(world.user, "sess-1", "pri", 3)).matches == ("pri_x",)
+    assert (await world.service.inspect(world.user, "sess-1", "pri", 3, 1)).text == "source"
     assert (await world.service.work_dir(world.user, "sess-1")).is_dir()
 
 

@@ -37,7 +37,7 @@ from .replays import Replays
 from .runner import ProblemRunner
 
 GIB = 1024**3
-CAPABILITIES = ("journal", "devices", "end-of-input", "stats", "extend", "follow", "keypairs")
+CAPABILITIES = ("journal", "devices", "end-of-input", "stats", "extend", "follow", "keypairs", "inspect")
 """What this backend offers beyond the public API."""
 _GOODBYE_S: Final = 1.0
 _NOT_HERE = ("commit", "imagify", "start-service", "shutdown-service")
@@ -167,6 +167,7 @@ def _routes() -> list[web.RouteDef]:
         web.post(f"{session}/interrupt", sessions.interrupt),
         web.post(f"{session}/complete", sessions.complete),
         web.post(f"{session}/rename", sessions.rename),
+        web.post(f"{session}/inspect", sessions.inspect),
         web.post(f"{session}/extend", sessions.extend),
         web.get(f"{session}/logs", sessions.logs),
         web.get(f"{session}/status-history", sessions.history),

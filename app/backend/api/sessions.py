@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
@@ -122,7 +123,23 @@ async def complete(request: web.Request) -> web.Response:
     code = fields.text("code")
     cursor = _cursor(code, fields.object("options"))
     found = await service_of(request).complete(caller_of(request), _ref(request), code, cursor)
-    return web.json_response({"result": {"status": "finished", "error": None, "suggestions": list(found)}})
+    # what clients of a cluster read comes first; the rest is ours
+    result = {"status": "finished", "error": None, "suggestions": list(found.matches)}
+    result |= {"types": list(found.types), "cursor_start": found.start, "cursor_end": cursor, "busy": found.busy}
+    return web.json_response({"result": result})
+
+
+async def inspect(request: web.Request) -> web.Response:
+    """POST /session/{ref}/inspect (capability `inspect`): what the name at a character of the code stands for."""
+    fields = await read_fields(request)
+    code = fields.text("code")
+    cursor, detail = fields.integer("cursor", default=len(code)), fields.integer("detail")
+    if not 0 <= cursor <= len(code):
+        raise BadRequest(f"the cursor is at character {cursor} of code that has {len(code)}")
+    if detail not in (0, 1):
+        raise BadRequest(f"the detail is {detail}: 0 tells signature and documentation, 1 the source, too")
+    found = await service_of(request).inspect(caller_of(request), _ref(request), code, cursor, detail)
+    return web.json_response(asdict(found))
 
 
 def _cursor(code: str, options: dict[str, Any]) -> int:

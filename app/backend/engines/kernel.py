@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ...model.console import ExecuteRequest
 from ...model.errors import IllegalState, KernelNotReady, LaunchFailed
+from ...model.inspection import Completions, Inspection
 from ..ports import Exit, JournalRecord
 from ..runner import procs
 from ..runner.files import EXIT, JOURNAL
@@ -25,6 +26,8 @@ KILLED: Final = Exit(None, "the session's runner was killed")
 _HEAL_S: Final = 5.0
 """How often a reader looks at the disk although nobody told of news."""
 _STUBBORN_S: Final = 5.0
+_LOOK_S: Final = 5.0
+"""How long a kernel is waited for that looks into objects of the user's."""
 """How long after the time of grace a runner may take to end before it is killed."""
 
 
@@ -189,9 +192,31 @@ class ProcessKernel:
         """Interrupts the run that is going on, as ctrl+c would; nothing happens when there is none."""
         await self._call("interrupt")
 
-    async def complete(self, code: str, cursor: int) -> Sequence[str]:
-        """Returns what could stand in place of the dotted name before `cursor`; empty while a run is going on."""
-        return list((await self._call("complete", code=code, cursor=cursor))["matches"])
+    async def complete(self, code: str, cursor: int) -> Completions:
+        """Returns what could stand in place of the text before `cursor`; `busy`, at once, while a run is going on."""
+        said = await self._look("complete", code=code, cursor=cursor)
+        matches, types = said.get("matches") or [], said.get("types") or []
+        types += [""] * (len(matches) - len(types))
+        start = min(max(0, said.get("start", cursor)), cursor)
+        return Completions(tuple(matches), tuple(types[: len(matches)]), start, bool(said.get("busy")))
+
+    async def inspect(self, code: str, cursor: int, detail: int = 0) -> Inspection:
+        """Returns what the name at `cursor` stands for; `busy`, at once, while a run is going on."""
+        said = await self._look("inspect", code=code, cursor=cursor, detail=detail)
+        return Inspection(
+            found=bool(said.get("found")),
+            busy=bool(said.get("busy")),
+            **{name: str(said.get(name, "")) for name in ("name", "type", "signature", "doc", "text")},
+        )
+
+    async def _look(self, op: str, **question: Any) -> dict[str, Any]:
+        """Asks about code; a kernel that does not say in time, as objects of the user may have it, counts as busy."""
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                said: dict[str, Any] = (await self._call(op, **question))["said"]
+                return said
+        except TimeoutError:
+            return {"busy": True}
 
     async def restart(self) -> None:
         """Replaces the kernel and ends all processes that it has left; returns when the new one answers.

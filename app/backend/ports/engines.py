@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from ...model.console import ExecuteRequest
 from ...model.images import Image
+from ...model.inspection import Completions, Inspection
 from .devices import Layer
 from .journal import JournalRecord
 
@@ -91,8 +92,15 @@ class Kernel(Protocol):
     async def interrupt(self) -> None:
         """Interrupts the run that is going on, as ctrl+c would; nothing happens when there is none."""
 
-    async def complete(self, code: str, cursor: int) -> Sequence[str]:
-        """Returns completions for `code` at character `cursor`; empty while a run is going on."""
+    async def complete(self, code: str, cursor: int) -> Completions:
+        """Returns completions for `code` at character `cursor`; `busy`, at once, while a run is going on."""
+
+    async def inspect(self, code: str, cursor: int, detail: int = 0) -> Inspection:
+        """Returns what the name at character `cursor` stands for; `busy`, at once, while a run is going on.
+
+        Args:
+            detail: 1 = with the source.
+        """
 
     async def restart(self) -> None:
         """Replaces the kernel process; the work folder and the journal stay."""

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from ...model.console import ExecuteRequest
 from ...model.images import Image
+from ...model.inspection import Completions, Inspection
 from ...model.metrics import Metrics
 from ...model.sessions import Session, SessionStatus
 from ...model.slots import ResourceSlots
@@ -182,7 +183,9 @@ class Service(Protocol):
 
     async def interrupt(self, caller: Keypair, ref: str) -> None: ...
 
-    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Sequence[str]: ...
+    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Completions: ...
+
+    async def inspect(self, caller: Keypair, ref: str, code: str, cursor: int, detail: int) -> Inspection: ...
 
     async def work_dir(self, caller: Keypair, ref: str) -> Path:
         """Returns the folder that uploads go to and `files` lists."""

@@ -68,6 +68,8 @@ class Kernel:
         self.running = False
         self._interrupted = False
         """The cell that is on its way was interrupted before it began."""
+        self.looking = False
+        """User objects are being looked into, which may take as long as they like."""
         self.streams = Streams(link, wake)
         shell.begin = self._begin
         builtins.input = self.streams.input
@@ -84,6 +86,8 @@ class Kernel:
         if not self.running:
             # Between runs there is nothing to interrupt: the signal came too late, or for a cell on its way.
             self._interrupted = self.link.has_command
+            if self.looking:
+                raise KeyboardInterrupt
         elif self.link.guarded:
             self.link.pending = True
         else:
@@ -97,8 +101,8 @@ class Kernel:
                 self._execute(message["code"])
                 continue
             self.link.taking = False
-            if op == "complete":
-                self._complete(message)
+            if op in ("complete", "inspect"):
+                self._look(message)
             elif op == "setup":
                 self._setup(message)
 
@@ -157,10 +161,22 @@ class Kernel:
         self.link.pending = self._interrupted = False
         self.link.send({"done": exit_code, "stdout": rest.decode("latin-1")})
 
-    def _complete(self, message: Dict[str, Any]) -> None:
+    def _look(self, message: Dict[str, Any]) -> None:
+        """Answers what a piece of code could go on with, or what it means."""
+        code, cursor = message["code"], message["cursor"]
+        answer: Dict[str, Any] = {}
         try:
-            matches = self.shell.complete(message["code"], message["cursor"])
-        except Exception:  # completion looks into user objects, which may do anything
-            matches = []
+            try:
+                self.looking = True
+                if self._interrupted:
+                    pass  # for what comes behind this: nobody waits for the answer any more
+                elif message["op"] == "complete":
+                    answer["matches"], answer["types"], answer["start"] = self.shell.complete(code, cursor)
+                else:
+                    answer.update(self.shell.look(code, cursor, message["detail"]))
+            finally:
+                self.looking = False
+        except (Exception, KeyboardInterrupt):  # user objects that are looked into may do anything, or not come back
+            answer = {}
         self.streams.flush()
-        self.link.send({"completed": message["id"], "matches": matches})
+        self.link.send({"looked": message["id"], "answer": answer})

@@ -1,4 +1,4 @@
-"""The kernel in the loop of the runner: its frames, its completions, and who waits for it to be ready."""
+"""The kernel in the loop of the runner: its frames, what it is asked, and who waits for it to be ready."""
 
 import os
 import selectors
@@ -14,6 +14,18 @@ from .wire import Message
 
 _NOT_OURS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What a frame raises that no kernel of ours has sent."""
+_SAID = {
+    "matches": list,
+    "types": list,
+    "start": int,
+    "found": bool,
+    "name": str,
+    "type": str,
+    "signature": str,
+    "doc": str,
+    "text": str,
+}
+"""What a kernel may say of code, and the type of each."""
 
 
 def _rich(record: Any) -> List[Any]:
@@ -33,6 +45,22 @@ def _rich(record: Any) -> List[Any]:
     return [kind, data]
 
 
+def _said(answer: Any) -> Message:
+    """Returns what a kernel says of code, in the types that it is said in.
+
+    Raises:
+        ValueError: no kernel of ours says that, so user code has made it up.
+    """
+    said: Message = {}
+    for name, value in answer.items():
+        wanted = _SAID[name]
+        wrong = type(value) is not wanted
+        if wrong or (wanted is list and not all(type(item) is str for item in value)):
+            raise ValueError("no kernel of ours says that of code")
+        said[name] = value
+    return said
+
+
 class KernelKeeper:
     """Has one kernel at a time, or none."""
 
@@ -45,7 +73,7 @@ class KernelKeeper:
         self._sandbox: Optional[Sandbox] = None
         self._held: Dict[str, int] = {}
         self._waiting_ready: List[Callable[[Optional[str]], None]] = []
-        self._completions: Dict[int, Any] = {}
+        self._asked: Dict[int, Any] = {}
 
     @property
     def is_ready(self) -> bool:
@@ -97,14 +125,14 @@ class KernelKeeper:
         for tell in waiting:
             tell(error)
 
-    def complete(self, code: str, cursor: int, answer: Any) -> None:
-        """Has `answer` called with `matches`: none while there is no kernel that could say."""
+    def ask(self, question: Message, answer: Any) -> None:
+        """Has `answer` called with what the kernel has `said` of code: nothing while there is none that could say."""
         if self.process is None or not self.process.ready:
-            answer(matches=[])
+            answer(said={})
             return
-        number = max(self._completions, default=0) + 1
-        self._completions[number] = answer
-        self.process.send({"op": "complete", "id": number, "code": code, "cursor": cursor})
+        number = max(self._asked, default=0) + 1
+        self._asked[number] = answer
+        self.process.send(dict(question, id=number))
 
     def listen(self, paused: bool) -> None:
         """Has the selector watch what is of interest now: nothing while `paused`."""
@@ -165,10 +193,11 @@ class KernelKeeper:
             output.flush()
             self._host.record(["waiting-input", {"is_password": bool(frame["input"])}])
             sender.ack()
-        elif "completed" in frame:
-            answer = self._completions.pop(int(frame["completed"]), None)
+        elif "looked" in frame:
+            said = _said(frame["answer"])
+            answer = self._asked.pop(int(frame["looked"]), None)
             if answer is not None:
-                answer(matches=[str(match) for match in frame["matches"]])
+                answer(said=said)
         elif "ready" in frame:
             sender.ready = True
             self._host.kernel_ready(sender)
@@ -190,6 +219,6 @@ class KernelKeeper:
         if gone.awaited:
             self._selector.unregister(gone.sock)
         gone.close()
-        for answer in self._completions.values():
-            answer(matches=[])
-        self._completions.clear()
+        for answer in self._asked.values():
+            answer(said={})
+        self._asked.clear()

@@ -14,7 +14,7 @@ def _without_bulk(frame: Dict[str, Any], size: int) -> Dict[str, Any]:
     """Returns what is said instead of a frame that is too long: nobody could show, or should keep, so much."""
     if "record" in frame:
         return {"record": ["stderr", too_long(frame["record"][0], size, FRAME_BYTES)]}
-    return dict(frame, matches=[]) if "matches" in frame else frame
+    return dict(frame, answer={}) if "answer" in frame else frame
 
 
 class Link:

@@ -7,9 +7,9 @@ import re
 import sys
 import types
 import warnings
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from . import display
+from . import display, looking
 from .results import cut_our_tail, exit_code_of
 
 _MAGIC = re.compile(r"[%!?]|^\s*[,;/]", re.MULTILINE)
@@ -217,15 +217,31 @@ class IPythonShell:
             return exit_code_of(error)
         return 0 if error is None else 1
 
-    def complete(self, code: str, cursor: int) -> List[str]:
-        """Returns what could stand in place of the dotted name before `cursor`."""
+    def complete(self, code: str, cursor: int) -> Tuple[List[str], List[str], int]:
+        """Returns what could stand in place of the text before `cursor`, what each is, and where that text begins."""
         start = code.rfind("\n", 0, cursor) + 1
         end = code.find("\n", cursor)
         line = code[start:] if end < 0 else code[start:end]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             text, matches = self.shell.complete(None, line, cursor - start)
-        # Versions differ in how much of `os.pa` their matches replace.
+        # Versions differ in how much of `os.pa` their matches replace: here it is always the whole of it.
         word = re.search(r"[\w.]*$", code[:cursor]).group()  # type: ignore[union-attr]
+        if text and not word.endswith(text) and code[start:cursor].endswith(text):
+            word = text  # such as `%ti`, or a path
         kept = word[: -len(text)] if text and word.endswith(text) else ""
-        return [kept + str(match) for match in matches[:1000]]
+        # magics can be typed without their %, but nobody who types a name means one
+        named = [str(match) for match in matches[:1000] if text.startswith("%") or not str(match).startswith("%")]
+        found = [kept + match for match in named]
+        return found, looking.kinds(found, self.shell.user_ns), cursor - len(word)
+
+    def look(self, code: str, cursor: int, detail: int) -> Dict[str, Any]:
+        """Returns what is to be said of what is at `cursor`, see `looking.look`; magics are known, too."""
+        name = looking.name_at(code, cursor)
+        start = code.rfind("\n", 0, cursor) + 1
+        magic = re.match(r"\s*(%%?)([\w.]+)", code[start:])
+        if magic is not None and name == magic.group(2):
+            found = self.shell.find_magic(name, "cell" if magic.group(1) == "%%" else "line")
+            if found is not None:
+                return looking.describe(magic.group(1) + name, found, detail)
+        return looking.look(code, cursor, detail, self.shell.user_ns)

@@ -9,9 +9,9 @@ import sys
 import textwrap
 import traceback
 import types
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Dict, List, Tuple
 
-from . import display
+from . import completing, display, looking
 from .results import cut_our_tail, exit_code_of, is_ours
 
 _FUTURES = [getattr(__future__, name).compiler_flag for name in __future__.all_feature_names]
@@ -29,10 +29,8 @@ class PlainShell:
         self._flags = _TOP_LEVEL_AWAIT
         self._count = 0
         self._loop: Any = None
-        self._completer: Any = None
         self.emit: display.Emit = lambda record: None
         self.begin: Callable[[], None] = lambda: None
-        self.complete("impor", 5)  # loads what completion needs before the fork
 
     def rehearse(self) -> None:
         """Runs a cell that leaves no trace."""
@@ -124,21 +122,11 @@ class PlainShell:
             return
         sys.stderr.write("".join(traceback.format_exception(kind, value, trace)))
 
-    def complete(self, code: str, cursor: int) -> List[str]:
-        """Returns what could stand in place of the dotted name before `cursor`."""
-        import re
-        import rlcompleter
+    def complete(self, code: str, cursor: int) -> Tuple[List[str], List[str], int]:
+        """Returns what could stand in place of the text before `cursor`, what each is, and where that text begins."""
+        matches, start = completing.complete(code, cursor, self.module.__dict__)
+        return matches, looking.kinds(matches, self.module.__dict__), start
 
-        match = re.search(r"[\w.]*$", code[:cursor])
-        word = match.group() if match else ""
-        completer = rlcompleter.Completer(self.module.__dict__)
-        found: List[str] = []
-        while len(found) < 1000:
-            try:
-                item: Optional[str] = completer.complete(word, len(found)) if word else None
-            except Exception:  # a property of a user's object that raises
-                break
-            if item is None:
-                break
-            found.append(item.rstrip("( :").rstrip())
-        return sorted(set(found), key=found.index)
+    def look(self, code: str, cursor: int, detail: int) -> Dict[str, Any]:
+        """Returns what is to be said of what is at `cursor`, see `looking.look`."""
+        return looking.look(code, cursor, detail, self.module.__dict__)

@@ -358,9 +358,9 @@ class Runner(Host):
 
     def _op_complete(self, message: Message, answer: Any) -> None:
         if self._run is not None:
-            answer(matches=[])
+            answer(said={"busy": True})
         else:
-            self._kernel.complete(message["code"], message["cursor"], answer)
+            self._kernel.ask(question, answer)
 
     def _op_restart(self, message: Message, answer: Any) -> None:
         if self._ending is not None:
@@ -368,6 +368,15 @@ class Runner(Host):
             return
         self._break_run("the kernel was restarted")
 
+        question = {"op": "complete", "code": message["code"], "cursor": message["cursor"]}
+        self._ask(question, answer)
+
+    def _op_inspect(self, message: Message, answer: Any) -> None:
+        question = {"op": "inspect", "code": message["code"], "cursor": message["cursor"], "detail": message["detail"]}
+        self._ask(question, answer)
+
+    def _ask(self, question: Message, answer: Any) -> None:
+        """Has the kernel asked about code; while it is busy that is said at once."""
         def ready(error: Optional[str]) -> None:
             if error is None:
                 answer(**self._state())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...model.console import ExecuteRequest
 from ...model.errors import BadRequest, IllegalState, KernelNotReady, NotFound
+from ...model.inspection import Completions, Inspection
 from ...model.sessions import ANSWERING, LIVE
 from ..ports import JournalRecord, Kernel
 from . import journal
@@ -87,8 +88,8 @@ class Inside:
         """Interrupts the run that is going on."""
         await answering(entry).interrupt()
 
-    async def complete(self, entry: Entry, code: str, cursor: int) -> Sequence[str]:
-        """Returns completions for `code` at character `cursor`; empty while a run is going on."""
+    async def complete(self, entry: Entry, code: str, cursor: int) -> Completions:
+        """Returns completions for `code` at character `cursor`; `busy`, at once, while a run is going on."""
         kernel = answering(entry)
         entry.touch(self._elapsed)
         return await kernel.complete(code, cursor)
@@ -109,6 +110,12 @@ class Inside:
         """Returns records after a number; waits up to `wait_s` when there is none yet. `entry` None = it has ended."""
         try:
             async with asyncio.timeout(wait_s):
+    async def inspect(self, entry: Entry, code: str, cursor: int, detail: int) -> Inspection:
+        """Returns what the name at character `cursor` stands for; `busy`, at once, while a run is going on."""
+        kernel = answering(entry)
+        entry.touch(self._elapsed)
+        return await kernel.inspect(code, cursor, detail)
+
                 if entry is not None and entry.kernel is None:
                     await entry.settled.wait()
                 if entry is not None and entry.kernel is not None and entry.kernel.last_seq <= after:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 
 from ...model.console import ExecuteRequest
+from ...model.inspection import Completions, Inspection
 from ..ports import Keypair
 from .entries import Register
 from .finder import Finder
@@ -53,6 +53,10 @@ class Running:
         """Interrupts the run that is going on."""
         await self._inside.interrupt(self._finder.live(caller, ref))
 
-    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Sequence[str]:
-        """Returns completions for `code` at character `cursor`; empty while a run is going on."""
+    async def complete(self, caller: Keypair, ref: str, code: str, cursor: int) -> Completions:
+        """Returns completions for `code` at character `cursor`; `busy`, at once, while a run is going on."""
         return await self._inside.complete(self._finder.live(caller, ref), code, cursor)
+
+    async def inspect(self, caller: Keypair, ref: str, code: str, cursor: int, detail: int) -> Inspection:
+        """Returns what the name at character `cursor` stands for; `busy`, at once, while a run is going on."""
+        return await self._inside.inspect(self._finder.live(caller, ref), code, cursor, detail)

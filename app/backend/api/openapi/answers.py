@@ -125,7 +125,30 @@ ANSWERS: dict[str, Schema] = {
     "Extended": obj({"kept_until": or_null(MOMENT), "remaining": or_null(NUMBER)}),
     "Matches": obj({"matches": listing(_MATCH)}),
     "Completions": obj(
-        {"result": obj({"status": one_of("finished"), "error": {"type": "null"}, "suggestions": listing(TEXT)})}
+        {
+            "result": obj(
+                {
+                    "status": one_of("finished"),
+                    "error": {"type": "null"},
+                    "suggestions": listing(TEXT),
+                    "types": listing(TEXT),
+                    "cursor_start": INTEGER,
+                    "cursor_end": INTEGER,
+                    "busy": FLAG,
+                }
+            )
+        }
+    ),
+    "Inspection": obj(
+        {
+            "found": FLAG,
+            "busy": FLAG,
+            "name": TEXT,
+            "type": TEXT,
+            "signature": TEXT,
+            "doc": TEXT,
+            "text": TEXT,
+        }
     ),
     "ConsoleRecord": {
         "type": "array",
@@ -256,5 +279,6 @@ ASKED: dict[str, Schema] = {
         }
     ),
     "Complete": asked({"code?": TEXT, "options?": asked({"row?": INTEGER, "col?": INTEGER})}),
+    "Inspect": asked({"code?": TEXT, "cursor?": INTEGER, "detail?": INTEGER | {"enum": [0, 1]}}),
     "Query": asked({"query": TEXT, "variables?": mapping(ANYTHING), "operationName?": TEXT}),
 }

@@ -120,6 +120,18 @@ SESSIONS: Paths = {
             problems=(409,),
         )
     },
+    "/session/{ref}/inspect": {
+        "post": operation(
+            "running code",
+            "Tell what a name stands for",
+            (200, answer("What is at the cursor.", ref("Inspection"))),
+            parameters=SESSION,
+            body=ref("Inspect"),
+            body_required=False,
+            problems=(409,),
+            capability="inspect",
+        )
+    },
     "/session/{ref}/extend": {
         "post": operation(
             "sessions",
