@@ -124,7 +124,7 @@ async def complete(request: web.Request) -> web.Response:
     cursor = _cursor(code, fields.object("options"))
     found = await service_of(request).complete(caller_of(request), _ref(request), code, cursor)
     # what clients of a cluster read comes first; the rest is ours
-    result = {"status": "finished", "error": None, "suggestions": list(found.matches)}
+    result: dict[str, Any] = {"status": "finished", "error": None, "suggestions": list(found.matches)}
     result |= {"types": list(found.types), "cursor_start": found.start, "cursor_end": cursor, "busy": found.busy}
     return web.json_response({"result": result})
 

@@ -7,7 +7,7 @@ import keyword
 import pkgutil
 import re
 import sys
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from .looking import NOTHING, call_around, resolve
 
@@ -86,7 +86,7 @@ def _import_of(line: str) -> Optional[Tuple[str, str, bool]]:
 
 def importable(package: str, beginning: str, whole: bool) -> List[str]:
     """Returns the modules of a package, or of "" the top-level ones; with `whole` what else a loaded one has, too."""
-    found = set()
+    found: Set[Any] = set()
     path: Any = None
     if not package:
         found.update(sys.builtin_module_names)
