@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ from .views import (
 if TYPE_CHECKING:
     from .follow import Following
     from .patience import Patience
+    from .pty import Pty
 
 
 class ExecuteStream(Protocol):
@@ -293,7 +294,6 @@ class ApiClient:
         """
         return await _sessions.complete(self.transport, ref, code, row, col)
 
-    async def upload(self, ref: str, files: Mapping[str, Path]) -> None:
     async def inspect(self, ref: str, code: str, cursor: int, *, detail: int = 0) -> Inspection:
         """Returns what the name at character `cursor` of `code` stands for (capability `inspect` only).
 
@@ -304,6 +304,7 @@ class ApiClient:
         """
         return await _sessions.inspect(self.transport, ref, code, cursor, detail)
 
+    async def upload(self, ref: str, files: Mapping[str, Path]) -> None:
         """Uploads files; keys are paths relative to the work folder.
 
         Raises:
@@ -375,6 +376,16 @@ class ApiClient:
             yield run
         finally:
             await run.close()
+
+    def pty(self, ref: str) -> AbstractAsyncContextManager[Pty]:
+        """Opens the terminal of a session, whose shell is started when there is none. Leaving the context closes the
+        connection; the shell goes on.
+
+        Raises: SessionNotFound, IllegalState (it does not run), NotImplementedHere, Unreachable.
+        """
+        from .pty import attach
+
+        return attach(self.transport, ref)
 
     def events(self, *, session: str | None = None) -> AsyncGenerator[EventView]:
         """Yields `bai_connected` as soon as the subscription stands, then events until the server closes.

@@ -14,6 +14,7 @@ from .transport import UNAUTHORIZED, USER_AGENT, Transport
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection, connect
+    from websockets.exceptions import ConnectionClosed
 
 MAX_FRAME_BYTES = 64 * 2**20
 """The manager allows 16 MiB; a frame may carry a picture."""
@@ -71,8 +72,13 @@ async def receive(connection: ClientConnection, url: str, what: str) -> str | by
     try:
         return await connection.recv()
     except ConnectionClosed as exc:
-        reason = f" ({exc.rcvd.reason})" if exc.rcvd is not None and exc.rcvd.reason else ""
-        raise Unreachable(f"connection lost: {url} went away before {what} ended{reason}") from None
+        raise lost(exc, url, what) from None
+
+
+def lost(exc: ConnectionClosed, url: str, what: str) -> Unreachable:
+    """Returns what to raise for a connection that was closed before `what` ended."""
+    reason = f" ({exc.rcvd.reason})" if exc.rcvd is not None and exc.rcvd.reason else ""
+    return Unreachable(f"connection lost: {url} went away before {what} ended{reason}")
 
 
 async def send(connection: ClientConnection, url: str, text: str) -> None:
@@ -89,7 +95,7 @@ async def send(connection: ClientConnection, url: str, text: str) -> None:
         raise Unreachable(f"connection lost: {url} went away before the input was sent") from None
 
 
-async def _connector(transport: Transport, target: str) -> connect:
+async def _connector(transport: Transport, target: str, max_queue: int) -> connect:
     from websockets.asyncio.client import connect
 
     address = transport.address
@@ -109,6 +115,7 @@ async def _connector(transport: Transport, target: str) -> connect:
         ping_timeout=None,
         close_timeout=_CLOSE_WITHIN_S,
         max_size=MAX_FRAME_BYTES,
+        max_queue=max_queue,
     )
 
 
@@ -124,8 +131,13 @@ def _keep_alive(connection: ClientConnection) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-async def open_socket(transport: Transport, path: str, query: Iterable[tuple[str, str]] = ()) -> ClientConnection:
+async def open_socket(
+    transport: Transport, path: str, query: Iterable[tuple[str, str]] = (), *, max_queue: int = 16
+) -> ClientConnection:
     """Returns a signed websocket, open; to be closed by the caller.
+
+    Args:
+        max_queue: frames that are read ahead.
 
     Raises:
         RemoteError: the server refused; the class of its error.
@@ -133,7 +145,7 @@ async def open_socket(transport: Transport, path: str, query: Iterable[tuple[str
     """
     target = transport.address.target(path, query)
     used = transport.endpoint.secret_key
-    connector = await _connector(transport, target)
+    connector = await _connector(transport, target, max_queue)
     from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, WebSocketException
 
     try:
@@ -142,7 +154,7 @@ async def open_socket(transport: Transport, path: str, query: Iterable[tuple[str
         except InvalidStatus as exc:
             if exc.response.status_code != UNAUTHORIZED or not await transport.renew(used):
                 raise
-            connection = await (await _connector(transport, target))
+            connection = await (await _connector(transport, target, max_queue))
     except InvalidStatus as exc:
         answer = exc.response
         kind = answer.headers.get("Content-Type", "")

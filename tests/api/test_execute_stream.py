@@ -223,8 +223,3 @@ async def test_stop_of_the_server_closes_the_stream(api: Any, runner: Any, servi
         assert closed.type is aiohttp.WSMsgType.CLOSE and closed.data == 1001
         await stopping
     assert ref in service.running
-
-
-async def test_pty_comes_later(api: Any) -> None:
-    ref = await api.create()
-    assert (await api.send("GET", f"/stream/session/{ref}/pty")).problem == "not-implemented"

@@ -14,20 +14,21 @@ from typing import Any, Final
 from ...model.console import ExecuteRequest
 from ...model.errors import IllegalState, KernelNotReady, LaunchFailed
 from ...model.inspection import Completions, Inspection
-from ..ports import Exit, JournalRecord
+from ..ports import Exit, JournalRecord, Terminal
 from ..runner import procs
 from ..runner.files import EXIT, JOURNAL
 from .journal import JournalFollower
 from .leftovers import end_leftovers, read_json
 from .limits import Limits
 from .link import RunnerError, RunnerGone, RunnerLink
+from .terminal import attach
 
 KILLED: Final = Exit(None, "the session's runner was killed")
 _HEAL_S: Final = 5.0
 """How often a reader looks at the disk although nobody told of news."""
-_STUBBORN_S: Final = 5.0
 _LOOK_S: Final = 5.0
 """How long a kernel is waited for that looks into objects of the user's."""
+_STUBBORN_S: Final = 5.0
 """How long after the time of grace a runner may take to end before it is killed."""
 
 
@@ -225,6 +226,17 @@ class ProcessKernel:
             LaunchFailed: the new kernel died before it was ready.
         """
         await self._call("restart")
+
+    async def terminal(self) -> Terminal:
+        """Attaches to the session's terminal, whose shell is started when there is none.
+
+        Raises:
+            LaunchFailed: there is no starting it, and why.
+            KernelNotReady: the runner is gone.
+        """
+        if self._exit.done():
+            raise KernelNotReady(f"the session {self.session_id} has ended")
+        return await attach(self.session_id, self.session_dir)
 
     async def terminate(self, *, grace_s: float | None = None, why: str = "") -> None:
         """Ends every process of the session; returns when none is left. Idempotent; cancelled, it goes on."""

@@ -9,12 +9,22 @@ Each Protocol is what one room asks of another; `daemon.py` alone knows who fulf
 from __future__ import annotations
 
 from .devices import Device, Devices, GpuReading, Guarantee, Layer
-from .engines import MACHINE_RESTARTED, WALL_TIME, Engine, Exit, Kernel, LaunchSpec
+from .engines import MACHINE_RESTARTED, WALL_TIME, Engine, Exit, Kernel, LaunchSpec, Terminal, TerminalNews
 from .images import ImageCatalogue, Resolution
 from .journal import UPLOAD_PREFIX, JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
 from .metrics import Sampled, Sampler, Watched
-from .service import OTHERS, CreateOutcome, CreateRequest, DeviceUse, IdleCheck, Run, Service, SessionEvent
+from .service import (
+    OTHERS,
+    CreateOutcome,
+    CreateRequest,
+    DeviceUse,
+    IdleCheck,
+    Run,
+    Service,
+    SessionEvent,
+    SessionTerminal,
+)
 from .store import PastUse, SessionStore
 
 __all__ = [
@@ -48,5 +58,8 @@ __all__ = [
     "Service",
     "SessionEvent",
     "SessionStore",
+    "SessionTerminal",
+    "Terminal",
+    "TerminalNews",
     "Watched",
 ]

@@ -69,6 +69,43 @@ class Exit:
     """One line, e.g. `killed by SIGSEGV`."""
 
 
+@dataclass(frozen=True, slots=True)
+class TerminalNews:
+    """What comes from a terminal: output, or the end of its shell."""
+
+    output: str = ""
+    """In base64, as clients want it."""
+    exit_code: int | None = None
+    """Of the shell, which has ended; 128 + number for a signal. None = it has not."""
+
+
+class Terminal(Protocol):
+    """A client's end of a session's terminal. Its methods raise `KernelNotReady` when the session has ended."""
+
+    def news(self) -> AsyncGenerator[TerminalNews]:
+        """Yields what there was, then what comes, until the session has ended. To be iterated by one task: what the
+        others ask is answered while it is. Read at the pace of the caller, who holds up nobody for long."""
+
+    async def type(self, data: bytes) -> None:
+        """Types; waits while nobody reads what was typed before."""
+
+    async def resize(self, rows: int, cols: int) -> None:
+        """Tells the size of the screen; the newest counts."""
+
+    async def restart(self) -> None:
+        """Ends the shell, where there is one, and starts another.
+
+        Raises:
+            LaunchFailed: with the reason.
+        """
+
+    async def busy(self) -> bool:
+        """Whether the shell waits for a program in the foreground."""
+
+    async def close(self) -> None:
+        """Lets go of the terminal; its shell goes on."""
+
+
 class Kernel(Protocol):
     """A session's processes, seen from the backend. Survives the backend."""
 
@@ -104,6 +141,14 @@ class Kernel(Protocol):
 
     async def restart(self) -> None:
         """Replaces the kernel process; the work folder and the journal stay."""
+
+    async def terminal(self) -> Terminal:
+        """Attaches to the session's terminal, whose shell is started when there is none.
+
+        Raises:
+            LaunchFailed: there is no starting it, and why.
+            KernelNotReady: the runner is gone.
+        """
 
     async def terminate(self, *, grace_s: float | None = None, why: str = "") -> None:
         """Ends every process of the session, double-forked ones too; returns when none is left. Idempotent.

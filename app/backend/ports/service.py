@@ -18,6 +18,7 @@ from ...model.sessions import Session, SessionStatus
 from ...model.slots import ResourceSlots
 from ...policies import LimitSettings
 from .devices import Device, Layer
+from .engines import TerminalNews
 from .journal import JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
 from .metrics import Sampled
@@ -123,6 +124,21 @@ class Run(Protocol):
         """Answers its prompt, or the one of that journal number; False when that one was answered already."""
 
 
+class SessionTerminal(Protocol):
+    """A session's terminal, as a client of the API has it: see `Terminal`."""
+
+    def news(self) -> AsyncGenerator[TerminalNews]: ...
+
+    async def type(self, data: bytes) -> None: ...
+
+    async def resize(self, rows: int, cols: int) -> None: ...
+
+    async def restart(self) -> None: ...
+
+    def keep(self) -> None:
+        """Notes that the session is used."""
+
+
 class Service(Protocol):
     """All that the outside can ask of the backend. `caller` sees its own sessions, an admin sees all.
 
@@ -171,6 +187,15 @@ class Service(Protocol):
         self, caller: Keypair, ref: str, request: ExecuteRequest, run_id: str | None = None
     ) -> AbstractAsyncContextManager[Run]:
         """Starts a run and keeps its session from idling while the context is open."""
+
+    def terminal(self, caller: Keypair, ref: str) -> AbstractAsyncContextManager[SessionTerminal]:
+        """Attaches to the session's terminal, whose shell is started when there is none and goes on when the context is
+        left. What is typed, and programs that run in it, keep the session from idling.
+
+        Raises:
+            KernelNotReady: the session does not run.
+            LaunchFailed: there is no starting a shell, and why.
+        """
 
     def attached(self, session_id: str) -> AbstractContextManager[None]:
         """Keeps a session from idling while the context is open: somebody has a stream to it, run or not."""

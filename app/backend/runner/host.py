@@ -43,6 +43,11 @@ class Host(ABC):
     def kernel(self) -> Optional[KernelProcess]:
         """None while no kernel lives."""
 
+    @property
+    @abstractmethod
+    def is_ending(self) -> bool:
+        """Whether the session's processes are being ended: nothing new may be started."""
+
     @abstractmethod
     def record(self, record: List[Any]) -> None:
         """Adds a record of the run that is going on."""

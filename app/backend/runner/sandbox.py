@@ -174,10 +174,11 @@ class Sandbox:
 
     # --- who enters
 
-    def spawn(self, become: Callable[[], None]) -> int:
+    def spawn(self, become: Callable[[], None], leads_session: bool = False) -> int:
         """Runs `become`, which never returns, in a new process inside; returns its pid, as it is seen from here.
 
-        The process leads a group of its own, stands in the work folder, holds no right, and is a child of ours.
+        The process leads a group of its own, or a session, stands in the work folder, holds no right, and is a child of
+        ours.
 
         Raises:
             SandboxError: there is no entering.
@@ -186,7 +187,7 @@ class Sandbox:
         read, write = os.pipe()
         door = os.fork()
         if door == 0:
-            self._enter(become, read, write)
+            self._enter(become, leads_session, read, write)
         os.close(write)
         try:
             said = _read(read)
@@ -198,7 +199,7 @@ class Sandbox:
             raise SandboxError("the session's sandbox cannot be entered: %s" % why)
         return int(said)
 
-    def _enter(self, become: Callable[[], None], read: int, write: int) -> None:
+    def _enter(self, become: Callable[[], None], leads_session: bool, read: int, write: int) -> None:
         try:
             os.close(read)
             limits.yield_memory()  # here already: what cannot be traced may not say this of itself
@@ -210,15 +211,19 @@ class Sandbox:
             if pid == 0:
                 os.close(write)
                 try:
-                    os.setpgid(0, 0)
+                    if leads_session:
+                        os.setsid()
+                    else:
+                        os.setpgid(0, 0)
                     rlimits.hold(0, self._held)
                     become()
                 finally:
                     os._exit(127)
-            try:
-                os.setpgid(pid, pid)
-            except OSError:  # it was faster
-                pass
+            if not leads_session:  # who leads a group cannot begin a session
+                try:
+                    os.setpgid(pid, pid)
+                except OSError:  # it was faster
+                    pass
             os.write(write, b"%d" % pid)
             os._exit(0)
         except BaseException as exc:

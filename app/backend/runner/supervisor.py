@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 import traceback
+from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
 from . import limits, procs
@@ -25,6 +26,7 @@ from .kernel_process import KernelProcess
 from .output import Output, OutputPipe
 from .runs import BatchRun, Run
 from .sandbox import Sandbox
+from .terminal import Terminal
 from .throttle import Throttle
 from .tree import TreeEnd
 from .wire import Connection, Message
@@ -76,6 +78,7 @@ class Runner(Host):
         self._signal_fd = procs.hear_signals(signal.SIGCHLD, signal.SIGTERM)
         self._selector.register(self._signal_fd, selectors.EVENT_READ, self._on_signal)
         self.output = Output(self.record)
+        self._terminal = Terminal(self._selector, self)
         self._kernel = KernelKeeper(shell, self._selector, self)
         self._kernel.start()
         for pipe in self.output.pipes:
@@ -113,6 +116,10 @@ class Runner(Host):
     @property
     def kernel(self) -> Optional[KernelProcess]:
         return self._kernel.process
+
+    @property
+    def is_ending(self) -> bool:
+        return self._ending is not None
 
     def record(self, record: List[Any]) -> None:
         if self._files is not None:
@@ -153,7 +160,7 @@ class Runner(Host):
         self._close()
 
     def _timeout_s(self) -> Optional[float]:
-        due = min(self.output.deadline_s, self._limits.ends_s)
+        due = min(self.output.deadline_s, self._limits.ends_s, self._terminal.due_s)
         if self._run is not None:
             due = min(due, self._run.next_wake_s)
         if self._throttle is not None and self._paused and not self._is_stuck:
@@ -173,6 +180,7 @@ class Runner(Host):
             self.output.flush()
         if self._run is not None and now >= self._run.next_wake_s:
             self._run.wake(now)
+        self._terminal.tick(now)
         if self._backends:
             self._next_look_s = now + ALONE_LOOK_S
         elif now >= self._next_look_s and self._files is not None and self._ending is None:
@@ -242,6 +250,7 @@ class Runner(Host):
     # --- backends
 
     def _backend_gone(self, connection: Connection) -> None:
+        self._terminal.leave(connection)
         if connection is self._first:
             # Whoever asked for this session went away before it was ready: nobody knows of it.
             self._end(0.0, self._finish)
@@ -256,9 +265,11 @@ class Runner(Host):
             reply.update(more)
             connection.send(reply)
 
-        handler = getattr(self, "_op_" + str(message.get("op")), None)
-        if handler is None or (self._files is None and message.get("op") not in ("hold", "launch")):
-            answer("bad-request", "the runner does not know the operation %r" % (message.get("op"),))
+        op = message.get("op")
+        terminal = partial(self._terminal.serve, connection) if op == "terminal" else None
+        handler = getattr(self, "_op_" + str(op), terminal)
+        if handler is None or (self._files is None and op not in ("hold", "launch")):
+            answer("bad-request", "the runner does not know the operation %r" % (op,))
             return
         handler(message, answer)
 
@@ -357,6 +368,15 @@ class Runner(Host):
         answer()
 
     def _op_complete(self, message: Message, answer: Any) -> None:
+        question = {"op": "complete", "code": message["code"], "cursor": message["cursor"]}
+        self._ask(question, answer)
+
+    def _op_inspect(self, message: Message, answer: Any) -> None:
+        question = {"op": "inspect", "code": message["code"], "cursor": message["cursor"], "detail": message["detail"]}
+        self._ask(question, answer)
+
+    def _ask(self, question: Message, answer: Any) -> None:
+        """Has the kernel asked about code; while it is busy that is said at once."""
         if self._run is not None:
             answer(said={"busy": True})
         else:
@@ -368,15 +388,6 @@ class Runner(Host):
             return
         self._break_run("the kernel was restarted")
 
-        question = {"op": "complete", "code": message["code"], "cursor": message["cursor"]}
-        self._ask(question, answer)
-
-    def _op_inspect(self, message: Message, answer: Any) -> None:
-        question = {"op": "inspect", "code": message["code"], "cursor": message["cursor"], "detail": message["detail"]}
-        self._ask(question, answer)
-
-    def _ask(self, question: Message, answer: Any) -> None:
-        """Has the kernel asked about code; while it is busy that is said at once."""
         def ready(error: Optional[str]) -> None:
             if error is None:
                 answer(**self._state())
@@ -476,7 +487,7 @@ class Runner(Host):
                 return
             if self.kernel is not None and pid == self.kernel.pid:
                 self._kernel_ended(status)
-            elif self._run is not None:
+            elif not self._terminal.child_ended(pid, status) and self._run is not None:
                 self._run.child_ended(pid, status)
 
     def _close(self) -> None:

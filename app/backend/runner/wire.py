@@ -53,6 +53,19 @@ class LineReader:
         return message
 
 
+class Source:
+    """What a connection carries when nothing else waits; pulled, so that none of it waits for a peer in memory."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to `take`."""
+        raise NotImplementedError
+
+    def take(self) -> Message:
+        """Returns the next message."""
+        raise NotImplementedError
+
+
 class Connection:
     """The runner's end of a connection to a backend. Never blocks.
 
@@ -70,10 +83,12 @@ class Connection:
         self._out = b""
         self._stale = False
         self.closed = False
+        self.source: Optional[Source] = None
+        """Such a connection is told nothing of the state of the session."""
 
     @property
     def has_output(self) -> bool:
-        return bool(self._out)
+        return bool(self._out) or (self.source is not None and self.source.waiting)
 
     def receive(self) -> Optional[List[Message]]:
         """Returns the messages that have come; None at the end of the connection or when it holds no JSON."""
@@ -96,12 +111,14 @@ class Connection:
 
     def notify(self) -> None:
         """Says that the state has changed."""
-        self._stale = True
+        self._stale = self.source is None
 
     def flush(self) -> None:
         """Sends what the socket takes."""
         if self._stale and not self._answers and not self._out:
             self._answers = [{}]
+        if self.source is not None and not self._out and self.source.waiting:
+            self._answers.append(self.source.take())
         if self._answers:
             if self._stale:
                 self._stale = False

@@ -20,6 +20,7 @@ from .folders import Folders
 from .lifecycle import Lifecycle
 from .recorder import Recorder
 from .runs import WatchedRun, reading
+from .terminals import WatchedTerminal
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
@@ -73,6 +74,21 @@ class Inside:
             entry.open_streams -= 1
             entry.touch(self._elapsed)
 
+    @asynccontextmanager
+    async def terminal(self, entry: Entry) -> AsyncIterator[WatchedTerminal]:
+        """Attaches to the terminal. What is typed, and programs that run in it, keep the session from idling."""
+        terminal = WatchedTerminal(await answering(entry).terminal(), lambda: entry.touch(self._elapsed))
+        watch = asyncio.create_task(terminal.watch(), name=f"terminal of {entry.session.id}")
+        terminal.keep()
+        try:
+            yield terminal
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+            await terminal.close()
+            if entry.session.status in LIVE:
+                self._recorder.note_soon(entry.session)
+
     async def find_run(self, entry: Entry, run_id: str) -> WatchedRun:
         """Returns a run that was begun before, also under an earlier daemon."""
         kernel = answering(entry)
@@ -94,6 +110,12 @@ class Inside:
         entry.touch(self._elapsed)
         return await kernel.complete(code, cursor)
 
+    async def inspect(self, entry: Entry, code: str, cursor: int, detail: int) -> Inspection:
+        """Returns what the name at character `cursor` stands for; `busy`, at once, while a run is going on."""
+        kernel = answering(entry)
+        entry.touch(self._elapsed)
+        return await kernel.inspect(code, cursor, detail)
+
     def work_dir(self, entry: Entry) -> Path:
         """Returns the folder that uploads go to and `files` lists."""
         answering(entry)
@@ -110,12 +132,6 @@ class Inside:
         """Returns records after a number; waits up to `wait_s` when there is none yet. `entry` None = it has ended."""
         try:
             async with asyncio.timeout(wait_s):
-    async def inspect(self, entry: Entry, code: str, cursor: int, detail: int) -> Inspection:
-        """Returns what the name at character `cursor` stands for; `busy`, at once, while a run is going on."""
-        kernel = answering(entry)
-        entry.touch(self._elapsed)
-        return await kernel.inspect(code, cursor, detail)
-
                 if entry is not None and entry.kernel is None:
                     await entry.settled.wait()
                 if entry is not None and entry.kernel is not None and entry.kernel.last_seq <= after:

@@ -12,6 +12,7 @@ from .entries import Register
 from .finder import Finder
 from .inside import Inside
 from .runs import WatchedRun
+from .terminals import WatchedTerminal
 
 
 class Running:
@@ -40,6 +41,15 @@ class Running:
         """Keeps a session from idling while the context is open; one that has ended is not minded."""
         entry = self._register.get(session_id)
         return nullcontext() if entry is None else self._inside.attached(entry)
+
+    def terminal(self, caller: Keypair, ref: str) -> AbstractAsyncContextManager[WatchedTerminal]:
+        """Attaches to the session's terminal. Leaving the context does not end its shell.
+
+        Raises:
+            KernelNotReady: the session does not run.
+            LaunchFailed: there is no starting a shell, and why.
+        """
+        return self._inside.terminal(self._finder.live(caller, ref))
 
     async def find_run(self, caller: Keypair, ref: str, run_id: str) -> WatchedRun:
         """Returns a run that was begun before, also under an earlier daemon.

@@ -14,7 +14,7 @@ from .build import (
     query,
     ref,
 )
-from .paths import AFTER, Paths, not_here
+from .paths import AFTER, Paths
 
 _SWITCHED = (101, answer("The stream is open."))
 
@@ -47,7 +47,17 @@ STREAMS: Paths = {
     "/stream/session/{ref}/httpproxy": {
         "get": operation("elsewhere", "A tunnel to an app", parameters=(*SESSION, query("app", TEXT, "Its name.")))
     },
-    "/stream/session/{ref}/pty": {"get": not_here("A terminal")},
+    "/stream/session/{ref}/pty": {
+        "get": operation(
+            "streams",
+            "A terminal",
+            _SWITCHED,
+            parameters=SESSION,
+            more="A websocket. The client sends `{type: stdin, chars: BASE64}`, `{type: resize, rows, cols}`, "
+            "`{type: ping}` and `{type: restart}`; the server sends `{type: out, data: BASE64}` in binary frames, and "
+            "`{type: error, data: TEXT}` with `exitCode` when the shell has ended and `ended` when the session has.",
+        )
+    },
     "/events/session": {
         "get": operation(
             "streams",
