@@ -1,172 +1,228 @@
-"""A code editor: Textual's TextArea with Pygments' colours, lexed as far as one can see and no further."""
+"""A code editor: what keys do to the text that `CodeView` shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import Any, Final
 
-from rich.style import Style
-from rich.text import Text
 from textual import events
-from textual.timer import Timer
+from textual.message import Message
+from textual.reactive import reactive
 from textual.widgets.text_area import Selection
 
-from ._textual_private import FastDocument, FastTextArea
-from .highlight import STYLES, LineLexer, python_lexer
+from . import languages, line_commands
+from ._textual_private import Edit, Location
+from .code_view import CodeView
+from .line_commands import PAIRS, Change
 
-_PAINT_BUDGET_S: Final = 0.006
-"""Time that one paint may spend on lexing; what is left follows in slices between frames."""
-_SLICE_S: Final = 0.008
-_LEAVES_BLOCK: Final = frozenset({"return", "pass", "break", "continue", "raise"})
-_LEXER_AFTER_S: Final = 0.1
-_NAMES: Final = frozenset(STYLES.values())
+_CLOSERS: Final = frozenset(PAIRS.values())
 
 
-class _DocumentSource:
-    def __init__(self, document: FastDocument) -> None:
-        self._document = document
+class CodeEditor(CodeView):
+    """Edits code."""
 
-    def lines(self) -> Sequence[str]:
-        return self._document.lines
+    auto_close: reactive[bool] = reactive(False)
+    """Whether a bracket or quote that is typed brings its partner."""
 
-    def text(self) -> str:
-        if self._document.newline == "\n":
-            return self._document.text
-        return "\n".join(self._document.lines)
+    class CompletionsAsked(Message):
+        """The user wants to know how the word before the cursor may go on."""
 
+        def __init__(self, editor: CodeEditor) -> None:
+            super().__init__()
+            self.editor = editor
 
-class CodeEditor(FastTextArea):
-    """Edits Python.
+        @property
+        def control(self) -> CodeEditor:
+            """The editor."""
+            return self.editor
 
-    | Component class | What |
-    | --- | --- |
-    | `code--keyword`, `code--string`, ... | one for each style name of `highlight.STYLES` |
-    """
+    def __init__(self, text: str = "", **options: Any) -> None:
+        self.completes = False
+        """Whether somebody answers `CompletionsAsked`: tab behind a word then asks, and indents elsewhere."""
+        self.keys_first: Callable[[events.Key], bool] | None = None
+        """Sees each key before the editor, as an open popup needs; returns whether it took it."""
+        super().__init__(text, **options)
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"code--{name}" for name in _NAMES}
+    def apply(self, change: Change | None) -> bool:
+        """Makes a change, as one step to undo; returns whether there was one to make and the text may change."""
+        if change is None or self.read_only:
+            return False
+        self.history.checkpoint()
+        self.edit(Edit(change.text, change.start, change.end, False))
+        self.history.checkpoint()
+        self.selection = Selection(*change.selection)
+        self.record_cursor_width()
+        return True
 
-    def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:
-        self._lexer: LineLexer | None = None
-        self._colours: dict[str, Style] = {}
-        self._catching_up: Timer | None = None
-        super().__init__(
-            text,
-            soft_wrap=False,
-            show_line_numbers=True,
-            tab_behavior="indent",
-            id=id,
-            classes=classes,
+    def replace_range(self, start: Location, end: Location, text: str) -> None:
+        """Replaces text as one step to undo; the cursor goes behind it."""
+        self.apply(Change(start, end, text, (start, start)))
+        self.selection = Selection.cursor(self.document_end_of(start, text))
+
+    @staticmethod
+    def document_end_of(start: Location, text: str) -> Location:
+        """Returns where a text ends that begins at a place."""
+        lines = text.split("\n")
+        return start[0] + len(lines) - 1, (start[1] if len(lines) == 1 else 0) + len(lines[-1])
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    @property
+    def _speech(self) -> languages.Language:
+        return languages.language(self.buffer.language)
+
+    @property
+    def _selected(self) -> line_commands.Selection:
+        return self.selection.start, self.selection.end
+
+    def action_toggle_comment(self) -> None:
+        """Makes comments of the selected lines, or takes the marks away."""
+        if not self.apply(line_commands.toggle_comment(self.document.lines, self._selected, self._speech)):
+            self.app.bell()
+            return
+        row, column = self.cursor_location
+        if self.selection.is_empty and row + 1 < self.document.line_count:
+            # one key again and again goes down the lines
+            self.move_cursor((row + 1, min(column, len(self.document[row + 1]))))
+
+    def action_duplicate(self) -> None:
+        """Writes the line or the selection once more."""
+        self.apply(line_commands.duplicate(self.document.lines, self._selected))
+
+    def action_move_lines(self, direction: int) -> None:
+        """Moves the selected lines up (-1) or down (1)."""
+        self.apply(line_commands.move(self.document.lines, self._selected, direction))
+
+    def action_join_lines(self) -> None:
+        """Joins the line with the next, or the selected lines with each other."""
+        first, last = line_commands.rows_of(self._selected)
+        self.apply(line_commands.join(self.document.lines, first, max(last, first + 1)))
+
+    def action_shift(self, levels: int) -> None:
+        """Moves the selected lines levels to the right, or to the left where negative."""
+        self.apply(
+            line_commands.shift(self.document.lines, self._selected, levels, self.indent_width, self.buffer.tabs)
         )
 
-    def on_mount(self) -> None:
-        # the lexer's import waits for the first frames
-        self.set_timer(_LEXER_AFTER_S, self._start_lexer, name="lexer")
+    def action_toggle_wrap(self) -> None:
+        """Wraps long lines, or lets them run on."""
+        self.buffer.wrap = not self.soft_wrap
+        self.soft_wrap = self.buffer.wrap
+        self.forget_rows()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._colours.clear()
+    def action_toggle_guides(self) -> None:
+        """Shows or hides the lines of indentation."""
+        self.indent_guides = not self.indent_guides
 
-    def _start_lexer(self) -> None:
-        if isinstance(self.document, FastDocument):
-            self._lexer = LineLexer(python_lexer(), _DocumentSource(self.document))
-            self.forget_lines()
+    def action_matching_bracket(self) -> None:
+        """Goes to the partner of the bracket at the cursor."""
+        if self.matching_bracket_location is not None:
+            self.move_cursor(self.matching_bracket_location)
 
-    def text_replaced(self) -> None:
-        if self._lexer is not None:
-            self._start_lexer()
+    def action_complete(self) -> None:
+        """Asks how the word before the cursor may go on."""
+        self.post_message(self.CompletionsAsked(self))
 
-    def text_edited(self, first: int, last: int, new_last: int) -> None:
-        if self._lexer is not None:
-            self._lexer.edited(first, last, new_last)
+    def trim(self) -> None:
+        """Takes the spaces at the ends of lines away, but not those before the cursor; one step to undo."""
+        row, column = self.cursor_location
+        found = line_commands.trimmed(self.document.lines)
+        if not found or self.read_only:
+            return
+        first, last = found[0][0], found[-1][0]
+        lines = [line.rstrip(" \t") for line in self.document.lines[first : last + 1]]
+        if first <= row <= last:
+            lines[row - first] = lines[row - first].ljust(min(column, len(self.document[row])))
+        end = (last, len(self.document[last]))
+        self.apply(Change((first, 0), end, "\n".join(lines), self._selected))
 
     # -- keys ----------------------------------------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
         """Takes the keys that mean more in code than in text; TextArea has the others."""
+        if self.keys_first is not None and self.keys_first(event):
+            event.stop()
+            event.prevent_default()
+            return
         if event.key == "escape":
             # the screen's way back, not TextArea's next widget
             event.prevent_default()
-        elif self.read_only:
-            return
-        elif event.key == "enter":
-            start, end = sorted(self.selection)
-            self.replace("\n" + self._indent_after(start), start, end, maintain_selection_offset=False)
-        elif event.key == "shift+tab":
-            self._shift_lines(-1)
-        elif event.key == "tab" and self.selection.start[0] != self.selection.end[0]:
-            self._shift_lines(1)
-        else:
-            return
-        if event.key != "escape":
+        elif not self.read_only and self._take(event):
             event.stop()
             event.prevent_default()
+            self._restart_blink()
 
-    def _indent_after(self, location: tuple[int, int]) -> str:
-        """Returns how a line begins that follows what stands before `location`."""
-        row, column = location
-        before = self.document[row][:column]
-        indent = before[: len(before) - len(before.lstrip())]
-        code = before.strip()
-        if "#" in code and not ("'" in code or '"' in code):
-            code = code.partition("#")[0].rstrip()
-        if code.endswith(":"):
-            return indent + " " * self.indent_width
-        if code.partition(" ")[0] in _LEAVES_BLOCK:
-            return indent[: -self.indent_width]
-        return indent
-
-    def _shift_lines(self, levels: int) -> None:
-        """Moves the lines of the selection, or that of the cursor, a level to the right or left."""
-        (first, _), (last, column) = sorted(self.selection)
-        if last > first and column == 0:
-            last -= 1
-        width = self.indent_width
-        old = [self.document[row] for row in range(first, last + 1)]
-        if levels > 0:
-            new = [" " * width + line if line.strip() else line for line in old]
+    def _take(self, event: events.Key) -> bool:
+        key = event.key
+        if key == "enter":
+            lines = self.document.lines
+            self.apply(line_commands.new_line(lines, self._selected, self._speech, self.indent_width, self.buffer.tabs))
+        elif key == "shift+tab":
+            self.action_shift(-1)
+        elif key == "tab":
+            before = self.text_before_cursor
+            if self.selection.start[0] != self.selection.end[0]:
+                self.action_shift(1)
+            elif (
+                self.completes and self.selection.is_empty and before and (before[-1].isalnum() or before[-1] in "_.%")
+            ):
+                self.action_complete()
+            else:
+                return False
+        elif event.character is not None and event.is_printable:
+            return self._typed(event.character)
         else:
-            new = [line[min(width, len(line) - len(line.lstrip(" "))) :].removeprefix("\t") for line in old]
-        if new == old:
-            return
-        moved = {first + at: len(new[at]) - len(old[at]) for at in range(len(old))}
-        ends = [(row, max(0, column + moved.get(row, 0)) if column else 0) for row, column in self.selection]
-        self.replace("\n".join(new), (first, 0), (last, len(old[-1])))
-        self.selection = Selection(ends[0], ends[1])
+            return False
+        return True
 
-    # -- colours -------------------------------------------------------------------------------------------------
+    def _typed(self, character: str) -> bool:
+        """Takes a character that brings something with it."""
+        if self.auto_close and self._paired(character):
+            return True
+        if self._speech.closes and self.selection.is_empty and character.isalpha():
+            row, column = self.cursor_location
+            line = self.document[row][:column] + character + self.document[row][column:]
+            left = line_commands.closing_word(line, column + 1, self._speech, self.indent_width, self.buffer.tabs)
+            if left:
+                place = (row, column + 1 - left)
+                self.apply(Change((row, 0), (row, len(line) - 1), line[left:], (place, place)))
+                return True
+        return False
 
-    def get_line(self, line_index: int) -> Text:
-        line = super().get_line(line_index)
-        lexer = self._lexer
-        if lexer is None:
-            return line
-        if lexer.done <= line_index and not lexer.lex_to(self._last_visible(line_index), self._budget()):
-            self._catch_up_later()
-        colours = self._colours
-        for start, end, name in lexer.spans(line_index):
-            style = colours.get(name)
-            if style is None:
-                style = colours[name] = self.get_component_rich_style(f"code--{name}", partial=True)
-            line.stylize(style, start, end)
-        return line
+    def _paired(self, character: str) -> bool:
+        """Takes a bracket or quote; returns False when it is a character like others."""
+        (row, column), end = sorted(self.selection)
+        line = self.document[row]
+        before, after = line[column - 1 : column], line[column : column + 1]
+        if self.selection.is_empty and character in _CLOSERS and after == character:
+            self.move_cursor((row, column + 1))
+            return True
+        partner = PAIRS.get(character)
+        if partner is None:
+            return False
+        if not self.selection.is_empty:
+            inner = self.selected_text
+            stop = (end[0], end[1] + (1 if end[0] == row else 0))
+            self.apply(Change((row, column), end, character + inner + partner, ((row, column + 1), stop)))
+            return True
+        if (after and not after.isspace() and after not in _CLOSERS) or (
+            character == partner and (before.isalnum() or before == character)
+        ):
+            return False
+        self.apply(Change((row, column), (row, column), character + partner, ((row, column + 1), (row, column + 1))))
+        return True
 
-    def _budget(self) -> float:
-        # once a paint has used its time up, its other rows do not get as much again
-        return 0.0 if self._catching_up is not None else _PAINT_BUDGET_S
-
-    def _last_visible(self, line_index: int) -> int:
-        bottom = int(self.scroll_offset.y) + self.size.height
-        return max(line_index, min(bottom, self.document.line_count) - 1)
-
-    def _catch_up_later(self) -> None:
-        if self._catching_up is None:
-            self._catching_up = self.set_timer(0.001, self._catch_up, name="highlight")
-
-    def _catch_up(self) -> None:
-        self._catching_up = None
-        if self._lexer is None:
-            return
-        if self._lexer.lex_to(self._last_visible(0), _SLICE_S):
-            self.forget_lines()
-        else:
-            self._catch_up_later()
+    def action_delete_left(self) -> None:
+        """Deletes the character before the cursor; within the indentation, the level."""
+        row, column = self.cursor_location
+        before = self.text_before_cursor
+        after = self.document[row][column : column + 1]
+        if self.selection.is_empty and not self.read_only:
+            if self.auto_close and before and after and PAIRS.get(before[-1]) == after:
+                self.apply(Change((row, column - 1), (row, column + 1), "", ((row, column - 1), (row, column - 1))))
+                return
+            if len(before) > 1 and not before.strip(" ") and not self.buffer.tabs:
+                start = (len(before) - 1) // self.indent_width * self.indent_width
+                self._delete_via_keyboard((row, start), (row, column))
+                return
+        super().action_delete_left()
