@@ -7,7 +7,6 @@ buffer: a slow client slows the reading of it, not the run.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import aclosing
 from typing import Final
@@ -21,6 +20,7 @@ from ..ports import Keypair, Run
 from .context import ApiContext, caller_of, context_of
 from .frames import failure, frames_of, is_end
 from .problems import unexpected
+from .sockets import GONE, until_first
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,6 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _READABLE_BYTES: Final = 4 * MAX_MESSAGE_BYTES
 """What is read of a message that is refused: a socket that is closed with bytes unread takes the refusal with it."""
 FIRST_FRAME_TIMEOUT_S: Final = 60.0
-_GONE: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 class ClientGone(Exception):
@@ -99,7 +98,7 @@ async def _first_frame(ws: web.WebSocketResponse) -> ExecuteRequest | None:
     except TimeoutError:
         await _refuse(ws, "no first frame came within a minute", WSCloseCode.POLICY_VIOLATION)
         return None
-    if message.type in _GONE:
+    if message.type in GONE:
         return None
     if message.type is not WSMsgType.TEXT:
         await _refuse(ws, "the first frame of an execute stream must be text", WSCloseCode.UNSUPPORTED_DATA)
@@ -121,18 +120,7 @@ async def _attend(ws: web.WebSocketResponse, run: Run) -> None:
         ClientGone: the client left first, or the server closed the socket because it stops.
         BackendFailure: the journal ended before the run did.
     """
-    sender = asyncio.create_task(_send(ws, run), name=f"frames of run {run.run_id}")
-    answers = asyncio.create_task(_listen(ws, run), name=f"input of run {run.run_id}")
-    tasks = (sender, answers)
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in tasks:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error
+    await until_first({f"frames of run {run.run_id}": _send(ws, run), f"input of run {run.run_id}": _listen(ws, run)})
 
 
 async def _send(ws: web.WebSocketResponse, run: Run) -> None:
@@ -151,7 +139,7 @@ async def _listen(ws: web.WebSocketResponse, run: Run) -> None:
     """Hands the client's text frames to the run as answers to its prompts."""
     while True:
         message = await ws.receive()
-        if message.type in _GONE:
+        if message.type in GONE:
             raise ClientGone
         if message.type is not WSMsgType.TEXT:
             await _refuse(ws, "answers to a prompt must be text frames", WSCloseCode.UNSUPPORTED_DATA)

@@ -6,7 +6,6 @@ not at all, slows nobody but itself and costs no memory.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from contextlib import aclosing, nullcontext
@@ -20,13 +19,13 @@ from ..ports import Keypair, Service
 from .context import caller_of, context_of, truth
 from .journal import MAX_SEQ, number, parts
 from .problems import unexpected
+from .sockets import GONE, until_first
 
 log = logging.getLogger(__name__)
 
 FRAME_BYTES: Final = 256 * 1024
 """A frame takes no further record once it holds this much."""
 MAX_ANSWER_BYTES: Final = 1024 * 1024
-_GONE: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 async def follow(request: web.Request) -> web.WebSocketResponse:
@@ -58,18 +57,12 @@ async def _attend(
     ws: web.WebSocketResponse, service: Service, caller: Keypair, session: Session, after: int, attach: bool
 ) -> None:
     """Serves one reader until the session has ended or the reader has gone, also by the stop of the backend."""
-    sender = asyncio.create_task(_send(ws, service, caller, session.id, after), name=f"journal of {session.id}")
-    listener = asyncio.create_task(_listen(ws, service, caller, session.id, attach), name=f"answers to {session.id}")
-    tasks = (sender, listener)
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in tasks:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error
+    await until_first(
+        {
+            f"journal of {session.id}": _send(ws, service, caller, session.id, after),
+            f"answers to {session.id}": _listen(ws, service, caller, session.id, attach),
+        }
+    )
 
 
 async def _send(ws: web.WebSocketResponse, service: Service, caller: Keypair, session_id: str, after: int) -> None:
@@ -86,7 +79,7 @@ async def _listen(ws: web.WebSocketResponse, service: Service, caller: Keypair, 
     """Hands the client's answers to the runs that they are for; returns when the client has gone."""
     while True:
         message = await ws.receive()
-        if message.type in _GONE:
+        if message.type in GONE:
             return
         try:
             told = json.loads(message.data) if message.type is WSMsgType.TEXT else None
