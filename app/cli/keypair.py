@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..model.errors import BaiTuiError, Unreachable
 from . import exit_codes
+from .each import each
 from .lazy import CONTEXT
-from .talk import emit, exports, say
+from .talk import emit, exports
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
@@ -114,30 +114,6 @@ async def _made(
     return exit_codes.OK
 
 
-def _each(access_keys: Sequence[str], action: Callable[[ApiClient, str], Coroutine[Any, Any, None]]) -> int:
-    """Does `action` to every keypair; returns the status of the error when it is the only one, 1 when one of several
-    has failed."""
-    from .endpoint import with_client
-
-    async def work(client: ApiClient) -> int:
-        failed = 0
-        for access_key in dict.fromkeys(access_keys):
-            try:
-                await action(client, access_key)
-            except Unreachable:
-                raise
-            except BaiTuiError as exc:
-                if len(access_keys) == 1:
-                    raise
-                say(f"{access_key}: {exc.message}")
-                failed += 1
-            else:
-                emit(f"{access_key}\n")
-        return exit_codes.FAILED if failed else exit_codes.OK
-
-    return with_client(work)
-
-
 @click.command("revoke", context_settings=CONTEXT)
 @click.argument("access_keys", metavar="ACCESS_KEY...", nargs=-1, required=True)
 def revoke(access_keys: Sequence[str]) -> int:
@@ -145,18 +121,18 @@ def revoke(access_keys: Sequence[str]) -> int:
 
     Their sessions go on, seen by administrators, and count as before. `activate` takes it back.
     """
-    return _each(access_keys, lambda client, key: client.switch_keypair(key, is_active=False))
+    return each(access_keys, lambda client, key: client.switch_keypair(key, is_active=False), alone=True)
 
 
 @click.command("activate", context_settings=CONTEXT)
 @click.argument("access_keys", metavar="ACCESS_KEY...", nargs=-1, required=True)
 def activate(access_keys: Sequence[str]) -> int:
     """Switch keypairs on again."""
-    return _each(access_keys, lambda client, key: client.switch_keypair(key, is_active=True))
+    return each(access_keys, lambda client, key: client.switch_keypair(key, is_active=True), alone=True)
 
 
 @click.command("rm", context_settings=CONTEXT)
 @click.argument("access_keys", metavar="ACCESS_KEY...", nargs=-1, required=True)
 def rm(access_keys: Sequence[str]) -> int:
     """Delete keypairs for good. One with live sessions stays: end them first, or revoke it."""
-    return _each(access_keys, lambda client, key: client.delete_keypair(key))
+    return each(access_keys, lambda client, key: client.delete_keypair(key), alone=True)

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..model.errors import BaiTuiError, Unreachable
-from . import exit_codes
 from .durations import duration
+from .each import each
 from .lazy import CONTEXT
-from .talk import emit, say
+from .talk import say
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
@@ -19,23 +18,11 @@ if TYPE_CHECKING:
 
 def _each(sessions: Sequence[str], action: Callable[[ApiClient, str, str], Coroutine[Any, Any, None]]) -> int:
     """Does `action` to every session, given its id and what the user called it; returns 1 when one failed."""
-    from .endpoint import with_client
 
-    async def work(client: ApiClient) -> int:
-        failed = 0
-        for ref in dict.fromkeys(sessions):
-            try:
-                await action(client, await client.resolve(ref), ref)
-            except Unreachable:
-                raise
-            except BaiTuiError as exc:
-                say(f"{ref}: {exc.message}")
-                failed += 1
-            else:
-                emit(f"{ref}\n")
-        return exit_codes.FAILED if failed else exit_codes.OK
+    async def act(client: ApiClient, ref: str) -> None:
+        await action(client, await client.resolve(ref), ref)
 
-    return with_client(work)
+    return each(sessions, act)
 
 
 @click.command("interrupt", context_settings=CONTEXT)
