@@ -54,6 +54,18 @@ def signed(api: Api, method: str, target: str, content_type: str | None = "appli
     return f"{method} {target} HTTP/1.1\r\nHost: {api.host}\r\n{lines}{extra}\r\n".encode()
 
 
+async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes, pause_s: float) -> None:
+    """Writes byte after byte until the server closes."""
+    closed = asyncio.ensure_future(ended(reader))
+    writer.write(first)
+    for _ in range(500):
+        if (await asyncio.wait([closed], timeout=pause_s))[0]:
+            break
+        writer.write(b"x")
+    assert closed.done()
+    writer.close()
+
+
 async def ended(reader: asyncio.StreamReader) -> bytes:
     """Returns all that comes until the server closes, or resets what it will not read."""
     gathered = b""
@@ -82,15 +94,7 @@ async def test_headers_that_do_not_come_close_the_connection(service: Any, sent:
 async def test_headers_that_trickle_close_the_connection(service: Any) -> None:
     async with served(service, head_timeout_s=0.2) as (api, _):
         reader, writer = await connect(api)
-        closed = asyncio.ensure_future(ended(reader))
-        writer.write(b"GET / HTTP/1.1\r\n")
-        sent = 0
-        while not closed.done():
-            writer.write(b"a")
-            sent += 1
-            await asyncio.wait([closed], timeout=0.01)
-            assert sent < 500
-        writer.close()
+        await trickle(reader, writer, b"GET / HTTP/1.1\r\n", 0.01)
 
 
 async def test_the_second_request_is_not_waited_for_longer_because_bytes_come(service: Any) -> None:
@@ -98,14 +102,7 @@ async def test_the_second_request_is_not_waited_for_longer_because_bytes_come(se
         reader, writer = await connect(api)
         writer.write(HANDSHAKE)
         await reader.readuntil(b"}}")
-        closed = asyncio.ensure_future(ended(reader))
-        sent = 0
-        while not closed.done():
-            writer.write(b"G" if not sent else b"x")
-            sent += 1
-            await asyncio.wait([closed], timeout=0.02)
-            assert sent < 500
-        writer.close()
+        await trickle(reader, writer, b"G", 0.02)
 
 
 async def test_an_idle_connection_is_closed(service: Any) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from bai_tui.app.client.api import ApiClient
+from bai_tui.app.client.api import ApiClient, ExecuteStream
 from bai_tui.app.client.patience import Patience
 from bai_tui.app.client.stream import WebsocketRun
 from bai_tui.app.client.views import JournalLine
@@ -145,18 +145,8 @@ class RunReader:
                 seen = 0
                 async for frame in stream:
                     seen += 1
-                    if frame.run_id:
-                        run.begun = True
-                        self.run_id = frame.run_id
-                    self._take_records(frame.console)
-                    self.after = max(self.after, frame.seq or 0)
-                    if frame.status is RunStatus.WAITING_INPUT and answers:
-                        await stream.send_input(answers.pop(0))
+                    await self._take_frame(stream, frame, answers)
                     if frame.status is RunStatus.FINISHED:
-                        if frame.run_id:
-                            self.end = ("finished", frame.exit_code)
-                        else:
-                            self.refused = frame.message or "refused"
                         return
                     if rude_after is not None and seen >= rude_after:
                         assert isinstance(stream, WebsocketRun)
@@ -178,20 +168,24 @@ class RunReader:
                 ) as stream,
             ):
                 async for frame in stream:
-                    if frame.run_id and not self._is_told_only(frame):
-                        self.run.begun = True
-                        self.run_id = frame.run_id
-                    self._take_records(frame.console)
-                    self.after = max(self.after, frame.seq or 0)
-                    if frame.status is RunStatus.WAITING_INPUT and answers:
-                        await stream.send_input(answers.pop(0))
-                    if frame.status is RunStatus.FINISHED:
-                        if frame.run_id:
-                            self.end = ("finished", frame.exit_code)
-                        else:
-                            self.refused = frame.message or "refused"
+                    await self._take_frame(stream, frame, answers)
         except RemoteError as exc:
             self.refused = exc.message
+
+    async def _take_frame(self, stream: ExecuteStream, frame: Frame, answers: list[str]) -> None:
+        """Takes what a frame tells of the run, and gives the next of the answers when it asks for one."""
+        if frame.run_id and not self._is_told_only(frame):
+            self.run.begun = True
+            self.run_id = frame.run_id
+        self._take_records(frame.console)
+        self.after = max(self.after, frame.seq or 0)
+        if frame.status is RunStatus.WAITING_INPUT and answers:
+            await stream.send_input(answers.pop(0))
+        if frame.status is RunStatus.FINISHED:
+            if frame.run_id:
+                self.end = ("finished", frame.exit_code)
+            else:
+                self.refused = frame.message or "refused"
 
     @staticmethod
     def _is_told_only(frame: Frame) -> bool:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +20,11 @@ import pytest_asyncio
 from bai_tui.app.backend.engines.hierarchies import SessionGroups
 from bai_tui.app.backend.engines.kernel import ProcessKernel
 from bai_tui.app.backend.engines.process import ProcessEngine
+from bai_tui.app.backend.engines.sandbox import Sandboxes
 from bai_tui.app.backend.ports import JournalRecord, LaunchSpec
 from bai_tui.app.backend.runner import procs
 from bai_tui.app.model.console import ExecuteRequest, RunMode
+from bai_tui.app.model.errors import LaunchFailed
 from bai_tui.app.model.images import Image, ImageReference
 
 _numbers = itertools.count(1)
@@ -194,3 +196,18 @@ async def sessions(engine: ProcessEngine, folder: Path) -> AsyncIterator[Session
 @pytest_asyncio.fixture(loop_scope="module")
 async def session(sessions: Sessions) -> Session:
     return await sessions.start()
+
+
+@pytest.fixture(scope="module")
+def bwrap(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Passes where there are sandboxes."""
+    try:
+        asyncio.run(Sandboxes(tmp_path_factory.mktemp("state")).check(network=False))
+    except LaunchFailed as exc:
+        pytest.skip(f"NO SANDBOXES CAN BE HAD HERE: {exc.message}")
+
+
+@pytest.fixture
+def isolated(sessions: Sessions) -> Callable[..., Any]:
+    """Starts an isolated session."""
+    return partial(sessions.start, isolation="bwrap")

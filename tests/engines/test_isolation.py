@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from bai_tui.app.backend.runner import procs
 from bai_tui.app.model.console import RunMode
 from bai_tui.app.model.errors import LaunchFailed
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("bwrap")]
 
 WRITE = """
 def write(path):
@@ -33,24 +33,6 @@ def write(path):
     except OSError as exc:
         return exc.strerror
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bwrap(tmp_path_factory: pytest.TempPathFactory) -> None:
-    try:
-        asyncio.run(Sandboxes(tmp_path_factory.mktemp("state")).check(network=False))
-    except LaunchFailed as exc:
-        pytest.skip(f"NO SANDBOXES CAN BE HAD HERE: {exc.message}")
-
-
-@pytest.fixture
-def isolated(sessions: Any) -> Callable[..., Any]:
-    """Starts an isolated session."""
-
-    async def start(**changes: Any) -> Any:
-        return await sessions.start(isolation="bwrap", **changes)
-
-    return start
 
 
 @pytest.fixture

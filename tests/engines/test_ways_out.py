@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bai_tui.app.backend.engines.process import ProcessEngine
-from bai_tui.app.backend.engines.sandbox import Sandboxes
-from bai_tui.app.model.errors import LaunchFailed
 from bai_tui.tests.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("bwrap")]
 
 NAMING = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "LD_LIBRARY_PATH", "SSL_CERT_DIR", "CUDA_HOME", "CUDA_MPS_PIPE_DIRECTORY")
 NOTE = "import os; open({place!r} + '/ran.%d' % os.getpid(), 'w').write('outside')"
@@ -34,24 +30,6 @@ with open("seen.new", "w") as file:
 os.rename("seen.new", "seen")
 """
 START = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {watch!r}], start_new_session=True)"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bwrap(tmp_path_factory: pytest.TempPathFactory) -> None:
-    try:
-        asyncio.run(Sandboxes(tmp_path_factory.mktemp("state")).check(network=False))
-    except LaunchFailed as exc:
-        pytest.skip(f"NO SANDBOXES CAN BE HAD HERE: {exc.message}")
-
-
-@pytest.fixture
-def isolated(sessions: Any) -> Callable[..., Any]:
-    """Starts an isolated session."""
-
-    async def start(**changes: Any) -> Any:
-        return await sessions.start(isolation="bwrap", **changes)
-
-    return start
 
 
 async def test_no_variable_of_the_users_acts_outside(isolated: Any, folder: Path) -> None:
