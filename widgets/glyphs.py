@@ -36,8 +36,12 @@ class Glyphs:
     ellipsis: str = "…"
     dot: str = "·"
     rule: str = "─"
+    between: str = "│"
+    """Parts tabs."""
     spinner: str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
     down: str = "▾"
+    folded: str = "▸"
+    """Before what is put away."""
     used: str = "▀"
     """What is really used, below what was asked for."""
     others: str = "▔"
@@ -75,8 +79,10 @@ ASCII: Final = Glyphs(
     ellipsis="~",
     dot="-",
     rule="-",
+    between="|",
     spinner="|/-\\",
     down="v",
+    folded=">",
     used="=",
     others="~",
     over="!",

@@ -1,96 +1,110 @@
-"""Shows a transcript: wrapped lines, runs with their state, follow mode that never moves what is being read.
+"""Shows a transcript: runs with their output and their state, what is searched, selected and clickable in it.
 
-Line API with a cache of strips: only rows on the screen are ever rendered.
+What keeps the text under the reader in its place is `ConsoleRows`; here is what one sees and does.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from rich.cells import cell_len
-from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.cache import LRUCache
-from textual.geometry import Region, Size
+from textual.geometry import Offset
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
+from textual.timer import Timer
 
-from .ansi import Sgr
+from .blocks import ROLES
+from .console_paint import STAMP, MediaRows, Painter, Range, full_text, overlay, parts
+from .console_rows import ConsoleRows
+from .console_search import Search
+from .console_select import TextCursor, text_between
 from .glyphs import UNICODE, Glyphs
-from .text import fit, one_line, took
-from .transcript import Header, Line, Note, Run, RunState, Styled, Transcript
-from .wrap_index import WrapIndex, cuts, text_of
+from .lines import Header, Line, Media, Run
+from .locations import Location, code_of_cell, find, source_after
+from .transcript import Transcript
+
+_SEARCH_SLICE_S: Final = 0.006
+STYLES: Final = (
+    *("stderr", "run", "number", "chosen", "ok", "failed", "going", "quiet", "media", "alarm", "error"),
+    *("gap", "stamp", "found", "current", "place", "cursor"),
+    *(f"code-{role}" for role in ("code", *ROLES)),
+)
+"""Ends of the names of the component classes."""
 
 
-@lru_cache(maxsize=4096)
-def rich_style(style: Sgr) -> Style:
-    """Returns the Rich style of an interpreted one, without the default colour of the error stream."""
-
-    def colour(value: int | tuple[int, int, int] | None) -> Color | None:
-        if value is None:
-            return None
-        return Color.from_ansi(value) if isinstance(value, int) else Color.from_rgb(*value)
-
-    return Style(
-        color=colour(style.fg),
-        bgcolor=colour(style.bg),
-        bold=style.bold or None,
-        dim=style.dim or None,
-        italic=style.italic or None,
-        underline=style.underline or None,
-        reverse=style.reverse or None,
-        strike=style.strike or None,
-    )
-
-
-class OutputConsole(ScrollView, can_focus=True):
+class OutputConsole(ConsoleRows, can_focus=True):
     """A pane of output.
 
     | Component class | What |
     | --- | --- |
     | `console--stderr` | text of the error stream that has no colour of its own |
     | `console--run` | the line that begins a run |
-    | `console--number` | its number and time |
+    | `console--number`, `console--chosen` | its number and time; of the run that keys act on |
     | `console--ok`, `console--failed`, `console--going` | its end |
     | `console--quiet`, `console--media`, `console--alarm`, `console--error` | lines of ours |
+    | `console--gap` | what stands for lines that were left out |
+    | `console--stamp` | the time before a line |
+    | `console--found`, `console--current` | matches of the search, and the one that was gone to |
+    | `console--place` | what names a place in code |
+    | `console--cursor` | the cursor of the selection by keys |
+    | `console--code-...` | the code of a run, for each role of `blocks.ROLES` |
     """
 
-    ALLOW_SELECT = True
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "console--stderr",
-        "console--run",
-        "console--number",
-        "console--ok",
-        "console--failed",
-        "console--going",
-        "console--quiet",
-        "console--media",
-        "console--alarm",
-        "console--error",
-    }
-    DEFAULT_CSS = """
-    OutputConsole { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"console--{name}" for name in STYLES}
+    DEFAULT_CSS: ClassVar[str] = """
+    OutputConsole > .console--place { text-style: underline; }
+    OutputConsole > .console--found { text-style: reverse; }
+    OutputConsole > .console--current { text-style: bold reverse; }
+    OutputConsole > .console--cursor { text-style: reverse; }
     """
 
-    class FollowChanged(Message):
-        """Whether new output scrolls into view changed, or how much of it was not seen."""
+    class Found(Message):
+        """The search found more, was begun, went on or ended."""
 
-        def __init__(self, console: OutputConsole, following: bool, unseen: int) -> None:
+        def __init__(self, console: OutputConsole) -> None:
             super().__init__()
             self.console = console
-            self.following = following
-            self.unseen = unseen
-            """Lines below the view since it was left."""
 
         @property
         def control(self) -> OutputConsole:
             return self.console
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, OutputConsole.Found) and message.console is self.console
+
+    class PlaceChosen(Message):
+        """A place in code that the output names was clicked, or opened by key."""
+
+        def __init__(self, console: OutputConsole, location: Location, number: int) -> None:
+            super().__init__()
+            self.console = console
+            self.location = location
+            self.number = number
+            """Of the line that names it."""
+
+        @property
+        def control(self) -> OutputConsole:
+            return self.console
+
+    class Selected(Message):
+        """The selection by keys was begun, changed or ended."""
+
+        def __init__(self, console: OutputConsole) -> None:
+            super().__init__()
+            self.console = console
+
+        @property
+        def control(self) -> OutputConsole:
+            return self.console
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, OutputConsole.Selected) and message.console is self.console
 
     def __init__(
         self,
@@ -98,161 +112,262 @@ class OutputConsole(ScrollView, can_focus=True):
         clock: Callable[[], float] = time.time,
         glyphs: Glyphs = UNICODE,
         empty: str = "",
+        media: MediaRows | None = None,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(clock=clock, media=media, id=id, classes=classes)
+        self.language = ""
+        """The language of the code that is run here, as Pygments calls it; empty = not known."""
+        self.search: Search | None = None
+        self.cursor: TextCursor | None = None
+        """The cursor of the selection by keys, while that goes on."""
         self._empty = empty
-        self._transcript = Transcript()
-        self._index = WrapIndex()
-        self._first = 0
-        self._following = True
-        self._seen_end = 0
-        self._moving = False
-        self._clock = clock
-        self._glyphs = glyphs
+        self._painter = Painter(self._style, glyphs, clock, media, lambda: self.language)
         self._strips: LRUCache[tuple[int, int], tuple[Line, Strip]] = LRUCache(2048)
         self._component: dict[str, Style] = {}
-        self._reading: dict[int, tuple[bool, int]] = {}
-
-    @property
-    def transcript(self) -> Transcript:
-        """What is shown."""
-        return self._transcript
-
-    @property
-    def following(self) -> bool:
-        """Whether new output scrolls into view."""
-        return self._following
+        self._searching: Timer | None = None
+        self._match: tuple[int, int, int] | None = None
+        """(number of the line, begin, end) of the match that was gone to."""
+        self._place: tuple[int, Location] | None = None
+        """The place in code that was gone to, after the number of its line."""
+        self._pressed_at: Offset | None = None
 
     def show(self, transcript: Transcript) -> None:
-        """Shows another transcript, where it was left when it was shown before."""
-        if transcript is self._transcript:
-            self.sync()
-            return
-        if not self._following:
-            self._reading[id(self._transcript)] = (False, self._first_line())
+        if transcript is not self._transcript:
+            self.end_selection()
+            self._match = self._place = None
+            pattern = self.search
+            super().show(transcript)
+            if pattern is not None:
+                self.find(pattern.pattern, regex=pattern.regex, case=pattern.case, go=False)
         else:
-            self._reading.pop(id(self._transcript), None)
-        self._transcript = transcript
-        _, line = self._reading.get(id(transcript), (True, 0))
-        self._following = id(transcript) not in self._reading
-        self._seen_end = transcript.end
-        self._strips.clear()
-        self._rebuild()
-        self._scroll(self.max_scroll_y if self._following else self._index.row_of(max(0, line - self._first)))
+            super().show(transcript)
+
+    # -- searching ---------------------------------------------------------------------------------------------
+
+    def find(self, pattern: str, *, regex: bool = False, case: bool | None = None, go: bool = True) -> None:
+        """Highlights what a pattern finds, in what is here and what comes; an empty one finds nothing.
+
+        Args:
+            case: Whether capitals count; None = only where the pattern has some.
+            go: Whether the nearest match above is gone to, or the nearest below where there is none above.
+        """
+        self.search = Search(self._transcript, pattern, regex=regex, case=case) if pattern else None
+        self._match = None
+        self._forget_strips()
         self.refresh()
-        self._tell()
+        if self.search is not None:
+            self.search.advance(_SEARCH_SLICE_S)
+            self._go_on_searching()
+            if go:
+                number = self._anchor.number if not self._following else self._transcript.end
+                self._go_to_match(self.search.nearest(number))
+        self.post_message(self.Found(self))
 
-    def sync(self) -> None:
-        """Paints what changed in the transcript since the last call."""
-        transcript = self._transcript
-        changed = transcript.take_changes()
-        if changed is None:
-            return
-        if transcript.first != self._first:
-            self._keep_place(self._rebuild)
-            self.refresh()
+    def find_next(self, direction: int) -> bool:
+        """Goes to the next match, or the last one for -1; returns whether there is one."""
+        if self.search is None:
+            return False
+        if self._match is not None:
+            number, char = self._match[0], self._match[1]
+        elif direction > 0:
+            number, char = self.place_at(self.scroll_offset.y)[:2]
+            char -= 1
         else:
-            before = self._index.rows
-            first_row = self._index.row_of(changed - self._first)
-            self._index.update(transcript.lines, changed - self._first)
-            if self._index.rows != before:
-                self._resize_virtual()
-            self._refresh_rows(first_row)
-        if self._following:
-            self._scroll(self.max_scroll_y)
-            self._seen_end = transcript.end
-        else:
-            self._tell()
-
-    def follow(self) -> None:
-        """Goes to the end and stays there."""
-        self._following = True
-        self._seen_end = self._transcript.end
-        self._scroll(self.max_scroll_y)
-        self._tell()
-
-    def tick(self) -> None:
-        """Paints the line of the run that is going on, for its clock."""
-        run = self._transcript.current
-        if run is None:
-            return
-        for offset in range(self.size.height):
-            line, _ = self._at(self.scroll_offset.y + offset)
-            if isinstance(line, Header) and line.run is run:
-                self.refresh(Region(0, offset, self.size.width, 1))
-
-    # -- scrolling ---------------------------------------------------------------------------------------------
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
-        if self._moving or round(old_value) == round(new_value):
-            return
-        at_end = round(new_value) >= self.max_scroll_y
-        if at_end != self._following and (at_end or new_value < old_value):
-            self._following = at_end
-            self._seen_end = self._transcript.end
-            self._tell()
-
-    def on_resize(self) -> None:
-        self._strips.clear()
-        self._keep_place(self._rebuild)
-        if self._following:
-            self._scroll(self.max_scroll_y)
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._strips.clear()
-        self._component.clear()
-
-    def _tell(self) -> None:
-        self.post_message(self.FollowChanged(self, self._following, max(0, self._transcript.end - self._seen_end)))
-
-    def _scroll(self, row: int) -> None:
-        self._moving = True
-        try:
-            self.scroll_to(y=row, animate=False, force=True)
-        finally:
-            self._moving = False
-
-    def _first_line(self) -> int:
-        """Returns the absolute number of the line at the top of the view."""
-        row = self.scroll_offset.y
-        return self._first + self._index.locate(row)[0] if row < self._index.rows else self._transcript.end
-
-    def _keep_place(self, change: Callable[[], None]) -> None:
-        """Changes the rows so that the line at the top of the view stays there."""
-        line = self._first_line()
-        change()
-        if not self._following:
-            self._scroll(self._index.row_of(max(0, line - self._first)))
-
-    def _rebuild(self) -> None:
-        self._transcript.take_changes()
-        self._first = self._transcript.first
-        self._index.rebuild(self._transcript.lines, self._width)
-        self._resize_virtual()
+            number, char = self.place_at(self.scroll_offset.y + self.size.height)[:2]
+        self._go_to_match(self.search.step(number, char, direction))
+        self.post_message(self.Found(self))
+        return self._match is not None
 
     @property
-    def _width(self) -> int:
-        return max(1, self.scrollable_content_region.width)
+    def match(self) -> int:
+        """Which match was gone to, counted from 1; 0 = none."""
+        return 0 if self.search is None or self._match is None else self.search.place(self._match[0], self._match[1])
 
-    def _resize_virtual(self) -> None:
-        self.virtual_size = Size(self._width, self._index.rows)
+    def _go_to_match(self, match: tuple[int, int, int] | None) -> None:
+        self._match = match
+        self._forget_strips()
+        if match is not None:
+            if self.cursor is not None:
+                self.cursor.go(match[0], match[1])
+                self._cursor_moved()
+            self._following = False
+            self.reveal(match[0], match[1])
+        self.refresh()
 
-    def _refresh_rows(self, first_row: int) -> None:
-        top = max(0, first_row - self.scroll_offset.y)
-        if top < self.size.height:
-            self.refresh(Region(0, top, self.size.width, self.size.height - top))
+    def _lines_changed(self, number: int) -> None:
+        if self.search is not None:
+            self.search.changed(number)
+            self._go_on_searching()
+
+    def _go_on_searching(self) -> None:
+        if self._searching is None and self.search is not None and not self.search.done and self.is_mounted:
+            self._searching = self.set_timer(0.02, self._search_on, name="search")
+
+    def _search_on(self) -> None:
+        self._searching = None
+        if self.search is not None:
+            self.search.advance(_SEARCH_SLICE_S)
+            self._go_on_searching()
+            self.post_message(self.Found(self))
+
+    # -- selecting by keys -------------------------------------------------------------------------------------
+
+    def begin_selection(self, *, by_line: bool | None = None) -> bool:
+        """Shows a cursor that keys move, at the bottom of the view; returns False where there is nothing to select.
+
+        Args:
+            by_line: Selects from there on, whole lines or characters; None = nothing yet.
+        """
+        if not self._transcript.lines:
+            return False
+        if self.cursor is None:
+            bottom = min(self.scroll_offset.y + self.scrollable_content_region.height, self._index.rows) - 1
+            place = self.place_at(max(0, bottom))
+            if self._match is not None and self._shown(self._match[0]):
+                place = place._replace(number=self._match[0], char=self._match[1])
+            self._following = False
+            self.cursor = TextCursor(self._transcript, (place.number, place.char))
+        if by_line is not None:
+            self.cursor.mark(by_line=by_line)
+        self._cursor_moved()
+        return True
+
+    def end_selection(self) -> None:
+        """Takes the cursor away, and what it selected."""
+        if self.cursor is not None:
+            self.cursor = None
+            self.screen.clear_selection()
+            self._forget_strips()
+            self.refresh()
+            self.post_message(self.Selected(self))
+
+    def move_cursor(self, move: Callable[[TextCursor], object]) -> None:
+        """Lets the cursor of the selection move, and shows where it is."""
+        if self.cursor is not None:
+            move(self.cursor)
+            self._cursor_moved()
+
+    def _cursor_moved(self) -> None:
+        assert self.cursor is not None
+        chosen = self.cursor.range()
+        selections = {**self.screen.selections}
+        selections.pop(self, None)
+        if chosen is not None:
+            (first, start), (last, end) = chosen
+            selections[self] = Selection(Offset(start, first), Offset(end, last))
+        self.screen.selections = selections
+        self._forget_strips()
+        self.reveal(*self.cursor.spot)
+        self.refresh()
+        self.post_message(self.Selected(self))
+
+    def _shown(self, number: int) -> bool:
+        row = self._index.row_of(number) - self.scroll_offset.y
+        return not self._index.hidden(number) and 0 <= row < self.size.height
+
+    def selected_text(self) -> str:
+        """Returns what is selected, by keys or with the mouse; empty = nothing."""
+        selection = self.text_selection
+        found = None if selection is None else self.get_selection(selection)
+        return "" if found is None else found[0]
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """Returns the selected text; rows that one line was wrapped into are one line again."""
+        start, end = selection
+        first = (self._transcript.first, 0) if start is None else (start.y, start.x)
+        return text_between(self._transcript, first, None if end is None else (end.y, end.x)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self._forget_strips()
+        self.refresh()
+
+    # -- places in code ----------------------------------------------------------------------------------------
+
+    def step_place(self, direction: int) -> bool:
+        """Goes to the next place in code that the output names, or the last one for -1; returns whether there is."""
+        store = self._transcript.store
+        if self._place is not None and self._shown(self._place[0]):
+            number, char = self._place[0], self._place[1].start
+        else:
+            row = self.scroll_offset.y + (0 if direction > 0 else self.scrollable_content_region.height)
+            number, char = self.place_at(row).number, -1
+        index = store.index(number)
+        for at in range(index, len(store.lines)) if direction > 0 else range(min(index, len(store.lines) - 1), -1, -1):
+            line_number = store.number(at)
+            found = self._locations(store.lines[at])
+            if line_number == number:
+                found = [place for place in found if (place.start > char if direction > 0 else place.start < char)]
+            if found:
+                self._place = line_number, found[0 if direction > 0 else -1]
+                self._forget_strips()
+                self._following = False
+                self.reveal(line_number, self._place[1].start)
+                self.refresh()
+                return True
+        return False
+
+    def open_place(self) -> bool:
+        """Opens the place that was gone to; returns whether there is one on the screen."""
+        if self._place is None or not self._shown(self._place[0]):
+            return False
+        self.post_message(self.PlaceChosen(self, self._place[1], self._place[0]))
+        return True
+
+    def cell_of(self, location: Location, number: int) -> Run | None:
+        """Returns the run whose code a place is in that the line with this number names; None = not known."""
+        transcript = self._transcript
+        run = transcript.run_at(number)
+        if location.cell is None or run is None:
+            return None
+        index = transcript.store.index(number)
+        after = [full_text(line) for line in transcript.lines[index + 1 : index + 13]]
+        runs = [other for other in transcript.runs if other.start <= run.start]
+        at = code_of_cell(location.cell, location.row, source_after(after, location.row), [one.code for one in runs])
+        return None if at is None else runs[at]
+
+    @staticmethod
+    def _locations(line: Line) -> list[Location]:
+        return [] if isinstance(line, Header | Media) else find(full_text(line))
+
+    # -- the mouse ---------------------------------------------------------------------------------------------
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._pressed_at = event.screen_offset
+
+    def on_click(self, event: events.Click) -> None:
+        # the end of a drag is none
+        if event.screen_offset != self._pressed_at or event.chain > 1:
+            return
+        place = event.style.meta.get("offset")
+        line = None if place is None else self._transcript.line(place[1])
+        if place is None or line is None:
+            return
+        number = place[1]
+        if isinstance(line, Header):
+            event.stop()
+            self.choose(line.run)
+            self.fold(line.run, not line.run.folded)
+            return
+        _, offset = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
+        char = -1 if offset is None or offset.y != number else offset.x
+        for location in self._locations(line):
+            if location.start <= char < location.end:
+                event.stop()
+                self._place = number, location
+                self.post_message(self.PlaceChosen(self, location, number))
+                return
 
     # -- painting ----------------------------------------------------------------------------------------------
 
-    def _at(self, row: int) -> tuple[Line | None, int]:
-        if not 0 <= row < self._index.rows:
-            return None, 0
-        line, part = self._index.locate(row)
-        return (self._transcript.lines[line], part) if line < len(self._transcript.lines) else (None, 0)
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._component.clear()
+        self._forget_strips()
+
+    def _forget_strips(self) -> None:
+        self._strips.clear()
 
     def _style(self, name: str) -> Style:
         style = self._component.get(name)
@@ -261,112 +376,85 @@ class OutputConsole(ScrollView, can_focus=True):
         return style
 
     def render_line(self, y: int) -> Strip:
-        width, row = self._width, self.scroll_offset.y + y
-        if width != self._index.width:
-            # painted before the resize event was handled
-            self._strips.clear()
-            self._index.rebuild(self._transcript.lines, width)
-        line, part = self._at(row)
-        base = self.rich_style
-        if line is None:
+        row, base = self.scroll_offset.y + y, self.rich_style
+        if not 0 <= row < self._index.rows:
             if row == 0 and self._empty:
+                width = self._row_width
                 return Strip([Segment(self._empty, self._style("quiet"))]).adjust_cell_length(width).apply_style(base)
             return Strip.blank(self.size.width, base)
-        selection = self.text_selection
-        key = (row, part)
-        cached = self._strips.get(key)
-        if cached is not None and cached[0] is line and selection is None and not isinstance(line, Header):
-            return cached[1]
-        strip = self._render_run(line.run, width) if isinstance(line, Header) else self._render_text(line, part, width)
-        if selection is not None and (span := selection.get_span(row)) is not None:
-            strip = self._selected(strip, span)
-        strip = strip.apply_style(base).extend_cell_length(self.size.width, base).apply_offsets(0, row)
-        if selection is None:
-            self._strips[key] = (line, strip)
-        return strip
+        number, part = self._index.locate(row)
+        line = self._transcript.line(number)
+        if line is None:
+            return Strip.blank(self.size.width, base)
+        lasting = not isinstance(line, Header | Media)
+        cached = self._strips.get((number, part)) if lasting else None
+        if cached is not None and cached[0] is line:
+            strip = cached[1]
+        else:
+            strip = self._row(line, number, part).apply_style(base)
+            if lasting:
+                self._strips[number, part] = (line, strip)
+        if not self._wrap and lasting:
+            strip = self._scrolled(strip)
+        return strip.extend_cell_length(self.size.width, base)
 
-    def _selected(self, strip: Strip, span: tuple[int, int]) -> Strip:
-        start, end = span
-        length = strip.cell_length
-        end = length if end == -1 else min(end, length)
-        if start >= end:
-            return strip
-        style = self.screen.get_component_rich_style("screen--selection")
-        before, middle, after = strip.crop(0, start), strip.crop(start, end), strip.crop(end, length)
-        chosen = Strip([Segment(text, (own or Style()) + style) for text, own, _ in middle], middle.cell_length)
-        return Strip.join([before, chosen, after])
+    def _scrolled(self, strip: Strip) -> Strip:
+        """Returns what is to be seen of a line that is not wrapped; the time before it stays."""
+        stamp = STAMP if self._stamps else 0
+        left = self.scroll_offset.x
+        shown = strip.crop(stamp + left, left + self._row_width)
+        return Strip.join([strip.crop(0, stamp), shown]) if stamp else shown
 
-    def _render_text(self, line: Line, part: int, width: int) -> Strip:
-        text = text_of(line) or ""
-        parts = cuts(text, width)
-        start, end = parts[min(part, len(parts) - 1)]
-        if isinstance(line, Note):
-            return Strip([Segment(one_line(text[start:end]), self._style(line.kind))])
-        if not isinstance(line, Styled):
-            return Strip([Segment(one_line(text[start:end]))])
-        segments = []
-        for span_start, span_end, style in line.spans:
-            left, right = max(start, span_start), min(end, span_end)
-            if left < right:
-                shown = rich_style(style)
-                if style.error:
-                    shown = self._style("stderr") + shown
-                segments.append(Segment(one_line(text[left:right]), shown))
+    def _row(self, line: Line, number: int, part: int) -> Strip:
+        """Returns a row with everything on it, which knows of each character where it is from."""
+        width = self._row_width
+        rows = parts(line, self._index.width)
+        if isinstance(line, Media):
+            drawn = self._painter.media(line, self._index.row_width, part)
+            start, end = rows[0]
+            shown = list(drawn) if drawn is not None else self._painter.text(line, start, end)
+            return self._stamped(shown, number, part).apply_offsets(0, number)
+        start, end = rows[min(part, len(rows) - 1)]
+        if isinstance(line, Header):
+            first, after = self._transcript.span(line.run)
+            if part == 0:
+                shown = self._painter.run(line.run, after - first - 1, width, chosen=line.run is self._chosen)
+            else:
+                shown = [Segment("    "), *self._painter.code(line.run, part - 1, self._index.row_width)]
+            shown = overlay(
+                shown, self._marks(line, number, start, end, whole=part == 0), start if part == 0 else start - 4
+            )
+            return Strip(shown).crop(0, width).apply_offsets(start if part == 0 else start - 4, number)
+        shown = self._painter.text(line, start, end)
+        if self.cursor is not None and self.cursor.spot == (number, end) == (number, start):
+            shown = [Segment(" ")]
+        shown = overlay(shown, self._marks(line, number, start, end), start)
+        strip = self._stamped(shown, number, part)
+        return strip.apply_offsets(start - (STAMP if self._stamps else 0), number)
+
+    def _stamped(self, segments: list[Segment], number: int, part: int) -> Strip:
+        if self._stamps:
+            return Strip([self._painter.stamp(self._transcript.time_of(number), part == 0), *segments])
         return Strip(segments)
 
-    def _render_run(self, run: Run, width: int) -> Strip:
-        started = time.strftime("%H:%M:%S", time.localtime(run.started_s))
-        left = f"[{run.number}] {started}  "
-        mark, kind = self._mark(run)
-        elapsed = took((run.ended_s if run.ended_s is not None else self._clock()) - run.started_s)
-        right = f"{mark}  {elapsed}"
-        room = width - cell_len(left) - cell_len(right) - 2
-        title = fit(one_line(run.title), room, ellipsis=self._glyphs.ellipsis) if room > 0 else ""
-        segments = [
-            Segment(left, self._style("number")),
-            Segment(title, self._style("run")),
-            Segment("  ", self._style("run")),
-            Segment(right, self._style(kind)),
-        ]
-        return Strip(segments).crop(0, width)
-
-    def _mark(self, run: Run) -> tuple[str, str]:
-        glyphs = self._glyphs
-        if run.going:
-            if run.note:
-                return f"{glyphs.preparing} {run.note}", "going"
-            if run.waiting:
-                return f"{glyphs.asks} asks", "alarm"
-            frame = int((self._clock() - run.started_s) * 8) % len(glyphs.spinner)
-            return glyphs.spinner[frame], "going"
-        if run.state is RunState.OK:
-            return glyphs.ok, "ok"
-        if run.state is RunState.INTERRUPTED:
-            return f"{glyphs.failed} interrupted", "failed"
-        if run.state is RunState.ENDED:
-            return f"{glyphs.failed} session ended", "failed"
-        if run.state is RunState.LOST:
-            return f"{glyphs.asks} lost", "failed"
-        code = "" if run.exit_code is None else f" exit {run.exit_code}"
-        return f"{glyphs.failed}{code}", "failed"
-
-    # -- copying -----------------------------------------------------------------------------------------------
-
-    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Returns the selected text; rows that one line was wrapped into are joined by line ends as shown."""
-        last = self._index.rows if selection.end is None else min(self._index.rows, selection.end.y + 1)
-        rows = []
-        for row in range(last):
-            line, part = self._at(row)
-            if isinstance(line, Header):
-                rows.append(f"[{line.run.number}] {line.run.title}")
-            elif line is not None:
-                text = text_of(line) or ""
-                parts = cuts(text, self._width)
-                start, end = parts[min(part, len(parts) - 1)]
-                rows.append(text[start:end])
-        return selection.extract("\n".join(rows)), "\n"
-
-    def selection_updated(self, selection: Selection | None) -> None:
-        self._strips.clear()
-        self.refresh()
+    def _marks(self, line: Line, number: int, start: int, end: int, *, whole: bool = False) -> list[Range]:
+        """Returns what is to be seen on the characters of a row besides their own styles."""
+        marks: list[Range] = []
+        for place in self._locations(line):
+            chosen = self._place is not None and self._place == (number, place)
+            marks.append((place.start, place.end, self._style("current" if chosen else "place")))
+        if self.search is not None and not isinstance(line, Header):
+            for left, right in self.search.spans(line):
+                current = self._match is not None and self._match[:2] == (number, left)
+                marks.append((left, right, self._style("current" if current else "found")))
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(number)) is not None:
+            left, right = max(0, span[0]), span[1] if span[1] != -1 else 1 << 30
+            # of the line of a run not the characters on the screen are copied, so all of it or nothing is
+            if whole:
+                left, right = (0, 1 << 30) if left <= end else (0, 0)
+            marks.append((left, right, self.screen.get_component_rich_style("screen--selection")))
+        if self.cursor is not None and self.cursor.spot[0] == number:
+            at = self.cursor.spot[1]
+            marks.append((at, max(at + 1, end) if whole else at + 1, self._style("cursor")))
+        return [mark for mark in marks if mark[0] < (1 << 30 if whole else max(end, start + 1)) and mark[1] > start]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bai_tui.widgets.ansi import Sgr
 from bai_tui.widgets.text import one_line
-from bai_tui.widgets.transcript import MAX_LINE_CHARS, Header, Note, RunState, Styled, Transcript
+from bai_tui.widgets.transcript import MAX_LINE_CHARS, Gap, Header, RunState, Styled, Transcript
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -134,10 +134,11 @@ def test_lines_are_bounded_and_the_loss_is_told() -> None:
     for number in range(1000):
         transcript.write(f"{number}\n")
     assert len(transcript.lines) <= 111
-    assert transcript.first + len(transcript.lines) == 1000
-    (first, *_, last) = transcript.lines
-    assert isinstance(first, Note) and first.text.endswith("earlier lines are gone")
-    assert last == "999"
+    assert transcript.end == 1000
+    assert transcript.lines[0] == "0" and transcript.lines[-1] == "999"
+    (gap,) = (line for line in transcript.lines if isinstance(line, Gap))
+    assert gap.count + len(transcript.lines) - 1 == 1000
+    assert gap.text.startswith(f"{gap.count} lines left out here")
 
 
 def test_characters_are_bounded_too() -> None:
@@ -149,11 +150,11 @@ def test_characters_are_bounded_too() -> None:
 
 def test_changes_are_told_once_and_from_the_lowest() -> None:
     transcript = written("a\nb\n")
-    assert transcript.take_changes() == 0
-    assert transcript.take_changes() is None
+    assert transcript.take_changes() == (0, False)
+    assert transcript.take_changes() == (None, False)
     transcript.write("c\n")
-    assert transcript.take_changes() == 3
+    assert transcript.take_changes() == (3, False)
     run = transcript.current
     assert run is not None
     transcript.finish(run, RunState.OK, 1.0)
-    assert transcript.take_changes() == 0
+    assert transcript.take_changes() == (None, True)

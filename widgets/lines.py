@@ -1,0 +1,145 @@
+"""What a console shows, line by line: output, lines that begin a run, lines of ours, rich output.
+
+Pure data: no Textual, no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .ansi import Sgr
+
+
+class RunState(StrEnum):
+    STARTING = "starting"
+    RUNNING = "running"
+    OK = "ok"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    ENDED = "ended"
+    """Its session ended under it."""
+    LOST = "lost"
+    """Nobody can tell any more how it ended."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One execution; its line in the console shows it live."""
+
+    number: int
+    code: str
+    started_s: float
+    state: RunState = RunState.STARTING
+    ended_s: float | None = None
+    exit_code: int | None = None
+    run_id: str | None = None
+    ours: bool = True
+    """Started here, over a websocket that we hold."""
+    waiting: bool = False
+    is_password: bool = False
+    prompt: int = 0
+    """Journal number of the newest record that asked; 0 = none, or not known."""
+    note: str = ""
+    """What the line says besides, such as that the run waits for its session."""
+    start: int = 0
+    """Number of its line in the transcript."""
+    folded: bool = False
+    """Its output is put away: only its line is to be seen."""
+    code_shown: bool = False
+    """The whole code stands below its line."""
+
+    @property
+    def going(self) -> bool:
+        return self.ended_s is None
+
+    @property
+    def title(self) -> str:
+        """The first line of the code; of a comment there, what it says."""
+        lines = [line.strip() for line in self.code.splitlines() if line.strip()]
+        if not lines:
+            return "(nothing)"
+        first = lines[0].lstrip("#% ") or lines[0]
+        return first if len(lines) == 1 else f"{first} …"
+
+    @property
+    def code_lines(self) -> list[str]:
+        """The code, line by line, without empty lines at its end."""
+        return self.code.rstrip().expandtabs(4).splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class Styled:
+    """A line with styles: spans `(start, end, style)` that follow each other without gaps."""
+
+    text: str
+    spans: tuple[tuple[int, int, Sgr], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The line that begins a run."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of ours: a hint, a placeholder of rich output, an error."""
+
+    text: str
+    kind: str = "quiet"
+    """`quiet`, `media`, `alarm` or `error`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Stands where lines were left out because there were too many."""
+
+    count: int
+    where: str = ""
+    """Who still has them."""
+
+    @property
+    def text(self) -> str:
+        who = f": {self.where}" if self.where else ""
+        return f"{self.count:,} {'line' if self.count == 1 else 'lines'} left out here{who}"
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Media:
+    """Rich output: an image, a table, markdown. It takes as many rows as whoever draws it says."""
+
+    mime: str
+    """Its type, such as `image/png`, `text/html`, `text/markdown`, `application/json`."""
+    data: str
+    """What came: text, or a `data:` URL of what is no text."""
+    alt: str = ""
+    """What it says in plain text, for search, copies and terminals that cannot show it."""
+
+
+Line = str | Styled | Header | Note | Gap | Media
+"""A plain `str` is output without style: by far the most, so it costs no object of ours."""
+
+
+def text_of(line: Line) -> str | None:
+    """Returns the text of a line; None for one that has none of its own."""
+    if isinstance(line, str):
+        return line
+    if isinstance(line, Media):
+        return line.alt or f"[{line.mime}]"
+    return None if isinstance(line, Header) else line.text
+
+
+def plain_text(line: Line) -> str:
+    """Returns a line as it is copied, saved and searched."""
+    return f"[{line.run.number}] {line.run.title}" if isinstance(line, Header) else text_of(line) or ""
+
+
+def weight(line: Line) -> int:
+    """Returns how many characters a line counts as, where memory is bounded."""
+    if isinstance(line, str):
+        return len(line)
+    if isinstance(line, Media):
+        return len(line.data) + len(line.alt) + 80
+    return len(line.text) if isinstance(line, Styled | Note) else 80
