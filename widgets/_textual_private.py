@@ -16,6 +16,7 @@ from typing import Final
 
 from rich.cells import cell_len
 from textual._wrap import compute_wrap_offsets
+from textual.app import App
 from textual.document._document import Document, EditResult, Location
 from textual.document._document_navigator import DocumentNavigator
 from textual.document._edit import Edit
@@ -25,7 +26,7 @@ from textual.expand_tabs import expand_tabs_inline, get_tab_widths
 from textual.geometry import Offset, Size
 from textual.widgets import TextArea
 
-__all__ = ["Edit", "EditHistory", "FastDocument", "FastTextArea", "FastWrapped", "Location"]
+__all__ = ["Edit", "EditHistory", "FastDocument", "FastTextArea", "FastWrapped", "Location", "write_to_terminal"]
 
 LEANS_ON: Final = (
     (Document, "replace_range"),
@@ -356,3 +357,11 @@ class FastTextArea(TextArea):
 
     def language_changed(self) -> None:
         """Called when another language was set."""
+
+
+def write_to_terminal(app: App[object], sequence: str) -> None:
+    """Sends a sequence of ours to the terminal, between two frames and never within one; nothing without a terminal."""
+    driver = app._driver
+    if driver is not None and not driver.is_headless:
+        driver.write(sequence)
+        driver.flush()

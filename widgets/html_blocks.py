@@ -28,11 +28,17 @@ _SPACE: Final = re.compile(r"\s+")
 _NAME: Final = re.compile(r"/?[A-Za-z][A-Za-z0-9:-]{0,40}")
 _ATTRIBUTE: Final = re.compile(r"""([A-Za-z-]{1,40})\s{0,9}=\s{0,9}("[^"]*"|'[^']*'|[^\s"'>]+)""")
 _SKIPPED: Final = frozenset(
-    "script style head title template noscript svg math select textarea button iframe object canvas".split()
+    (
+        *("script", "style", "head", "title", "template", "noscript", "svg", "math", "select", "textarea", "button"),
+        *("iframe", "object", "canvas"),
+    )
 )
 _BLOCKS: Final = frozenset(
-    "p div section article header footer main nav aside ul ol dl li dt dd h1 h2 h3 h4 h5 h6 blockquote pre table figure "
-    "figcaption form fieldset details summary address body html caption".split()
+    (
+        *("p", "div", "section", "article", "header", "footer", "main", "nav", "aside", "ul", "ol", "dl", "li", "dt"),
+        *("dd", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "table", "figure", "figcaption", "form"),
+        *("fieldset", "details", "summary", "address", "body", "html", "caption"),
+    )
 )
 _ROLES: Final = {
     "b": "strong", "strong": "strong", "th": "strong", "dt": "strong", "summary": "strong", "i": "em", "em": "em",
@@ -45,7 +51,8 @@ def html_blocks(text: str, *, dot: str = "•") -> list[Block]:
     """Returns the blocks of a page or a part of one; never fails."""
     reader = _Reader(dot)
     at = 0
-    for kind, value, attributes, at in _tokens(text[:MAX_CHARS]):
+    for kind, value, attributes, end in _tokens(text[:MAX_CHARS]):
+        at = end
         if kind == "text":
             reader.text(unescape(value))
         elif kind == "start":
