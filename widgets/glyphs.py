@@ -40,8 +40,6 @@ class Glyphs:
     """Parts tabs."""
     spinner: str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
     down: str = "▾"
-    folded: str = "▸"
-    """Before what is put away."""
     used: str = "▀"
     """What is really used, below what was asked for."""
     others: str = "▔"
@@ -82,7 +80,6 @@ ASCII: Final = Glyphs(
     between="|",
     spinner="|/-\\",
     down="v",
-    folded=">",
     used="=",
     others="~",
     over="!",

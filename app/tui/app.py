@@ -14,13 +14,16 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from ...styles.themes import DARK, DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES, fallbacks
 from ..model.endpoint import Endpoint
-from .actions import ACTIONS
+from ..tui_settings import TuiSettings
+from .actions import ACTIONS, Action
 from .head_start import FirstList
+from .layout import Layout
 from .locate import CurrentEndpoint, FixedEndpoint, place_of_environment, state_folder
 from .main_screen import MainScreen
 from .messages import (
@@ -56,6 +59,7 @@ class BaiTuiApp(App[int]):
         folder: Where the editor's text is kept; None = nowhere.
         place: What tells this endpoint's text from others'.
         clock: Unix time.
+        settings: What the configuration says about the screen; None = nothing.
         connect: Makes a client of an endpoint; None = the real one.
     """
 
@@ -72,6 +76,7 @@ class BaiTuiApp(App[int]):
         place: str = "local",
         clock: Callable[[], float] = time.time,
         ascii_only: bool = False,
+        settings: TuiSettings | None = None,
         connect: Callable[[Endpoint], ApiClient] | None = None,
     ) -> None:
         super().__init__()
@@ -85,12 +90,13 @@ class BaiTuiApp(App[int]):
             folder=folder,
             place=place,
             ascii_only=ascii_only,
+            settings=settings,
             connect=connect,
         )
         self.ansi_theme_dark, self.ansi_theme_light = DARK_PALETTE, LIGHT_PALETTE
         self.main = MainScreen(self.bench)
         """The screen below all dialogs."""
-        remembered = self.bench.remembered.theme
+        remembered = self.bench.memory.of(Layout).theme
         self.theme = remembered if remembered in self.available_themes else DARK.name
         self.set_class(ascii_only, "-ascii")
         self._generation = 0
@@ -103,10 +109,13 @@ class BaiTuiApp(App[int]):
         return self.main
 
     def on_mount(self) -> None:
-        self.theme_changed_signal.subscribe(self, lambda theme: self.bench.remember(theme=theme.name))
+        self.theme_changed_signal.subscribe(self, self._theme_chosen)
         # the first list is asked for while the panes are made, so that the first frame holds it
         self._spawn(self.bench.sync.run(), "sync")
         self.main.call_after_refresh(self._begin)
+
+    def _theme_chosen(self, theme: Theme) -> None:
+        self.bench.memory.of(Layout).theme = theme.name
 
     def _begin(self) -> None:
         """Does what is not needed for the first frame."""
@@ -215,14 +224,16 @@ class BaiTuiApp(App[int]):
         if screen is self.main:
             for action in ACTIONS:
                 if action.palette:
-                    yield SystemCommand(action.title or action.description, action.tooltip, self._runner(action.action))
+                    yield SystemCommand(action.title or action.description, action.tooltip, self._runner(action))
         for command in super().get_system_commands(screen):
             if command.title not in ("Quit", "Keys", "Maximize", "Minimize"):
                 yield command
 
-    def _runner(self, action: str) -> Callable[[], Any]:
+    def _runner(self, action: Action) -> Callable[[], Any]:
+        where = self.main if action.target == "everywhere" else self.main.pane(action.target)
+
         async def run() -> None:
-            await self.main.run_action(action)
+            await where.run_action(action.action)
 
         return run
 

@@ -174,7 +174,7 @@ def help_text(pane: str) -> Content:
     for target in sorted(PANES, key=lambda name: (name != pane, name != "everywhere")):
         actions = list(of(target))
         if actions:
-            parts.append((f"\n{PANES[target]}\n", "bold"))
+            parts.append((f"\n{target}\n", "bold"))
         for action in actions:
             parts += [(f"  {key_label(action):<14} ", "$accent"), f"{action.tooltip}\n"]
     parts.append(("\n^p opens the command palette: everything above by name, and the themes.", "$text-muted"))

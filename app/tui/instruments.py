@@ -18,8 +18,10 @@ from ...widgets.machine_strip import MachineStrip
 from ...widgets.rows import BarUse, MachineUse, MapBar, MapPart
 from ...widgets.text import one_line
 from .details import nothing_selected, session_facts
+from .layout import Layout
 from .machine_map import bars_of, use_of
-from .panes import DetailsPane, MapPane
+from .panes.details import DetailsPane
+from .panes.map import MapPane
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -44,6 +46,7 @@ class Instruments:
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
+        self._layout = bench.memory.of(Layout)
         self.strip = MachineStrip(glyphs=bench.glyphs, id="strip")
         self.map = MapPane(self._use_of, glyphs=bench.glyphs, id="map")
         self.details = DetailsPane(glyphs=bench.glyphs, id="details")
@@ -120,7 +123,7 @@ class Instruments:
         if screen.size.width < NARROW_BELOW:
             self._asked_narrow = "" if self._asked_narrow == "map" else "map"
         else:
-            self._bench.remember(map="hidden" if self.map_shown else "shown")
+            self._layout.map = "hidden" if self.map_shown else "shown"
         self.lay_out(screen, body)
 
     def stand_in(self, what: str, screen: Screen[None], body: Widget) -> None:
@@ -151,7 +154,7 @@ class Instruments:
         self.map_shown = shown
         self.details_shown = not narrow or self._asked_narrow == "details"
         if lines:
-            self._bench.remember(map_lines=lines)
+            self._layout.map_lines = lines
             foot = "" if size.width >= WIDE_FROM else f" {_foot(size)}"
             body.styles.grid_rows = f"{lines} 1fr{foot}"
         else:
@@ -159,17 +162,16 @@ class Instruments:
         self.show_map()
 
     def _map_wanted(self, size: Size) -> bool:
-        remembered = self._bench.remembered
-        if remembered.map:
-            return remembered.map == "shown"
+        if self._layout.map:
+            return self._layout.map == "shown"
         gpus = self._bench.sync.connection.machine.gpus
-        return size.height >= _ROOM_FROM and (bool(gpus) or remembered.map_lines > 0)
+        return size.height >= _ROOM_FROM and (bool(gpus) or self._layout.map_lines > 0)
 
     def _map_lines(self, size: Size) -> int:
         """Returns the height of the map with its border; before the machine is known, that of the last time."""
         machine = self._bench.sync.connection.machine
         bars = len(machine.gpus) + sum(1 for gauge in machine.gauges if gauge.label != "gpu")
-        wanted = bars * 2 + _BORDER if bars else self._bench.remembered.map_lines
+        wanted = bars * 2 + _BORDER if bars else self._layout.map_lines
         return max(4, min(wanted, int(size.height * _MOST)))
 
 

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.content import Content
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import TextArea
 
-from ...widgets.code_editor import CodeEditor
 from ...widgets.gpu_map import GpuMap
 from ...widgets.key_line import KeyLine
 from ...widgets.session_list import SessionList
-from ...widgets.text import one_line
 from .actions import bindings
-from .files import FileError, read_text, write_text
 from .instruments import NARROW_BELOW, WIDE_FROM, Instruments
+from .layout import Layout
 from .machine_map import live_text
-from .panes import ConsolePane, ConsoleView, SessionsPane
-from .store import LAUNCHING, LaunchRequest
+from .messages import CodeAsked, Hinted, LocationAsked
+from .panes.console import ConsolePane
+from .panes.dock import Dock
+from .panes.editor import EditorPane
+from .panes.pane import Pane
+from .panes.sessions import SessionsPane
+from .store import LaunchRequest
 
 if TYPE_CHECKING:
+    from ...widgets.code_editor import CodeEditor
     from .dialogs import LaunchScreen
+    from .panes.console import ConsoleView
     from .workbench import Workbench
 
-_SILENT = "nothing was said here yet: ^r runs the editor's text"
 _EMPTY = ("", "no sessions yet", "", "n  picks an image and launches", "^r runs the editor's text right away")
 
 
@@ -50,11 +50,9 @@ class MainScreen(Screen[None]):
         self._wanted: str | None = None
         """A session to select as soon as it is in the list."""
         self._zoomed = ""
-        self._titles: tuple[str, str, str] | None = None
-        """Title and subtitle of the editor, title of the console."""
-        self._restored = False
         self._shown = False
-        self._run_clock: Timer | None = None
+        self._told: str | None = ""
+        """The session that the panes of the dock know of."""
         self._listed = False
         """The rows of the first list are shown."""
         self._waiting_code: str | None = None
@@ -62,14 +60,13 @@ class MainScreen(Screen[None]):
         self._prompt_for: str | None = None
         """The session in which the last thing done was to run or to answer: its prompt may take the focus. Whoever
         does something else meanwhile must not find the next key in another field."""
-        glyphs, clock = bench.glyphs, bench.clock
         self.instruments = Instruments(bench)
         self.strip, self.map, self.details = self.instruments.strip, self.instruments.map, self.instruments.details
         self.body = Container(id="body")
-        self.sessions = SessionsPane(clock=clock, glyphs=glyphs, empty=_EMPTY, live=self._live_text, id="sessions")
-        self.editor = CodeEditor(bench.remembered.text or "", id="editor")
-        self.console = ConsoleView(clock=clock, glyphs=glyphs, empty=_SILENT, id="console")
-        self.console_pane = ConsolePane(self.console, glyphs, id="console-pane")
+        self.sessions = SessionsPane(bench, empty=_EMPTY, live=self._live_text, id="sessions")
+        self.editor_pane = EditorPane(bench, id="editor-pane")
+        self.console_pane = ConsolePane(bench, id="console-pane")
+        self.dock = Dock([self.console_pane], separator=f" {bench.glyphs.between} ", id="dock")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves keys that were pressed before there is anything to act on."""
@@ -81,8 +78,8 @@ class MainScreen(Screen[None]):
             yield self.sessions
             yield self.map
             with Vertical(id="work"):
-                yield self.editor
-                yield self.console_pane
+                yield self.editor_pane
+                yield self.dock
             yield self.details
         yield KeyLine(id="keys")
 
@@ -90,21 +87,14 @@ class MainScreen(Screen[None]):
         self.sessions.border_title = "Sessions"
         self.instruments.mounted()
         self._shown = True
-        self._wanted = self.bench.remembered.session or None
-        self._show_title()
+        self._wanted = self.bench.memory.of(Layout).session or None
+        self._show_session()
         self.show_connection()
         self.show_sessions()
         self.instruments.lay_out(self, self.body)
         self.show_machine()
         self.show_console()
         self.set_interval(1.0, self._tick, name="ages")
-        self._run_clock = self.set_interval(0.125, self.console.tick, name="run clock", pause=True)
-        self.call_after_refresh(self._restore_cursor)
-
-    def _restore_cursor(self) -> None:
-        remembered = self.bench.remembered
-        self.editor.move_cursor((remembered.row, remembered.column))
-        self._restored = True
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -112,8 +102,29 @@ class MainScreen(Screen[None]):
     def ready(self) -> bool:
         """Whether the panes are there: before, and while the app closes, there is nothing to show facts on."""
         return self._shown and all(
-            pane.is_attached for pane in (self.strip, self.sessions, self.map, self.editor, self.console, self.details)
+            pane.is_attached
+            for pane in (self.strip, self.sessions, self.map, self.editor_pane, self.dock, self.details)
         )
+
+    @property
+    def editor(self) -> CodeEditor:
+        """The text that is seen."""
+        return self.editor_pane.editor
+
+    @property
+    def console(self) -> ConsoleView:
+        """The transcript that is seen."""
+        return self.console_pane.console
+
+    def pane(self, name: str) -> Widget:
+        """Returns a pane by its name in the action table; a `Pane` as well.
+
+        Raises:
+            KeyError: there is none of that name.
+        """
+        panes: tuple[Widget, ...] = (self.sessions, self.editor_pane, self.map, self.details)
+        found = next((pane for pane in panes if cast("Pane", pane).pane_name == name), None)
+        return found if found is not None else self.dock.pane(name)
 
     @property
     def selected(self) -> str | None:
@@ -148,29 +159,24 @@ class MainScreen(Screen[None]):
         if self._wanted is not None and store.view(self._wanted) is not None:
             wanted, self._wanted = self._wanted, None
             sessions.select(wanted)
-        self._show_title()
+        self._show_session()
         self.instruments.show_map()
         self.show_details()
         self._listed = store.known
         self._show_wait()
 
     def show_console(self) -> None:
-        """Shows the transcript of the selected session, or the welcome while there is none."""
-        selected = self.selected
-        transcript = self.bench.welcome if selected is None else self.bench.runs.of(selected).feed.transcript
-        self.console.show(transcript)
-        if self._run_clock is not None:
-            # nothing is painted again and again while nothing runs
-            (self._run_clock.pause if transcript.current is None else self._run_clock.resume)()
+        """Shows what the selected session said meanwhile."""
+        self.console_pane.show_session(self.selected)
+        self.dock.show_tabs()
         self.show_prompt()
 
     def show_prompt(self) -> None:
         """Shows the line to answer in while the selected session asks and can be answered."""
-        selected = self.selected
-        run = None if selected is None else self.bench.runs.of(selected).feed.current
-        asks = run is not None and run.waiting and selected is not None and self.bench.runs.can_answer(selected)
-        opened = self.console_pane.ask(run if asks else None)
-        if opened and self.app.screen is self and self.bench.store.real_id(self._prompt_for or "") == selected:
+        opened = self.console_pane.show_prompt()
+        asked_here = self.bench.store.real_id(self._prompt_for or "") == self.selected
+        if opened and self.app.screen is self and asked_here:
+            self.dock.show("console")
             self.console_pane.focus_answer()
 
     def show_connection(self) -> None:
@@ -212,17 +218,13 @@ class MainScreen(Screen[None]):
             self.instruments.lay_out(self, self.body)
             self.show_details()
 
-    def _show_title(self) -> None:
-        view = None if self.selected is None else self.bench.store.view(self.selected)
-        where = "" if view is None else f"{one_line(view.name)} {self.bench.glyphs.dot} {one_line(view.image)}"
-        name = self.bench.file_name + (f" {self.bench.glyphs.running}" if self.bench.file_changed else "")
-        console = "Console" if view is None else f"Console {self.bench.glyphs.dot} {one_line(view.name)}"
-        titles = name or " ", where, console
-        if titles != self._titles:
-            # a border title that is set paints its pane anew
-            self._titles = titles
-            self.editor.border_title, self.editor.border_subtitle = _plain(titles[0]), _plain(where)
-            self.console_pane.border_title = _plain(console)
+    def _show_session(self) -> None:
+        """Tells the panes which session is selected, and under which id and name."""
+        self.editor_pane.show_session(self.selected)
+        if self._told != self.selected:
+            self._told = self.selected
+            self.dock.show_session(self.selected)
+        self.dock.show_tabs()
 
     def _tick(self) -> None:
         self.sessions.tick()
@@ -241,10 +243,10 @@ class MainScreen(Screen[None]):
         if real_id(self._prompt_for or "") != session_id:
             self._prompt_for = None
         self.bench.runs.watch(session_id)
-        self.bench.remember(session=session_id or "")
+        self.bench.memory.of(Layout).session = session_id or ""
         self.map.select(session_id)
-        self.show_console()
-        self._show_title()
+        self._show_session()
+        self.show_prompt()
         self.show_details()
 
     @on(GpuMap.Chosen)
@@ -253,16 +255,23 @@ class MainScreen(Screen[None]):
 
     @on(TextArea.Changed, "#editor")
     def _edited(self) -> None:
-        if self._restored:
-            self._prompt_for = None
-            self.bench.edited(self.editor.text)
-            self._show_title()
+        self._prompt_for = None
 
-    @on(TextArea.SelectionChanged, "#editor")
-    def _moved(self, event: TextArea.SelectionChanged) -> None:
-        if self._restored:
-            row, column = event.selection.end
-            self.bench.remember(row=row, column=column)
+    @on(CodeAsked)
+    def _code_asked(self, event: CodeAsked) -> None:
+        self._ask_to_run(event.code)
+
+    @on(LocationAsked)
+    async def _location_asked(self, event: LocationAsked) -> None:
+        wrong = await self.editor_pane.open_at(event)
+        if wrong is None:
+            self.action_pane("editor")
+        else:
+            self.console_pane.hint(wrong)
+
+    @on(Hinted)
+    def _hinted(self, event: Hinted) -> None:
+        self.console_pane.hint(event.text, stays=event.stays)
 
     @on(ConsolePane.Answered)
     def _answered(self, event: ConsolePane.Answered) -> None:
@@ -273,7 +282,9 @@ class MainScreen(Screen[None]):
     # -- actions ---------------------------------------------------------------------------------------------------
 
     def action_run(self) -> None:
-        code = self.editor.text
+        self._ask_to_run(self.editor_pane.code)
+
+    def _ask_to_run(self, code: str) -> None:
         if not code.strip():
             self.console_pane.hint("the editor is empty: write something to run")
         elif self._listed:
@@ -323,7 +334,7 @@ class MainScreen(Screen[None]):
             LaunchScreen(
                 connection.images,
                 connection.machine,
-                default_image=self.bench.default_image,
+                default_image=self.bench.launching.default_image,
                 taken=self.bench.store.names,
                 asked=self._launch,
             )
@@ -331,36 +342,29 @@ class MainScreen(Screen[None]):
         self.bench.refresh_images()
 
     def _launch(self, request: LaunchRequest) -> None:
-        self._wanted = self.bench.launch(request)
+        self._wanted = self.bench.launching.launch(request)
         self.show_sessions()
 
     def action_enter_session(self) -> None:
         self.action_pane("console" if self.console_pane.asking else "editor")
 
-    def action_kill(self) -> None:
+    async def action_at(self, pane: str, action: str) -> None:
+        """Does an action of a pane that need not have the focus."""
         self._prompt_for = None
-        if self.selected is not None and not self.selected.startswith(LAUNCHING):
-            self.bench.kill(self.selected)
+        await self.pane(pane).run_action(action)
 
     def action_pane(self, name: str) -> None:
         self._prompt_for = self.selected if name == "console" else None
-        target = {
-            "sessions": self.sessions,
-            "editor": self.editor,
-            "console": self.console,
-            "details": self.details,
-        }[name]
         if self._zoomed and self._zoomed != name:
             self._zoom(name)
         if name != "sessions":
             self.instruments.stand_in(name if name == "details" else "", self, self.body)
         if name == "details":
             self.show_details()
-        if name == "console" and self.console_pane.asking:
-            self.console_pane.focus_answer()
-        else:
-            # at once: a key that follows in the same burst is for that pane
-            self.set_focus(target)
+        if name in self.dock:
+            self.dock.show(name)
+        # at once: a key that follows in the same burst is for that pane
+        self.set_focus(cast("Pane", self.pane(name)).focus_target())
 
     def action_map(self) -> None:
         self._prompt_for = None
@@ -378,39 +382,26 @@ class MainScreen(Screen[None]):
             place = holders.index(self.selected) + step if self.selected in holders else 0
             self.sessions.select(holders[place % len(holders)])
 
-    def action_extend(self) -> None:
-        self._hint_for(self.bench.upkeep.extend)
-
-    def action_take_back(self) -> None:
-        self._hint_for(self.bench.upkeep.take_back)
-
-    def action_prioritize(self, direction: int) -> None:
-        self._hint_for(lambda session_id: self.bench.upkeep.prioritize(session_id, direction))
-
-    def _hint_for(self, act: Callable[[str], str | None]) -> None:
-        """Does something to the selected session; says why where that cannot be."""
-        self._prompt_for = None
-        if self.selected is not None:
-            wrong = act(self.selected)
-            if wrong is not None:
-                self.notify(wrong, severity="warning", markup=False, timeout=3)
-
     def action_zoom(self) -> None:
         self._zoom("" if self._zoomed else self._focused_pane())
 
     def _zoom(self, name: str) -> None:
         self._zoomed = name
         self.set_class(bool(name), "-zoomed")
-        for pane in ("sessions", "editor", "console", "map", "details"):
+        if name in self.dock:
+            self.dock.show(name)
+        for pane in ("sessions", "editor", "map", "details"):
             self.set_class(pane == name, f"-zoom-{pane}")
+        self.set_class(name in self.dock, "-zoom-dock")
 
     def _focused_pane(self) -> str:
         # which pane has it, before that pane has heard of it
         focused = self.focused
-        panes: dict[Widget, str] = {self.editor: "editor", self.map: "map", self.details: "details"}
-        if focused is None:
-            return "sessions"
-        return panes.get(focused) or ("console" if self.console_pane in focused.ancestors else "sessions")
+        for node in () if focused is None else focused.ancestors_with_self:
+            name = getattr(node, "pane_name", None)
+            if isinstance(name, str):
+                return name
+        return "sessions"
 
     def action_help(self) -> None:
         from .dialogs import HelpScreen
@@ -431,62 +422,3 @@ class MainScreen(Screen[None]):
             self.set_focus(self.console)
         else:
             self.set_focus(self.sessions)
-
-    def action_follow(self) -> None:
-        self.console.follow()
-
-    def action_clear_console(self) -> None:
-        self.console.transcript.clear()
-        self.console.sync()
-
-    def action_open_file(self) -> None:
-        from .dialogs import PathPrompt
-
-        def opened(path: str | None) -> None:
-            if path is not None:
-                self.set_focus(self.editor)
-
-        async def check(path: str) -> str | None:
-            try:
-                text = await asyncio.to_thread(read_text, path)
-            except FileError as error:
-                return str(error)
-            self.editor.load_text(text)
-            self.bench.file_is(path, self.editor.text)
-            self._show_title()
-            return None
-
-        self.app.push_screen(PathPrompt("Open a file", self.bench.remembered.file, check), opened)
-
-    def action_save_file(self) -> None:
-        if self.bench.remembered.file:
-            self.run_worker(self._save_again(), name="save", group="save", exclusive=True)
-        else:
-            self._save_as()
-
-    async def _save_again(self) -> None:
-        if await self._save(self.bench.remembered.file) is not None:
-            self._save_as()
-
-    async def _save(self, path: str) -> str | None:
-        """Saves the editor's text; returns what is wrong with the path, else None."""
-        text = self.editor.text
-        try:
-            await asyncio.to_thread(write_text, path, text)
-        except FileError as error:
-            return str(error)
-        self.bench.file_is(path, text)
-        # what was typed meanwhile is not in the file
-        self.bench.edited(self.editor.text)
-        self._show_title()
-        return None
-
-    def _save_as(self) -> None:
-        from .dialogs import PathPrompt
-
-        self.app.push_screen(PathPrompt("Save as", self.bench.remembered.file, self._save))
-
-
-def _plain(text: str) -> Content:
-    """Returns foreign text as a border title; a `str` would be read as markup."""
-    return Content(text)

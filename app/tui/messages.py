@@ -89,3 +89,39 @@ class Complained(Message):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.text = text
+
+
+class CodeAsked(Message):
+    """Code is to be run in the selected session, or in a new one where there is none."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self.code = code
+
+
+class LocationAsked(Message):
+    """A place in a file is to be seen in the editor."""
+
+    def __init__(self, path: str, row: int = 0, column: int = 0) -> None:
+        super().__init__()
+        self.path = path
+        self.row = row
+        """Counted from 0, as the column is."""
+        self.column = column
+
+
+class Hinted(Message):
+    """Why a key did nothing, in a few words; empty takes the last one back."""
+
+    def __init__(self, text: str, *, stays: bool = False) -> None:
+        super().__init__()
+        self.text = text
+        self.stays = stays
+        """Until the next one; else for some seconds."""
+
+
+class CommandLogged(Message):
+    """The command log has news."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, CommandLogged)

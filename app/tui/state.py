@@ -1,111 +1,147 @@
-"""What the TUI remembers from start to start, per endpoint: the editor's text and file, cursor, session, theme.
+"""What the TUI remembers from start to start, per endpoint.
 
-`tui.json` holds everything but the text, which lies beside it in a draft of its own. Files are written whole and
-swapped in, so that a crash leaves the old or the new one. Nothing here raises for a file that is not what it should
-be: the program then starts as at the first time.
+Each part of the program has a dataclass of its own for what it wants to find again (a *section*); this module keeps
+them in `tui.json`, and longer texts in files of their own beside it. Files are written whole and swapped in, so that
+a crash leaves the old or the new one. Nothing here raises for a file that is not what it should be: the program then
+starts as at the first time.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import logging
 import os
 import threading
 import zlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    class Section(DataclassInstance, Protocol):
+        """A dataclass of plain values (numbers, text, booleans, lists and mappings of them), all with defaults."""
+
+        SECTION: ClassVar[str]
+        """Its name in the file."""
+
 
 log = logging.getLogger(__name__)
+S = TypeVar("S", bound="Section")
 
-_VERSION = 1
-
-
-@dataclass(slots=True)
-class Remembered:
-    """What is restored."""
-
-    text: str | None = None
-    """The editor's text; None = never started before."""
-    file: str = ""
-    """Path of the open file; empty = none."""
-    changed: bool = False
-    """The text differs from the file."""
-    row: int = 0
-    column: int = 0
-    session: str = ""
-    """Id of the selected session."""
-    theme: str = ""
-    map: str = ""
-    """`shown` or `hidden` as the user wants it; empty = where it has room."""
-    map_lines: int = 0
-    """Height of the map when it was seen last: it has its place from the first frame on."""
+_VERSION = 2
 
 
-class StateFile:
+class Memory:
     """The remembered things of one endpoint.
 
     Args:
-        folder: `Paths.state`.
+        folder: `Paths.state`; None = nothing is remembered beyond this run.
         place: What tells endpoints apart: `local`, or a URL.
     """
 
-    def __init__(self, folder: Path, place: str) -> None:
+    def __init__(self, folder: Path | None, place: str) -> None:
         self._folder = folder
         self._place = place
-        self._file = folder / "tui.json"
         safe = "".join(char if char.isalnum() else "-" for char in place)[:80]
-        self._draft = folder / f"draft-{safe}-{zlib.crc32(place.encode()):08x}.py"
-        self._saved: Remembered | None = None
+        self._stem = f"draft-{safe}-{zlib.crc32(place.encode()):08x}"
+        self._sections: dict[str, Section] = {}
+        self._texts: dict[str, str] = {}
+        self._unsaved: set[str] = set()
+        """Names of texts that changed since they were written."""
+        self._saved: dict[str, Any] | None = None
         self._saving = threading.Lock()
         """Leaving saves while a save that a thread does now and then may be under way."""
+        entry = self._all().get(place)
+        self._found: dict[str, Any] = entry if isinstance(entry, dict) else {}
 
-    def load(self) -> Remembered:
-        """Reads what was remembered; all defaults where nothing was, or where it cannot be read."""
-        found = Remembered()
-        entry = self._all().get(self._place)
-        if isinstance(entry, dict):
-            for field in fields(Remembered):
-                value = entry.get(field.name)
-                default = getattr(found, field.name)
-                if field.name != "text" and isinstance(value, type(default)):
-                    setattr(found, field.name, value)
+    def of(self, kind: type[S]) -> S:
+        """Returns the one section of that kind: what is changed in it is saved."""
+        section = self._sections.get(kind.SECTION)
+        if section is None:
+            section = self._sections[kind.SECTION] = kind()
+            # the first version of the file had no sections
+            found = self._found.get(kind.SECTION, self._found)
+            for field in fields(kind) if isinstance(found, dict) else ():
+                value, default = found.get(field.name), getattr(section, field.name)
+                if isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool):
+                    setattr(section, field.name, copy.deepcopy(value))
+        return cast("S", section)
+
+    def text(self, name: str) -> str | None:
+        """Returns a text that was kept, None when there is none."""
+        if name in self._texts:
+            return self._texts[name]
+        if self._folder is None:
+            return None
         try:
-            found.text = self._draft.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = self._texts[name] = self._path(name).read_text(encoding="utf-8", errors="surrogateescape")
+            return text
+        except OSError as error:
             if not isinstance(error, FileNotFoundError):
-                log.warning("the draft %s cannot be read: %s", self._draft, error)
-        return found
+                log.warning("the draft %s cannot be read: %s", self._path(name), error)
+            return None
 
-    def save(self, state: Remembered) -> None:
-        """Writes what changed since the last call.
+    def keep_text(self, name: str, text: str) -> None:
+        """Keeps a text under a name (letters, digits, dots) until it is forgotten."""
+        self._texts[name] = text
+        self._unsaved.add(name)
+
+    def forget_text(self, name: str) -> None:
+        """Removes a text that was kept."""
+        self._texts.pop(name, None)
+        self._unsaved.discard(name)
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                self._path(name).unlink()
+
+    def save(self) -> None:
+        """Writes what changed since the last call; blocks, and may be called from a thread.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        with self._saving:
-            self._save(state)
-
-    def _save(self, state: Remembered) -> None:
-        if state == self._saved:
+        if self._folder is None:
             return
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if state.text is not None and (self._saved is None or self._saved.text != state.text):
-            _write(self._draft, state.text)
-        everything = self._all()
-        entry = asdict(state)
-        del entry["text"]
-        everything[self._place] = entry
-        _write(self._file, json.dumps({"version": _VERSION, "endpoints": everything}, indent=1))
-        self._saved = state
+        with self._saving:
+            unsaved, self._unsaved = self._unsaved, set()
+            if unsaved:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for name in unsaved:
+                if (text := self._texts.get(name)) is not None:
+                    _write(self._path(name), text)
+            entry = {name: asdict(section) for name, section in list(self._sections.items())}
+            if entry == self._saved:
+                return
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            everything = self._all()
+            before = everything.get(self._place)
+            kept = (
+                {key: value for key, value in before.items() if isinstance(value, dict)}
+                if isinstance(before, dict)
+                else {}
+            )
+            everything[self._place] = kept | entry
+            _write(self._folder / "tui.json", json.dumps({"version": _VERSION, "endpoints": everything}, indent=1))
+            self._saved = copy.deepcopy(entry)
 
-    def _all(self) -> dict[str, object]:
+    def _path(self, name: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{self._stem}{name}"
+
+    def _all(self) -> dict[str, Any]:
+        if self._folder is None:
+            return {}
+        file = self._folder / "tui.json"
         try:
-            body = json.loads(self._file.read_text(encoding="utf-8"))
+            body = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            log.warning("%s cannot be read and is begun anew: %s", self._file, error)
+            log.warning("%s cannot be read and is begun anew: %s", file, error)
             return {}
         endpoints = body.get("endpoints") if isinstance(body, dict) else None
         return endpoints if isinstance(endpoints, dict) else {}

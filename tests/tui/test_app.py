@@ -11,8 +11,10 @@ import pytest
 from bai_tui.app.model.endpoint import Endpoint
 from bai_tui.app.tui.actions import ACTIONS
 from bai_tui.app.tui.dialogs import HelpScreen, PathPrompt
+from bai_tui.app.tui.draft import Draft
+from bai_tui.app.tui.layout import Layout
 from bai_tui.app.tui.locate import FixedEndpoint
-from bai_tui.app.tui.state import Remembered, StateFile
+from bai_tui.app.tui.state import Memory
 from bai_tui.app.tui.workbench import SAMPLE, wants_ascii
 from bai_tui.tests.tui.fakes import ENDPOINT, FakeServer
 from bai_tui.widgets.transcript import Transcript
@@ -36,7 +38,7 @@ async def test_text_file_and_session_are_there_again(open_desk: Any, server: Fak
         await desk.press("j", "f3")
         await desk.code("first\nsecond")
         await desk.press("down", "x")
-        await desk.until(lambda: desk.app.bench.remembered.text == "first\nxsecond")
+        await desk.until(lambda: desk.app.bench.text == "first\nxsecond")
         await desk.press("ctrl+q")
     assert oct((tmp_path / "tui.json").stat().st_mode & 0o777) == "0o600"
     async with open_desk(folder=tmp_path) as desk:
@@ -51,12 +53,28 @@ async def test_text_file_and_session_are_there_again(open_desk: Any, server: Fak
 )
 def test_a_broken_state_file_is_begun_anew(tmp_path: Path, content: str) -> None:
     (tmp_path / "tui.json").write_text(content)
-    state = StateFile(tmp_path, "local")
-    assert state.load() == Remembered()
-    state.save(Remembered(text="x", row=3))
-    assert StateFile(tmp_path, "local").load() == Remembered(text="x", row=3)
-    assert StateFile(tmp_path, "https://other").load() == Remembered()
-    assert json.loads((tmp_path / "tui.json").read_text())["version"] == 1
+    memory = Memory(tmp_path, "local")
+    draft = memory.of(Draft)
+    assert (draft, memory.text(".py")) == (Draft(), None)
+    draft.row = 3
+    memory.keep_text(".py", "x")
+    memory.save()
+    again, other = Memory(tmp_path, "local"), Memory(tmp_path, "https://other")
+    assert (again.of(Draft), again.text(".py")) == (Draft(row=3), "x")
+    assert (other.of(Draft), other.text(".py")) == (Draft(), None)
+    other.of(Draft).file = "b.py"
+    other.save()
+    assert Memory(tmp_path, "local").of(Draft) == Draft(row=3)
+    assert json.loads((tmp_path / "tui.json").read_text())["version"] == 2
+
+
+def test_what_the_first_version_remembered_is_taken_over(tmp_path: Path) -> None:
+    flat = {"file": "/a.py", "changed": True, "row": 4, "column": 2}
+    flat |= {"session": "s", "theme": "bai-light", "map": "shown"}
+    (tmp_path / "tui.json").write_text(json.dumps({"version": 1, "endpoints": {"local": flat}}))
+    memory = Memory(tmp_path, "local")
+    assert memory.of(Draft) == Draft("/a.py", True, 4, 2)
+    assert memory.of(Layout) == Layout("s", "bai-light", "shown")
 
 
 async def test_open_and_save(open_desk: Any, tmp_path: Path) -> None:
@@ -72,12 +90,12 @@ async def test_open_and_save(open_desk: Any, tmp_path: Path) -> None:
         await desk.press("enter")
         await desk.until(lambda: desk.app.screen is desk.app.main)
         assert desk.app.main.editor.text == "x = 1\n"
-        assert "a [b].py" in str(desk.app.main.editor._border_title)
+        assert "a [b].py" in str(desk.app.main.editor_pane._border_title)
         await desk.press("#")
-        await desk.until(lambda: "●" in str(desk.app.main.editor._border_title))
+        await desk.until(lambda: "●" in str(desk.app.main.editor_pane._border_title))
         await desk.press("ctrl+s")
         await desk.until(lambda: file.read_text() == "#x = 1\n")
-        await desk.until(lambda: "●" not in str(desk.app.main.editor._border_title))
+        await desk.until(lambda: "●" not in str(desk.app.main.editor_pane._border_title))
 
 
 async def test_help_explains_the_focused_pane(open_desk: Any) -> None:

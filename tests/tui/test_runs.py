@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bai_tui.app.model.errors import BadRequest, IllegalState
 from bai_tui.app.model.sessions import SessionStatus
-from bai_tui.app.tui.panes import ConsoleView
+from bai_tui.app.tui.panes.console import ConsoleView
 from bai_tui.tests.tui.fakes import FakeServer, Script
 
 
@@ -466,4 +466,4 @@ async def test_only_a_run_that_goes_on_is_painted_again_and_again(
         await desk.until(lambda: ticks[0] >= 2, "two looks at the clock")
         gate.set()
         await desk.until(lambda: "✓" in desk.console)
-        assert not desk.app.main._run_clock._active.is_set()
+        assert not desk.app.main.console_pane._run_clock._active.is_set()

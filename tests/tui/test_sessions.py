@@ -81,7 +81,7 @@ async def test_names_and_reasons_are_never_markup(open_desk: Any, server: FakeSe
         server.change("py-1", status_info="", status=SessionStatus.RUNNING)
         server.tell("session_started", "py-1")
         await desk.until(lambda: "a[/b]:[red]" in desk.list_text)
-        assert "a[/b]:[red]" in str(desk.app.main.editor._border_subtitle)
+        assert "a[/b]:[red]" in str(desk.app.main.editor_pane._border_subtitle)
 
 
 async def test_launch_picks_an_image_and_the_row_is_there_at_once(open_desk: Any, server: FakeServer) -> None:

@@ -1,0 +1,48 @@
+"""The one table of what can be done: keys, footer, palette, help and documentation all come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from . import console, details, editor, everywhere, map, sessions
+from .action import Action
+
+if TYPE_CHECKING:
+    from textual.binding import Binding
+
+PANES: Final = ("everywhere", "sessions", "editor", "console", "map", "details")
+"""Where keys can work: everywhere, or in the pane that has the focus."""
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    *everywhere.ROWS,
+    *sessions.ROWS,
+    *editor.ROWS,
+    *console.ROWS,
+    *map.ROWS,
+    *details.ROWS,
+)
+
+
+def of(target: str) -> Iterator[Action]:
+    """Yields the actions of a pane, or of `everywhere`."""
+    return (action for action in ACTIONS if action.target == target)
+
+
+def bindings(target: str) -> list[Binding]:
+    """Returns Textual bindings of a pane, or of `everywhere`."""
+    from textual.binding import Binding
+
+    return [
+        Binding(
+            action.key,
+            action.action,
+            action.description,
+            show=action.show,
+            key_display=action.key_display or None,
+            priority=action.priority,
+            id=action.id,
+            tooltip=action.tooltip,
+        )
+        for action in of(target)
+    ]
