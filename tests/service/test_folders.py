@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import resource
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bai_tui.app.backend.runner.files import SessionFiles
@@ -13,19 +16,32 @@ from bai_tui.app.model.errors import LaunchFailed
 FULL = OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("step", ["write_text", "replace"])
-def test_a_record_that_cannot_be_written_leaves_the_earlier_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    folders = Folders(tmp_path, 0)
-    folders.make("one")
-    folders.note("one", "earlier")
-
+@contextlib.contextmanager
+def no_new_name() -> Iterator[None]:
     def refuse(*_: object) -> None:
         raise FULL
 
-    monkeypatch.setattr(Path, step, refuse)
-    with pytest.raises(LaunchFailed, match="No space left"):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "replace", refuse)
+        yield
+
+
+@contextlib.contextmanager
+def room_for_three_bytes() -> Iterator[None]:
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+@pytest.mark.parametrize(("full", "words"), [(room_for_three_bytes, "File too large"), (no_new_name, "No space left")])
+def test_a_record_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path, full: Any, words: str) -> None:
+    folders = Folders(tmp_path, 0)
+    folders.make("one")
+    folders.note("one", "earlier")
+    with full(), pytest.raises(LaunchFailed, match=words):
         folders.note("one", "later")
     assert folders.noted("one") == "earlier"
     assert sorted(item.name for item in (tmp_path / "one").iterdir()) == ["session.json", "work"]

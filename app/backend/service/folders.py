@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import stat
 import subprocess
@@ -74,8 +75,8 @@ class Folders:
         try:
             with self._noting:
                 try:
-                    fresh.touch(mode=0o600)  # it holds the environment that the user gave, which may hold secrets
-                    fresh.write_text(record, "utf-8")
+                    with open(fresh, "wb", opener=_open_private) as out:
+                        out.write(record.encode())
                     fresh.replace(file)
                 except OSError:
                     fresh.unlink(missing_ok=True)  # a full disk has taken a part of it, or only its name
@@ -142,6 +143,11 @@ class Folders:
             else:
                 kept.append(folder)
         return kept
+
+
+def _open_private(path: str, flags: int) -> int:
+    """Opens what may hold secrets, such as the environment that a user gave."""
+    return os.open(path, flags, 0o600)
 
 
 def _written(folder: Path) -> list[Path]:
