@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bai_tui.app.backend.engines.journal import last_seq
 from bai_tui.app.backend.runner.journal import Journal
-from bai_tui.app.backend.service.output import last_seq, page_before, runs_of
+from bai_tui.app.backend.service.output import page_before, runs_of
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.errors import SessionNotFound
 from bai_tui.tests.waiting import turns, until
@@ -123,6 +124,7 @@ def test_the_newest_come_first_whatever_the_segments(folder: Path) -> None:
 
 
 def test_a_new_segment_that_is_empty_or_torn_hides_nothing(folder: Path) -> None:
+    assert last_seq(folder / "none") == 0
     (folder / f"{41:020}.jsonl").write_bytes(b"")
     assert last_seq(folder) == 40
     (folder / f"{41:020}.jsonl").write_bytes(b'{"seq":41,"t":1.0,"run":nu')

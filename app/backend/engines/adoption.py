@@ -14,6 +14,7 @@ from ...model.errors import ServiceUnavailable
 from ..ports import MACHINE_RESTARTED, WALL_TIME, Exit
 from ..runner import procs
 from ..runner.files import EXIT, JOURNAL, RUNNER
+from .journal import last_seq
 from .kernel import KILLED, ProcessKernel
 from .leftovers import read_json
 from .limits import Limits
@@ -77,7 +78,7 @@ async def adopt(session_id: str, session_dir: Path, runner: Mapping[str, Any]) -
             state = await link.call("hello")
     except TimeoutError:
         # The state comes with the answer, whenever that is; the journal is read from disk until then.
-        last = await asyncio.to_thread(_last_number, session_dir / JOURNAL)
+        last = await asyncio.to_thread(last_seq, session_dir / JOURNAL)
         state = {"journal": last, "busy": None, "last": time.time(), "dead": None}
     except (OSError, RunnerGone, RunnerError):
         await link.close()
@@ -106,11 +107,3 @@ def how_it_ended(session_dir: Path, known: Mapping[str, Any]) -> Exit:
         # A machine that goes down asks every process to end first: that it did so is no answer to why.
         return Exit(None, f"{MACHINE_RESTARTED} the machine was started anew, which has ended the session's processes")
     return KILLED if end is None else Exit(end.get("code"), reason)
-
-
-def _last_number(journal: Path) -> int:
-    """Returns the number of the newest record of a journal; 0 when there is none. Blocks on the disk."""
-    segments = sorted(journal.glob("*.jsonl"))
-    if not segments:
-        return 0
-    return int(segments[-1].stem) - 1 + segments[-1].read_bytes().count(b"\n")

@@ -20,6 +20,7 @@ _LINE: Final = re.compile(
 _HEAD: Final = re.compile(rb'\n\{"seq":(\d+),')
 _HEAD_BYTES: Final = 32
 """Longest match of the pattern above."""
+_FIRST: Final = re.compile(rb'\{"seq":(\d+),')
 _NEAR_BYTES: Final = 4 << 10
 _CHUNK_BYTES: Final = 256 << 10
 
@@ -31,6 +32,30 @@ def parse(line: bytes | memoryview) -> JournalRecord | None:
         return None
     run = None if match[3] == b"null" else match[3][1:-1].decode()
     return JournalRecord(int(match[1]), float(match[2]), run, match[5].decode(), match[4])
+
+
+def segments(folder: Path) -> list[Path]:
+    """Returns the files of a journal, oldest first; none where there is no folder. Blocks on the disk."""
+    return [folder / name for name in segment_names(str(folder))]
+
+
+def bytes_of(segment: Path) -> bytes:
+    """Returns what is in a segment; nothing when it was given up meanwhile. Blocks on the disk."""
+    try:
+        return segment.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def last_seq(folder: Path) -> int:
+    """Returns the number of the newest record on disk, 0 when there is none. Blocks on the disk."""
+    found = segments(folder)
+    if not found:
+        return 0
+    data = bytes_of(found[-1])
+    whole = data.rfind(b"\n")
+    head = _FIRST.match(data, data.rfind(b"\n", 0, whole) + 1) if whole >= 0 else None
+    return int(head[1]) if head is not None else int(found[-1].stem) - 1
 
 
 class JournalFollower:

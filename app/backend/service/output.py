@@ -13,7 +13,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
-from ..engines.journal import JournalFollower, parse
+from ..engines.journal import JournalFollower, bytes_of, last_seq, parse, segments
 from ..ports import JournalRecord, Keypair, RunSummary
 from . import journal
 from .entries import Entry, Register
@@ -24,7 +24,6 @@ from .inside import Inside
 _CODE_CHARS: Final = 500
 _MARK: Final = re.compile(rb'"rec":\["(?:run-started|run-finished|kernel-died)"')
 """Begins what a run list is made of. In the text of a record its quotes would be escaped."""
-_HEAD: Final = re.compile(rb'\{"seq":(\d+),')
 
 
 class Output:
@@ -90,16 +89,6 @@ async def _follow(entry: Entry | None, folder: Path, after: int) -> AsyncGenerat
         follower.close()
 
 
-def last_seq(folder: Path) -> int:
-    """Returns the number of the newest record on disk, 0 when there is none. Blocks on the disk."""
-    for segment in reversed(_segments(folder)):
-        data = _bytes_of(segment)
-        whole = data.rfind(b"\n")
-        if whole >= 0 and (head := _HEAD.match(data, data.rfind(b"\n", 0, whole) + 1)):
-            return int(head[1])
-    return 0
-
-
 def page_before(folder: Path, before: int, limit: int) -> list[JournalRecord]:
     """Returns at most `limit` records below `before`, the newest of them; of very long ones fewer. Blocks."""
     stop = min(before, last_seq(folder) + 1)
@@ -118,8 +107,8 @@ def page_before(folder: Path, before: int, limit: int) -> list[JournalRecord]:
 def runs_of(folder: Path) -> list[RunSummary]:
     """Returns the runs of a journal, newest last. Blocks on the disk; takes about a millisecond for 4 MiB."""
     runs: dict[str, RunSummary] = {}
-    for segment in _segments(folder):
-        data = _bytes_of(segment)
+    for segment in segments(folder):
+        data = bytes_of(segment)
         for mark in _MARK.finditer(data):
             end = data.find(b"\n", mark.end())
             record = parse(data[data.rfind(b"\n", 0, mark.start()) + 1 : end]) if end >= 0 else None
@@ -144,17 +133,3 @@ def _ended(run: RunSummary, record: JournalRecord) -> None:
     run.exit_code = record.exit_code
     run.died = record.kind == "kernel-died"
     run.reason = record.reason or str(record.told.get("signal") or "")
-
-
-def _segments(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.glob("*.jsonl"))
-    except OSError:
-        return []
-
-
-def _bytes_of(segment: Path) -> bytes:
-    try:
-        return segment.read_bytes()
-    except FileNotFoundError:
-        return b""  # given up meanwhile, to keep the journal within its size
