@@ -13,23 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-COMMENTS: Final = {
-    "python": "#",
-    "r": "#",
-    "julia": "#",
-    "bash": "#",
-    "ruby": "#",
-    "perl": "#",
-    "octave": "%",
-    "matlab": "%",
-    "lua": "--",
-    "haskell": "--",
-    "sql": "--",
-    "scheme": ";",
-    "lisp": ";",
-    "clojure": ";",
-}
-"""Language -> what begins a comment; of the others it is `//`."""
+from ...widgets import languages
+
 AROUND_LINES: Final = 400
 """How many lines around the cursor are tried when the whole text cannot be parsed, or would take too long."""
 _WHOLE_LINES: Final = 3_000
@@ -69,8 +54,8 @@ class Cell:
 
 
 def comment_of(language: str) -> str:
-    """Returns what begins a comment in a language."""
-    return COMMENTS.get(language.lower(), "//")
+    """Returns what begins a comment in a language; `#` where it has none of its own."""
+    return languages.language(language).comment or "#"
 
 
 def separator(language: str = "python") -> re.Pattern[str]:

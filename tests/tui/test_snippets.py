@@ -112,7 +112,7 @@ def test_other_languages() -> None:
     assert snippets.statement(lines, 4, "r").code == "f(2)"
     assert snippets.cell(lines, 6, "r").code == "# %% next\ng()"
     assert [cell.first for cell in snippets.cells(split("a\n// %% b\nc"), "javascript")] == [0, 1]
-    assert [cell.first for cell in snippets.cells(split("a\n-- %% b\nc"), "Lua")] == [0, 1]
+    assert [cell.first for cell in snippets.cells(split("a\n-- %% b\nc"), "lua")] == [0, 1]
 
 
 @pytest.mark.parametrize(
