@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Final, Protocol
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rich.cells import cell_len, get_character_cell_size
 from rich.color import Color
@@ -19,6 +20,9 @@ from .lines import Gap, Header, Line, Media, Note, Run, RunState, Styled, plain_
 from .text import fit, one_line, took
 from .wrap_index import CODE_INDENT, UNWRAPPED, cuts
 
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
 STAMP: Final = 9
 """Cells of a time before a line, with the blank behind it."""
 Range = tuple[int, int, Style]
@@ -26,13 +30,25 @@ Range = tuple[int, int, Style]
 
 
 class MediaRows(Protocol):
-    """Draws rich output."""
+    """Draws rich output for one widget."""
+
+    def attach(self, owner: Widget, prefix: str, changed: Callable[[], None]) -> None:
+        """Takes the widget that paints, how the names of its component classes begin, and what to call later."""
 
     def height(self, media: Media, width: int) -> int:
         """Returns the rows that it takes in `width` cells."""
 
     def strip(self, media: Media, width: int, row: int) -> Strip:
         """Returns one of its rows."""
+
+    def toggle(self, media: Media, width: int, row: int) -> bool:
+        """Opens or closes what a row stands for; returns whether the height may be another now."""
+
+    def forget_styles(self) -> None:
+        """Takes that the theme is another one."""
+
+    def close(self) -> None:
+        """Frees what the terminal keeps."""
 
 
 @lru_cache(maxsize=4096)
@@ -85,7 +101,7 @@ def overlay(segments: Iterable[Segment], ranges: Sequence[Range], start: int) ->
     for text, style, _ in segments:
         stop = start + len(text)
         marks = sorted({start, stop, *(at for begin, end, _ in ranges for at in (begin, end) if start < at < stop)})
-        for left, right in zip(marks, marks[1:], strict=False):
+        for left, right in pairwise(marks):
             own = style or Style()
             for begin, end, more in ranges:
                 if begin <= left and right <= end:
@@ -165,7 +181,7 @@ class Painter:
         from .blocks import highlighted
 
         coloured = highlighted("\n".join(run.code_lines), self._language())
-        return [[Segment(text, self._style(f"code-{role or 'code'}")) for text, role in line] for line in coloured]
+        return [[Segment(text, self._style(f"rich-{role or 'code'}")) for text, role in line] for line in coloured]
 
     def run(self, run: Run, lines: int, width: int, *, chosen: bool) -> list[Segment]:
         """Returns the line of a run with so many lines below it."""

@@ -313,6 +313,15 @@ class ConsoleRows(ScrollView):
             run.code_shown = shown
             self._recount([run])
 
+    def recount(self, number: int) -> None:
+        """Takes that a line may have another height now; the view stays where it is."""
+        self._index.forget(number, number)
+        self._index.update(self._transcript, None)
+        self._forget_strips()
+        self._resize_virtual()
+        self._stay()
+        self.refresh()
+
     def _refold(self, runs: Collection[Run], folded: bool) -> None:
         changed = [run for run in runs if run.folded != folded]
         for run in changed:

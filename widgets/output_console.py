@@ -33,7 +33,7 @@ _SEARCH_SLICE_S: Final = 0.006
 STYLES: Final = (
     *("stderr", "run", "number", "chosen", "ok", "failed", "going", "quiet", "media", "alarm", "error"),
     *("gap", "stamp", "found", "current", "place", "cursor"),
-    *(f"code-{role}" for role in ("code", *ROLES)),
+    *(f"rich-{role}" for role in ROLES),
 )
 """Ends of the names of the component classes."""
 
@@ -53,7 +53,7 @@ class OutputConsole(ConsoleRows, can_focus=True):
     | `console--found`, `console--current` | matches of the search, and the one that was gone to |
     | `console--place` | what names a place in code |
     | `console--cursor` | the cursor of the selection by keys |
-    | `console--code-...` | the code of a run, for each role of `blocks.ROLES` |
+    | `console--rich-...` | code and rich output, for each role of `blocks.ROLES` |
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"console--{name}" for name in STYLES}
@@ -123,6 +123,7 @@ class OutputConsole(ConsoleRows, can_focus=True):
         self.cursor: TextCursor | None = None
         """The cursor of the selection by keys, while that goes on."""
         self._empty = empty
+        self._media = media
         self._painter = Painter(self._style, glyphs, clock, media, lambda: self.language)
         self._strips: LRUCache[tuple[int, int], tuple[Line, Strip]] = LRUCache(2048)
         self._component: dict[str, Style] = {}
@@ -132,6 +133,14 @@ class OutputConsole(ConsoleRows, can_focus=True):
         self._place: tuple[int, Location] | None = None
         """The place in code that was gone to, after the number of its line."""
         self._pressed_at: Offset | None = None
+
+    def on_mount(self) -> None:
+        if self._media is not None:
+            self._media.attach(self, "console--rich-", self._repaint)
+
+    def on_unmount(self) -> None:
+        if self._media is not None:
+            self._media.close()
 
     def show(self, transcript: Transcript) -> None:
         if transcript is not self._transcript:
@@ -350,6 +359,12 @@ class OutputConsole(ConsoleRows, can_focus=True):
             self.choose(line.run)
             self.fold(line.run, not line.run.folded)
             return
+        if isinstance(line, Media):
+            part = self._index.locate(self.scroll_offset.y + event.get_content_offset_capture(self).y)[1]
+            if self._media is not None and self._media.toggle(line, self._index.row_width, part):
+                event.stop()
+                self.recount(number)
+            return
         _, offset = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
         char = -1 if offset is None or offset.y != number else offset.x
         for location in self._locations(line):
@@ -361,10 +376,15 @@ class OutputConsole(ConsoleRows, can_focus=True):
 
     # -- painting ----------------------------------------------------------------------------------------------
 
+    def _repaint(self) -> None:
+        self.refresh()
+
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._component.clear()
         self._forget_strips()
+        if self._media is not None:
+            self._media.forget_styles()
 
     def _forget_strips(self) -> None:
         self._strips.clear()
