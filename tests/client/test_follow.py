@@ -42,6 +42,8 @@ class Backend:
     frames: list[Any] = field(default_factory=list)
     """Of the execute stream, which breaks at their end."""
     runs: list[Any] = field(default_factory=list)
+    last_heard: list[WSMsgType] = field(default_factory=list)
+    """Of those that follow a session that goes on."""
     close_code: int = 0
     """0 = the connection is cut."""
 
@@ -84,7 +86,7 @@ class Backend:
         if self.ended:
             await socket.send_json({"ended": True, "status": "TERMINATED", "reason": "user-requested"})
         else:
-            await socket.receive()
+            self.last_heard.append((await socket.receive()).type)
         await socket.close()
         return socket
 
@@ -169,6 +171,8 @@ async def test_who_leaves_early_closes(client: ApiClient, backend: Backend) -> N
     async with aclosing(client.follow(SID).batches()) as batches:
         async for _ in batches:
             break
+    await until(lambda: backend.last_heard)
+    assert backend.last_heard == [WSMsgType.CLOSE]
 
 
 # --- patience

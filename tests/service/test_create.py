@@ -19,7 +19,7 @@ from bai_tui.app.model.errors import (
     UnknownSlot,
 )
 from bai_tui.app.model.sessions import SessionStatus
-from bai_tui.tests.waiting import until
+from bai_tui.tests.waiting import turns, until
 
 S = SessionStatus
 
@@ -147,8 +147,7 @@ async def test_a_name_is_free_again_when_its_session_has_ended(world: Any) -> No
     hold = world.kernel(first).hold_termination = asyncio.Event()
     ending = asyncio.ensure_future(world.service.terminate(world.user, "sess-1"))
     creating = asyncio.ensure_future(world.create(image="python:3.6-ubuntu18.04"))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turns()
     assert not creating.done()
     hold.set()
     await ending
