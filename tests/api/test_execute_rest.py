@@ -167,7 +167,7 @@ async def test_what_was_dropped_is_told_and_an_end_among_it_too(
 
     async def journal(caller: Any, ref: str, *, after: int, limit: int, wait_s: float) -> list[JournalRecord]:
         if after >= 91:
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(wait_s)  # as long as the service does when nothing comes
         return [record for record in found if record.seq > after]
 
     monkeypatch.setattr(service, "journal", journal)

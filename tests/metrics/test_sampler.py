@@ -166,7 +166,7 @@ async def test_a_late_round_is_not_overtaken(devices: Any) -> None:
         async def read_gpus(self) -> list[GpuReading]:
             begun.append(loop.time())
             if len(begun) == 1:
-                await asyncio.sleep(0.35)
+                await asyncio.sleep(0.35)  # no synchronisation: so slow it is
             return []
 
     await rounds(ProcSampler(Slow(), interval_s=0.1), lambda: [], 2)

@@ -239,7 +239,7 @@ class FakeCatalogue:
         await self.refresh()
 
     async def resolve(self, reference: str) -> Resolution:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # others come between, as with the real one; so below
         name = "python:3.11-debian12" if reference == "python" else reference
         if name not in self.known:
             raise ImageNotFound(f"there is no image {reference!r}; the nearest is python:3.11-debian12")

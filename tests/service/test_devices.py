@@ -11,6 +11,7 @@ from bai_tui.app.model.errors import LaunchFailed
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.policies import GpuSettings, IdleSettings, MemorySettings, SandboxSettings, UtilizationSettings
+from bai_tui.tests.waiting import turns
 
 S = SessionStatus
 GIB = 1 << 30
@@ -137,7 +138,7 @@ async def test_each_round_goes_to_readers_cut_down_to_their_sessions(world: Any)
         world.sampler.gpu_mem[session_id] = {"gpu0": 7}
     mine, all_of_them = world.service.samples(world.user), world.service.samples(world.admin)
     waiting = [asyncio.ensure_future(anext(reader)) for reader in (mine, all_of_them)]
-    await asyncio.sleep(0)
+    await turns(1)  # they wait already
     world.sampler.round()
     newest = world.sampler.round()
     seen = await asyncio.gather(*waiting)

@@ -7,6 +7,7 @@ import pytest
 from bai_tui.app.backend.service.alarm import Alarm
 from bai_tui.app.model.console import ExecuteRequest, RunMode
 from bai_tui.app.model.sessions import SessionStatus
+from bai_tui.tests.waiting import turns
 
 S = SessionStatus
 
@@ -139,7 +140,7 @@ async def test_the_alarm_looks_at_a_clock_that_may_jump(monkeypatch: pytest.Monk
     alarm = Alarm(lambda: now)
     alarm.set(("x", "a"), 1e6, called.set)
     running = asyncio.ensure_future(alarm.run())
-    await asyncio.sleep(0)
+    await turns(1)  # it waits already
     now = 2e6
     async with asyncio.timeout(5):
         await called.wait()
