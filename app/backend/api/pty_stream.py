@@ -7,7 +7,6 @@ not read at all is left behind.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import logging
@@ -22,6 +21,7 @@ from ...model.sessions import Session
 from ..ports import SessionTerminal
 from .context import caller_of, context_of
 from .problems import unexpected
+from .sockets import GONE, until_first
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ _TYPED_BYTES: Final = 32 << 10
 _SEND_BUFFER_BYTES: Final = 64 << 10
 MAX_SIZE: Final = 1000
 """Rows or columns."""
-_GONE: Final = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 
 async def attach(request: web.Request) -> web.WebSocketResponse:
@@ -68,18 +67,9 @@ def _hold_little(request: web.Request) -> None:
 
 
 async def _attend(ws: web.WebSocketResponse, terminal: SessionTerminal, session: Session) -> None:
-    sender = asyncio.create_task(_send(ws, terminal, session), name=f"terminal of {session.id}")
-    listener = asyncio.create_task(_listen(ws, terminal), name=f"keys for {session.id}")
-    tasks = (sender, listener)
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in tasks:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error
+    await until_first(
+        {f"terminal of {session.id}": _send(ws, terminal, session), f"keys for {session.id}": _listen(ws, terminal)}
+    )
 
 
 async def _send(ws: web.WebSocketResponse, terminal: SessionTerminal, session: Session) -> None:
@@ -106,7 +96,7 @@ async def _listen(ws: web.WebSocketResponse, terminal: SessionTerminal) -> None:
     """Obeys the client's frames; returns when it has gone."""
     while True:
         message = await ws.receive()
-        if message.type in _GONE:
+        if message.type in GONE:
             return
         try:
             told = json.loads(message.data) if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) else None
