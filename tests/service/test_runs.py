@@ -260,7 +260,8 @@ async def test_a_watcher_learns_of_an_end_that_was_dropped_when_nothing_follows(
             yield [gap(2, 5), record(6, None, "stdout", "of a background process")]
             await asyncio.get_running_loop().create_future()
 
-    run = WatchedRun(Kernel(), "r", 0)  # type: ignore[arg-type]
+    kernel: Any = Kernel()
+    run = WatchedRun(kernel, "r", 0)
     async with asyncio.timeout(5):
         kinds = [found.kind async for found in run.records()]
     assert kinds == ["run-started", "dropped", "run-finished"]

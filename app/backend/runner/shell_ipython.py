@@ -1,5 +1,8 @@
 """IPython's InteractiveShell without ZMQ, without history files and without threads."""
 
+# Of IPython's functions only some are annotated.
+# mypy: disable-error-code="no-untyped-call"
+
 import contextlib
 import io
 import os
@@ -48,11 +51,11 @@ def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
                 if plain is not None and not any(kind in found.type_printers for found in rich.values()):
                     by_repr = plain.type_printers.get(kind) is _repr_pprint
                     return {"text/plain": repr(result) if by_repr else plain(result)}, {}
-            return super().compute_format_data(result)  # type: ignore[no-untyped-call]
+            return super().compute_format_data(result)
 
         def quiet(self) -> bool:
             cell: str = bai_of(self).shell.history_manager.input_hist_parsed[-1]
-            return ";" in cell and bool(super().quiet())  # type: ignore[no-untyped-call]
+            return ";" in cell and bool(super().quiet())
 
         def write_output_prompt(self) -> None:
             pass
@@ -96,12 +99,12 @@ def build(module: types.ModuleType, ipython_dir: str) -> "IPythonShell":
 
         def run_code(self, *args: Any, **more: Any) -> Any:
             self.bai.begin()
-            return super().run_code(*args, **more)  # type: ignore[no-untyped-call]
+            return super().run_code(*args, **more)
 
         def init_user_ns(self) -> None:
-            super().init_user_ns()  # type: ignore[no-untyped-call]
+            super().init_user_ns()
             for name in ("exit", "quit"):
-                self.user_ns[name] = self.user_ns_hidden[name] = Exit(self)  # type: ignore[no-untyped-call]
+                self.user_ns[name] = self.user_ns_hidden[name] = Exit(self)
 
         def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
             kind, _, trace = exc_tuple or sys.exc_info()
@@ -137,13 +140,13 @@ def _spare_tokenizing(shell: Any) -> None:
 
     class Manager(TransformerManager):
         def __init__(self) -> None:
-            super().__init__()  # type: ignore[no-untyped-call]
+            super().__init__()
             self._original = list(self.token_transformers)
 
         def do_token_transforms(self, lines: List[str]) -> Any:
             if self.token_transformers == self._original and not _MAGIC.search("".join(lines)):
                 return lines
-            return super().do_token_transforms(lines)  # type: ignore[no-untyped-call]
+            return super().do_token_transforms(lines)
 
     shell.input_transformer_manager = Manager()
 
