@@ -66,7 +66,10 @@ def rich_style(style: Sgr) -> Style:
         bold=style.bold or None,
         dim=style.dim or None,
         italic=style.italic or None,
-        underline=style.underline or None,
+        underline=(style.underline == 1 or bool(style.link)) or None,
+        underline2=style.underline == 2 or None,
+        overline=style.overline or None,
+        blink=style.blink or None,
         reverse=style.reverse or None,
         strike=style.strike or None,
     )

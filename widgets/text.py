@@ -9,10 +9,11 @@ from typing import Final
 from rich.cells import cell_len, set_cell_size
 
 from ..app.model.slots import CUDA_DEVICE, CUDA_SHARES
+from .ansi import HALVES, HIDDEN
 
 _UNITS: Final = ("", "K", "M", "G", "T", "P", "E")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-"""Control characters, and the invisible ones that reorder or hide the text around them."""
+_CONTROL: Final = re.compile(f"[\\x00-\\x1f\\x7f-\\x9f{HIDDEN}{HALVES}]")
+"""Control characters, the invisible ones that reorder or hide the text around them, and what is no character."""
 
 
 def one_line(text: str) -> str:

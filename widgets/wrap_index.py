@@ -13,6 +13,7 @@ from typing import Final, cast
 from rich.cells import cell_len, get_character_cell_size
 
 from .lines import Header, Line, Media, text_of
+from .text import one_line
 from .transcript import Transcript
 
 CHUNK: Final = 512
@@ -34,7 +35,7 @@ def height(text: str, width: int) -> int:
         return 1
     if text.isascii():
         return max(1, -(-len(text) // width))
-    return 1 if cell_len(text) <= width else len(cuts(text, width))
+    return 1 if cell_len(one_line(text)) <= width else len(cuts(text, width))
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -58,7 +59,8 @@ def cuts(text: str, width: int) -> list[tuple[int, int]]:
     if text.isascii():
         return [(at, min(at + width, len(text))) for at in range(0, len(text), width)] or [(0, 0)]
     parts, start, cells = [], 0, 0
-    for index, char in enumerate(text):
+    # as it is shown, in which every character keeps its place
+    for index, char in enumerate(one_line(text)):
         size = get_character_cell_size(char)
         if cells + size > width and index > start:
             parts.append((start, index))
@@ -173,7 +175,7 @@ class WrapIndex:
     def cells_of(self, line: Line) -> int:
         """Returns the width of a line that is not wrapped."""
         text = None if isinstance(line, Media) else text_of(line)
-        return 0 if text is None else len(text) if text.isascii() else cell_len(text)
+        return 0 if text is None else len(text) if text.isascii() else cell_len(one_line(text))
 
     def code_rows(self, header: Header) -> int:
         """Returns the rows that the code of a run takes below its line."""
