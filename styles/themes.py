@@ -15,7 +15,9 @@ from textual.color import Color
 from textual.theme import Theme
 
 FOLDER: Final = Path(__file__).parent
-SHEETS: Final = [FOLDER / name for name in ("global.tcss", "main.tcss", "dialogs.tcss")]
+_FIRST: Final = (FOLDER / "global.tcss", FOLDER / "main.tcss")
+SHEETS: Final = [*_FIRST, *sorted(path for path in FOLDER.glob("*.tcss") if path not in _FIRST)]
+"""What is for all comes first, then a sheet for each pane."""
 
 DARK: Final = Theme(
     name="bai-dark",

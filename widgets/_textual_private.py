@@ -111,6 +111,10 @@ class FastDocument(Document):
             self._joined = self._newline.join(self._lines)
         return self._joined
 
+    def copied_text(self) -> str:
+        """Returns the text without noting it here: what a thread may call while the text is edited."""
+        return self._newline.join(self._lines.copy())
+
     def get_line(self, index: int) -> str:
         """Returns a line as it is shown: a picture in place of each control character."""
         line = self._lines[index]

@@ -14,6 +14,7 @@ from . import languages, line_commands
 from ._textual_private import Edit, Location
 from .code_view import CodeView
 from .line_commands import PAIRS, Change
+from .vim_keys import VimKeys, VimShown
 
 _CLOSERS: Final = frozenset(PAIRS.values())
 
@@ -41,7 +42,29 @@ class CodeEditor(CodeView):
         """Whether somebody answers `CompletionsAsked`: tab behind a word then asks, and indents elsewhere."""
         self.keys_first: Callable[[events.Key], bool] | None = None
         """Sees each key before the editor, as an open popup needs; returns whether it took it."""
+        self.vim: VimKeys | None = None
+        """Vim's keys, while they are wanted; see `use_vim`."""
         super().__init__(text, **options)
+
+    def use_vim(self, wanted: bool) -> None:
+        """Gives the editor Vim's keys, or takes them away."""
+        if wanted != (self.vim is not None):
+            self.vim = VimKeys(self) if wanted else None
+            self.post_message(VimShown("" if self.vim is None else self.vim.shown))
+
+    def step_back(self) -> bool:
+        """Does what escape does within the editor; returns whether that was anything."""
+        if self.vim is not None and self.vim.step_back():
+            return True
+        if self.finder is not None and self.vim is not None:
+            self.finder = None
+            return True
+        return False
+
+    def text_replaced(self) -> None:
+        super().text_replaced()
+        if self.vim is not None:
+            self.vim.text_replaced()
 
     def apply(self, change: Change | None) -> bool:
         """Makes a change, as one step to undo; returns whether there was one to make and the text may change."""
@@ -144,13 +167,35 @@ class CodeEditor(CodeView):
             event.stop()
             event.prevent_default()
             return
-        if event.key == "escape":
+        if self.vim is not None and self.vim.take(event):
+            event.stop()
+            event.prevent_default()
+            self._restart_blink()
+        elif event.key == "escape":
             # the screen's way back, not TextArea's next widget
             event.prevent_default()
         elif not self.read_only and self._take(event):
             event.stop()
             event.prevent_default()
             self._restart_blink()
+
+    def type_key(self, key: str, character: str | None) -> None:
+        """Types a key, as a repetition does."""
+        event = events.Key(key, character)
+        if self._take(event):
+            return
+        if key == "backspace":
+            self.action_delete_left()
+        elif key == "delete":
+            self.action_delete_right()
+        elif key in ("left", "right", "up", "down"):
+            getattr(self, f"action_cursor_{key}")()
+        elif key == "tab":
+            self._replace_via_keyboard(
+                "\t" if self.buffer.tabs else " " * self._find_columns_to_next_tab_stop(), *self.selection
+            )
+        elif character is not None and event.is_printable:
+            self._replace_via_keyboard(character, *self.selection)
 
     def _take(self, event: events.Key) -> bool:
         key = event.key

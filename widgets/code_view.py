@@ -106,6 +106,10 @@ class CodeView(FastTextArea):
         self.scroll_to(scroll_x, scroll_y, animate=False, immediate=True)
         self.post_message(self.Changed(self))
 
+    def show_first(self, buffer: TextBuffer) -> None:
+        """Takes the text to begin with, before there is a screen."""
+        self._adopt(buffer)
+
     def _adopt(self, buffer: TextBuffer) -> None:
         self.buffer = buffer
         self.history = buffer.history
@@ -123,7 +127,7 @@ class CodeView(FastTextArea):
 
     def load_text(self, text: str) -> None:
         """Replaces the text and its history."""
-        self.buffer = TextBuffer(text, self.buffer.language)
+        self.buffer.reset(text)
         self.show_buffer(self.buffer)
         self._start_lexing()
 

@@ -38,8 +38,13 @@ class Glyphs:
     rule: str = "─"
     between: str = "│"
     """Parts tabs."""
+    guide: str = "│"
+    """A level of indentation."""
+    close: str = "×"
     spinner: str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
     down: str = "▾"
+    folded: str = "▸"
+    """Before what is put away."""
     used: str = "▀"
     """What is really used, below what was asked for."""
     others: str = "▔"
@@ -54,6 +59,11 @@ class Glyphs:
     """Before time that runs out."""
     columns: str = "▁▂▃▄▅▆▇█"
     """Heights of a sparkline, growing."""
+    marked: str = "✓"
+    pinned: str = "◆"
+    rising: str = "▴"
+    """Beside the column that rows are sorted by, least first."""
+    falling: str = "▾"
 
 
 UNICODE: Final = Glyphs()
@@ -78,8 +88,11 @@ ASCII: Final = Glyphs(
     dot="-",
     rule="-",
     between="|",
+    guide="|",
+    close="x",
     spinner="|/-\\",
     down="v",
+    folded=">",
     used="=",
     others="~",
     over="!",
@@ -87,6 +100,10 @@ ASCII: Final = Glyphs(
     asked="+",
     left="-",
     columns="_.:-=+*#",
+    marked="+",
+    pinned="^",
+    rising="^",
+    falling="v",
 )
 
 _WORDS: Final = {
@@ -104,6 +121,11 @@ _WORDS: Final = {
     SessionStatus.ERROR: "failed",
     SessionStatus.CANCELLED: "cancelled",
 }
+
+
+def state_words() -> list[str]:
+    """Returns the words of all states."""
+    return [*_WORDS.values(), "busy", "asks"]
 
 
 def status_word(status: SessionStatus | None, text: str = "", *, busy: bool = False, asks: bool = False) -> str:

@@ -43,6 +43,17 @@ class TextBuffer:
         self._lexed = ""
         self.indent_width, self.tabs = self.found_indent()
 
+    def reset(self, text: str) -> None:
+        """Begins anew with another text: there is nothing to undo."""
+        self.document = FastDocument(text)
+        self.history.clear()
+        self.selection = Selection()
+        self.scroll = (0, 0)
+        self.revision += 1
+        self.lexing = None
+        self._lexed = ""
+        self.indent_width, self.tabs = self.found_indent()
+
     @property
     def text(self) -> str:
         """The text, with its line ends."""

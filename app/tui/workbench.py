@@ -19,7 +19,7 @@ from ...widgets.transcript import Transcript
 from ..model.errors import Unreachable
 from ..tui_settings import TuiSettings
 from .command_log import CommandLog
-from .draft import TEXT_NAME, Draft
+from .documents import Documents
 from .ending import Ending
 from .launching import Launching
 from .messages import Complained, ConsoleChanged
@@ -95,12 +95,10 @@ class Workbench:
         self._post = post
         self._spawn = spawn
         self.memory = Memory(folder, place)
-        self.draft = self.memory.of(Draft)
-        self._baseline: str | None = None
+        self.documents = Documents(self.memory, SAMPLE)
         self._forgetful = False
         """What is remembered cannot be written."""
-        if self.memory.text(TEXT_NAME) is None:
-            self.memory.keep_text(TEXT_NAME, SAMPLE)
+        if self.documents.first_start:
             self.welcome.note(WELCOME)
             self.welcome.note("")
         for line in WELCOME_KEYS:
@@ -108,39 +106,11 @@ class Workbench:
 
     # -- what is remembered ----------------------------------------------------------------------------------------
 
-    @property
-    def text(self) -> str:
-        """The editor's text."""
-        return self.memory.text(TEXT_NAME) or ""
-
-    @property
-    def file_name(self) -> str:
-        """What the editor's title says."""
-        return self.draft.file_name
-
-    @property
-    def file_changed(self) -> bool:
-        """Whether the text differs from its file; a scratch text never does."""
-        return bool(self.draft.file) and self.draft.changed
-
-    def edited(self, text: str) -> None:
-        """Takes the editor's text."""
-        if self._baseline is not None:
-            self.draft.changed = text != self._baseline
-        elif text != self.text:
-            self.draft.changed = True
-        self.memory.keep_text(TEXT_NAME, text)
-
-    def file_is(self, path: str, text: str) -> None:
-        """Takes that the editor's text is that of a file."""
-        self._baseline = text
-        self.draft.file, self.draft.changed = str(Path(path).expanduser().absolute()), False
-        self.memory.keep_text(TEXT_NAME, text)
-
     def save_state(self) -> None:
         """Writes what is remembered; blocks for a few milliseconds."""
         if self._forgetful:
             return
+        self.documents.remember()
         try:
             self.memory.save()
         except OSError as error:

@@ -1,30 +1,39 @@
-"""The editor with its keys: what is open, opening and saving."""
+"""The editor with its keys: tabs, looking for text, Vim's commands; `editor_files` has opening and saving."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, ClassVar
+import re
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import TextArea
+from textual.widgets.text_area import Selection
 
+from ....widgets import languages
 from ....widgets.code_editor import CodeEditor
+from ....widgets.find_bar import FindBar
+from ....widgets.line_commands import Change
 from ....widgets.text import one_line
+from ....widgets.text_find import Finder, PatternError
+from ....widgets.vim_keys import VimActed, VimShown
 from ..actions import bindings
-from ..files import FileError, read_text, write_text
-from ..messages import LocationAsked
+from ..documents import Document
+from .editor_files import EditorFiles
+from .tab_title import tab_title
 
 if TYPE_CHECKING:
     from ..workbench import Workbench
 
+_COUNT_AFTER_S: Final = 0.15
 
-class EditorPane(Vertical):
-    """One text and its file."""
+
+class EditorPane(EditorFiles):
+    """The open texts: one is seen, the others are tabs in the title."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("editor")]
     pane_name: ClassVar[str] = "editor"
@@ -32,20 +41,25 @@ class EditorPane(Vertical):
     def __init__(self, bench: Workbench, *, id: str) -> None:
         super().__init__(id=id)
         self.bench = bench
-        self.editor = CodeEditor(bench.text, id="editor")
-        self._restored = False
-        self._titles: tuple[str, str] | None = None
+        self.editor = CodeEditor(guide=bench.glyphs.guide, id="editor")
+        self.editor.show_first(self.documents.current.buffer)
+        self.find_bar = FindBar(id="find-bar")
+        self._counting: Timer | None = None
+        self._where = ""
+        self._titled: tuple[Content, str] | None = None
+        self._session: str | None = None
 
     def compose(self) -> ComposeResult:
         yield self.editor
+        yield self.find_bar
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self._restore_cursor)
+        self.editor.use_vim(self.bench.settings.vim)
+        self.call_after_refresh(self._restored)
 
-    def _restore_cursor(self) -> None:
-        kept = self.bench.draft
-        self.editor.move_cursor((kept.row, kept.column))
-        self._restored = True
+    def _restored(self) -> None:
+        self.editor.show_buffer(self.documents.current.buffer)
+        self.look_at_disk()
 
     def focus_target(self) -> Widget:
         return self.editor
@@ -55,89 +69,267 @@ class EditorPane(Vertical):
         """What there is to run."""
         return self.editor.text
 
+    # -- the border ------------------------------------------------------------------------------------------------
+
     def show_session(self, session_id: str | None) -> None:
         """Names what is open, and where it would run."""
         bench = self.bench
         view = None if session_id is None else bench.store.view(session_id)
-        where = "" if view is None else f"{one_line(view.name)} {bench.glyphs.dot} {one_line(view.image)}"
-        name = bench.file_name + (f" {bench.glyphs.running}" if bench.file_changed else "")
-        if (name, where) != self._titles:
-            # a border title that is set paints its pane anew
-            self._titles = name, where
-            self.border_title, self.border_subtitle = Content(name), Content(where)
+        self._where = "" if view is None else f"{one_line(view.name)} {bench.glyphs.dot} {one_line(view.image)}"
+        self._session = session_id
+        self.documents.current.session = session_id or ""
+        self.show_tabs()
 
-    def _show_name(self) -> None:
-        if self._titles is not None:
-            where = self._titles[1]
-            name = self.bench.file_name + (f" {self.bench.glyphs.running}" if self.bench.file_changed else "")
-            if name != self._titles[0]:
-                self._titles = name, where
-                self.border_title = Content(name)
+    def show_tabs(self) -> None:
+        """Writes tabs, mode and session into the border."""
+        glyphs = self.bench.glyphs
+        title = tab_title(
+            [(document.key, document.name, document.changed) for document in self.documents.all],
+            self.documents.current.key,
+            self.size.width or 80,
+            changed=glyphs.running,
+            between=f" {glyphs.between} ",
+            close=glyphs.close,
+        )
+        vim = self.editor.vim
+        state = [word for word in (vim.shown if vim is not None else "", "read-only" * self.editor.read_only) if word]
+        below = f" {glyphs.dot} ".join([*state, self._where] if self._where else state)
+        if (title, below) != self._titled:
+            # a border title that is set paints its pane anew
+            self._titled = title, below
+            self.border_title, self.border_subtitle = title, Content(below)
+
+    def on_resize(self) -> None:
+        self.show_tabs()
 
     @on(TextArea.Changed, "#editor")
     def _edited(self) -> None:
-        if self._restored:
-            self.bench.edited(self.editor.text)
-            self._show_name()
+        self.show_tabs()
+        if self.find_bar.is_open:
+            self._count_later()
 
     @on(TextArea.SelectionChanged, "#editor")
     def _moved(self, event: TextArea.SelectionChanged) -> None:
-        if self._restored:
-            self.bench.draft.row, self.bench.draft.column = event.selection.end
+        self.editor.buffer.selection = event.selection
+        self.editor.buffer.scroll = int(self.editor.scroll_offset.x), int(self.editor.scroll_offset.y)
 
-    # -- files -----------------------------------------------------------------------------------------------------
+    # -- tabs ------------------------------------------------------------------------------------------------------
 
-    def action_open_file(self) -> None:
-        from ..dialogs import PathPrompt
+    def show_document(self, document: Document) -> None:
+        """Shows one of the open texts."""
+        self.documents.current = document
+        if self.editor.buffer is not document.buffer:
+            self.editor.show_buffer(document.buffer)
+            document.session = self._session or ""
+        self.show_tabs()
+        self.look_at_disk()
 
-        def opened(path: str | None) -> None:
-            if path is not None:
+    def action_next_tab(self) -> None:
+        """Goes to the tab on the right, round the end."""
+        self.show_document(self.documents.step(1))
+
+    def action_previous_tab(self) -> None:
+        """Goes to the tab on the left, round the end."""
+        self.show_document(self.documents.step(-1))
+
+    def action_show_tab(self, key: int) -> None:
+        """Goes to a tab."""
+        for document in self.documents.all:
+            if document.key == key:
+                self.show_document(document)
                 self.screen.set_focus(self.editor)
+                return
 
-        self.app.push_screen(PathPrompt("Open a file", self.bench.draft.file, self._open), opened)
+    def action_new_tab(self) -> None:
+        """Opens an empty text, in the language of the selected session."""
+        view = None if self._session is None else self.bench.store.view(self._session)
+        language = "python" if view is None else languages.of_image(view.image)
+        self.show_document(self.documents.new(language=language))
+        self.screen.set_focus(self.editor)
 
-    async def _open(self, path: str) -> str | None:
-        """Opens a file; returns what is wrong with the path, else None."""
+    def on_click(self, event: events.Click) -> None:
+        """Closes a tab that is clicked with the middle button."""
+        action = str(event.style.meta.get("@click", ""))
+        found = re.search(r"(?:show|close)_tab\((\d+)\)", action)
+        if event.button == 2 and found is not None:
+            event.stop()
+            self.action_close_tab(int(found[1]))
+
+    # -- looking for text ------------------------------------------------------------------------------------------
+
+    def action_find(self) -> None:
+        """Asks what to look for; what is selected is the first answer."""
+        self._open_find(replaces=self.find_bar.has_class("-replaces") and self.find_bar.is_open)
+
+    def action_replace(self) -> None:
+        """Asks what to look for and what to put in its place."""
+        self._open_find(replaces=True)
+
+    def _open_find(self, *, replaces: bool) -> None:
+        selected = self.editor.selected_text
+        self.find_bar.open(replaces=replaces, text=selected if selected and "\n" not in selected else None)
+
+    def step_back(self) -> bool:
+        """Does what escape does within the pane; returns whether that was anything."""
+        if self.find_bar.is_open and (self.find_bar.has_focus_within or self.editor.vim is None):
+            self.find_bar.close()
+            self.editor.finder = None
+            self.screen.set_focus(self.editor)
+            return True
+        return self.editor.has_focus and self.editor.step_back()
+
+    @on(FindBar.Asked)
+    def _find_asked(self, event: FindBar.Asked) -> None:
+        if not self.find_bar.is_open:
+            return
         try:
-            text = await asyncio.to_thread(read_text, path)
-        except FileError as error:
-            return str(error)
-        self.editor.load_text(text)
-        self.bench.file_is(path, self.editor.text)
-        self._show_name()
-        return None
+            self.editor.finder = Finder(event.query)
+        except PatternError as error:
+            self.editor.finder = None
+            self.find_bar.tell(0, 0, str(error))
+            return
+        self._show_match(self.editor.finder.after(self.editor.document.lines, min(self.editor.selection)))
+        self._count_later()
 
-    async def open_at(self, asked: LocationAsked) -> str | None:
-        """Opens a file at a place; returns what is wrong, else None."""
-        wrong = await self._open(asked.path)
-        if wrong is None:
-            self.editor.move_cursor((asked.row, asked.column), center=True)
-        return wrong
+    def _show_match(self, match: tuple[tuple[int, int], tuple[int, int]] | None) -> None:
+        if match is not None:
+            start, end = match
+            self.editor.go_to(*start)
+            self.editor.selection = Selection(start, end)
 
-    def action_save_file(self) -> None:
-        if self.bench.draft.file:
-            self.run_worker(self._save_again(), name="save", group="save", exclusive=True)
+    def _count_later(self) -> None:
+        if self._counting is None:
+            self._counting = self.set_timer(_COUNT_AFTER_S, self._count, name="count matches")
+
+    def _count(self) -> None:
+        self._counting = None
+        finder = self.editor.finder
+        if finder is not None:
+            self.find_bar.tell(*finder.count(self.editor.document.lines, min(self.editor.selection)))
+
+    @on(FindBar.Stepped)
+    def _find_stepped(self, event: FindBar.Stepped) -> None:
+        self.action_find_step(event.step)
+
+    def action_find_step(self, step: int) -> None:
+        """Goes to the next match (1) or the previous one (-1)."""
+        finder = self.editor.finder
+        if finder is None:
+            self.action_find()
+            return
+        start, end = sorted(self.editor.selection)
+        lines = self.editor.document.lines
+        self._show_match(
+            finder.after(lines, end if start != end else start) if step > 0 else finder.before(lines, start)
+        )
+        self._count_later()
+
+    def action_find_turn(self, name: str) -> None:
+        """Turns `case`, `word` or `regex` on or off."""
+        if self.find_bar.is_open:
+            self.find_bar.turn(name)
+
+    @on(FindBar.Replaced)
+    def _replace_asked(self, event: FindBar.Replaced) -> None:
+        if event.every:
+            self.action_replace_all()
         else:
-            self._save_as()
+            self.action_replace_one()
 
-    async def _save_again(self) -> None:
-        if await self._save(self.bench.draft.file) is not None:
-            self._save_as()
+    def action_replace_one(self) -> None:
+        """Replaces the match at the cursor and goes to the next."""
+        finder, editor = self.editor.finder, self.editor
+        if finder is None or self.find_bar.has_class("-replaces") is False:
+            self.action_replace()
+            return
+        start, end = sorted(editor.selection)
+        if finder.after(editor.document.lines, start, wrap=False) == (start, end):
+            try:
+                new = finder.replacement(editor.selected_text, self.find_bar.replacement)
+            except PatternError as error:
+                self.find_bar.tell(0, 0, str(error))
+                return
+            editor.replace_range(start, end, new)
+        self.action_find_step(1)
 
-    async def _save(self, path: str) -> str | None:
-        """Saves the editor's text; returns what is wrong with the path, else None."""
-        text = self.editor.text
+    def action_replace_all(self) -> None:
+        """Replaces every match as one step to undo."""
+        finder, editor = self.editor.finder, self.editor
+        if finder is None or self.find_bar.has_class("-replaces") is False:
+            self.action_replace()
+            return
         try:
-            await asyncio.to_thread(write_text, path, text)
-        except FileError as error:
-            return str(error)
-        self.bench.file_is(path, text)
-        # what was typed meanwhile is not in the file
-        self.bench.edited(self.editor.text)
-        self._show_name()
-        return None
+            first, last, new, count = finder.replaced(editor.document.lines, self.find_bar.replacement)
+        except PatternError as error:
+            self.find_bar.tell(0, 0, str(error))
+            return
+        if count:
+            row, column = editor.cursor_location
+            end = (last, len(editor.document[last]))
+            place = (row, column)
+            editor.apply(Change((first, 0), end, "\n".join(new), (place, place)))
+        self.hint(f"{count:,} replaced" if count else "nothing to replace")
+        self._count_later()
 
-    def _save_as(self) -> None:
+    # -- other commands --------------------------------------------------------------------------------------------
+
+    def action_go_to_line(self) -> None:
+        """Asks for a line, or a line and a column, and goes there."""
         from ..dialogs import PathPrompt
 
-        self.app.push_screen(PathPrompt("Save as", self.bench.draft.file, self._save))
+        async def check(typed: str) -> str | None:
+            found = re.fullmatch(r"\s*(\d{1,9})\s*(?:[:,\s]\s*(\d{1,9}))?\s*", typed)
+            if found is None:
+                return "write a line, or a line and a column such as 12:5"
+            self.editor.go_to(int(found[1]) - 1, int(found[2] or 1) - 1)
+            return None
+
+        row, column = self.editor.cursor_location
+        prompt = PathPrompt(f"Go to line, of {self.editor.document.line_count:,}", f"{row + 1}:{column + 1}", check)
+        self.app.push_screen(prompt)
+
+    async def action_editor(self, name: str) -> None:
+        """Does an action of the editor itself."""
+        await self.editor.run_action(name)
+
+    def action_toggle_vim(self) -> None:
+        """Gives the editor Vim's keys, or takes them away."""
+        self.editor.use_vim(self.editor.vim is None)
+        self.show_tabs()
+        if self.editor.vim is not None:
+            self.hint("vim's keys: U is redo, since ^r runs")
+
+    def action_trim(self) -> None:
+        """Takes the spaces at the ends of lines away."""
+        self.editor.trim()
+
+    @on(VimShown)
+    def _vim_shown(self) -> None:
+        self.show_tabs()
+
+    @on(VimActed)
+    async def _vim_acted(self, event: VimActed) -> None:
+        name, argument = event.name, event.argument
+        if name == "say":
+            self.hint(argument)
+        elif name in ("next-tab", "previous-tab"):
+            self.show_document(self.documents.step(1 if name == "next-tab" else -1))
+        elif name == "new":
+            self.action_new_tab()
+        elif name in ("write", "write-quit", "save-as", "edit", "reload", "quit", "quit!"):
+            self.run_file_command(name, argument)
+        elif name == "set":
+            self._set(argument)
+
+    def _set(self, option: str) -> None:
+        """Does what `:set` does."""
+        on_, name = not option.startswith("no"), option.removeprefix("no")
+        if name == "wrap":
+            if self.editor.soft_wrap != on_:
+                self.editor.action_toggle_wrap()
+        elif name in ("number", "nu"):
+            self.editor.show_line_numbers = on_
+        elif name.startswith("ft=") or name.startswith("filetype="):
+            self.editor.language = name.partition("=")[2]
+        else:
+            self.hint("there are set wrap, nowrap, number, nonumber and ft=LANGUAGE")
