@@ -100,11 +100,14 @@ class CodeAsked(Message):
 
 
 class LocationAsked(Message):
-    """A place in a file is to be seen in the editor."""
+    """A place in a file is to be seen in the editor, or in code that was run from there."""
 
-    def __init__(self, path: str, row: int = 0, column: int = 0) -> None:
+    def __init__(self, path: str, row: int = 0, column: int = 0, *, code: str = "") -> None:
         super().__init__()
         self.path = path
+        """Empty where the place is in `code`."""
+        self.code = code
+        """What was run; the editor shows the place where it has this text."""
         self.row = row
         """Counted from 0, as the column is."""
         self.column = column

@@ -19,7 +19,8 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The zone is UTC and the environment nobody's."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    for name in ("NO_COLOR", "BACKEND_ENDPOINT", "BAI_TUI_ASCII"):
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "TMUX", "TERM_PROGRAM", "KITTY_WINDOW_ID", "WSL_DISTRO_NAME")
+    for name in ("NO_COLOR", "BACKEND_ENDPOINT", "BAI_TUI_ASCII", *screens):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from ....widgets.glyphs import ASCII
+from ....widgets.languages import of_image
+from ....widgets.media import MediaView
 from ....widgets.output_console import OutputConsole
+from ....widgets.queue_lines import QueueLines
+from ....widgets.search_line import SearchLine
 from ....widgets.text import one_line
 from ....widgets.transcript import Run
 from ..actions import bindings
+from .console_hands import ConsoleHands
 
 if TYPE_CHECKING:
     from ..workbench import Workbench
@@ -28,21 +35,25 @@ HINT_S: Final = 4.0
 """How long a hint stands in a border."""
 
 
+@dataclass(slots=True)
+class ConsoleMemory:
+    """How the console was left."""
+
+    SECTION: ClassVar[str] = "console"
+
+    wrap: bool | None = None
+    """None = as the settings say."""
+    stamps: bool | None = None
+
+
 class ConsoleView(OutputConsole, inherit_bindings=False):
-    """The console with its keys."""
+    """The console; the pane around it has its keys."""
+
+
+class ConsolePane(ConsoleHands):
+    """The console; below it the line to answer in while a run asks, and that to search in."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("console")]
-
-    def action_follow(self) -> None:
-        self.follow()
-
-    def action_clear(self) -> None:
-        self.transcript.clear()
-        self.sync()
-
-
-class ConsolePane(Vertical):
-    """The console and, while a run asks, the line to answer in."""
 
     class Answered(Message):
         """Enter was pressed in the line."""
@@ -52,25 +63,33 @@ class ConsolePane(Vertical):
             self.text = text
 
     pane_name: ClassVar[str] = "console"
+    console: ConsoleView
 
     def __init__(self, bench: Workbench, *, id: str) -> None:
         super().__init__(id=id)
         self.bench = bench
         self._glyphs = glyphs = bench.glyphs
-        self.console = ConsoleView(clock=bench.clock, glyphs=glyphs, empty=_SILENT, id="console")
+        media = MediaView(images=bench.settings.images, ascii_only=glyphs is ASCII)
+        self.console = ConsoleView(clock=bench.clock, glyphs=glyphs, empty=_SILENT, media=media, id="console")
+        self.search_line = SearchLine(glyphs, id="search-line")
+        self.queue_lines = QueueLines(glyphs, id="queue-lines")
+        self._memory = bench.memory.of(ConsoleMemory)
         self._session: str | None = None
         self._run_clock: Timer | None = None
         self._run: Run | None = None
         self._stands = f"following {glyphs.down}"
         self._hint = ""
+        self._said = Content("")
         self._hint_over: Timer | None = None
         self._drafts: dict[int, str] = {}
 
     def compose(self) -> ComposeResult:
         yield self.console
+        yield self.queue_lines
         with Horizontal(id="answer-line"):
             yield Static(">", id="answer-mark", markup=False)
             yield Input(id="answer", compact=True, select_on_focus=False)
+        yield self.search_line
 
     def hint(self, text: str, *, stays: bool = False) -> None:
         """Says in the border why a key did nothing, for a few seconds or until the next hint; empty takes it back."""
@@ -81,9 +100,17 @@ class ConsolePane(Vertical):
         self._show_stand()
 
     def _show_stand(self) -> None:
-        self.border_subtitle = Content.styled(self._hint, "bold $warning") if self._hint else Content(self._stands)
+        said = Content.styled(self._hint, "bold $warning") if self._hint else Content(self._stands)
+        if said != self._said:
+            # a border that is set paints its pane anew
+            self._said = self.border_subtitle = said
 
     def on_mount(self) -> None:
+        memory, settings = self._memory, self.bench.settings
+        if not (settings.wrap if memory.wrap is None else memory.wrap):
+            self.console.set_wrap(False)
+        if settings.timestamps if memory.stamps is None else memory.stamps:
+            self.console.set_stamps(True)
         self._run_clock = self.set_interval(0.125, self.console.tick, name="run clock", pause=True)
         self._show_stand()
 
@@ -99,7 +126,14 @@ class ConsolePane(Vertical):
         """Shows the transcript of a session, or the welcome while there is none."""
         self._session = session_id
         transcript = self.bench.welcome if session_id is None else self.bench.runs.of(session_id).feed.transcript
+        view = None if session_id is None else self.bench.store.view(session_id)
+        self.console.language = "" if view is None else of_image(view.image)
         self.console.show(transcript)
+        queue = None if session_id is None else self.bench.runs.of(session_id).queue
+        if queue is not None:
+            self.queue_lines.show([queued.code for queued in queue.waiting], queue.paused, "alt+q shows them")
+        else:
+            self.queue_lines.show((), "", "")
         if self._run_clock is not None:
             # nothing is painted again and again while nothing runs
             (self._run_clock.pause if transcript.current is None else self._run_clock.resume)()
@@ -155,12 +189,71 @@ class ConsolePane(Vertical):
         self.post_message(self.Answered(event.value))
         event.input.value = ""
 
+    # -- what the console says -----------------------------------------------------------------------------------
+
     @on(OutputConsole.FollowChanged)
-    def _follow_changed(self, event: OutputConsole.FollowChanged) -> None:
+    @on(OutputConsole.Selected)
+    def _stand_changed(self, event: Message) -> None:
         event.stop()
-        if event.following:
+        console, dot = self.console, self._glyphs.dot
+        if console.cursor is not None:
+            lines = console.selected_text().count("\n") + 1 if console.cursor.origin is not None else 0
+            chosen = (
+                f"{lines:,} {'line' if lines == 1 else 'lines'} {dot} y copies" if lines else f"v begins {dot} V lines"
+            )
+            self._stands = f"selecting {dot} {chosen} {dot} escape ends"
+        elif console.following:
             self._stands = f"following {self._glyphs.down}"
         else:
-            unseen = f" {self._glyphs.dot} {event.unseen:,} new lines" if event.unseen else ""
-            self._stands = f"paused{unseen} {self._glyphs.dot} f follows"
+            unseen = f" {dot} {console.unseen:,} new lines" if console.unseen else ""
+            self._stands = f"paused{unseen} {dot} f follows"
         self._show_stand()
+
+    @on(OutputConsole.Found)
+    def _found(self, event: OutputConsole.Found) -> None:
+        event.stop()
+        self.search_line.show_count(self.console.search, self.console.match)
+
+    @on(OutputConsole.PlaceChosen)
+    def _place_chosen(self, event: OutputConsole.PlaceChosen) -> None:
+        event.stop()
+        self.open_place(event)
+
+    # -- searching -----------------------------------------------------------------------------------------------
+
+    def open_search(self) -> None:
+        self.search_line.add_class("-open")
+        self.search_line.focus_field()
+
+    def close_search(self) -> bool:
+        if not self.search_line.has_class("-open"):
+            return False
+        self.search_line.remove_class("-open")
+        self.console.find("", go=False)
+        self.screen.set_focus(self.console)
+        return True
+
+    @on(SearchLine.Changed)
+    def _search_changed(self, event: SearchLine.Changed) -> None:
+        event.stop()
+        self.console.find(event.pattern, regex=event.regex, case=event.case)
+
+    @on(SearchLine.Entered)
+    def _search_entered(self, event: SearchLine.Entered) -> None:
+        event.stop()
+        self.screen.set_focus(self.console)
+
+    def action_search_option(self, option: str) -> None:
+        """Switches how the search looks: `regex` or `case`."""
+        if self.search_line.has_class("-open"):
+            self.search_line.switch(option)
+
+    # -- the look is remembered ------------------------------------------------------------------------------------
+
+    def action_wrap(self) -> None:
+        super().action_wrap()
+        self._memory.wrap = self.console.wrap
+
+    def action_stamps(self) -> None:
+        super().action_stamps()
+        self._memory.stamps = self.console.stamps
