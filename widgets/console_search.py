@@ -134,8 +134,9 @@ class Search:
         return 0
 
     def _spans_of(self, number: int) -> list[tuple[int, int]]:
+        store = self.transcript.store
         line = self.transcript.line(number)
-        return [] if line is None else self.spans(line)
+        return [] if line is None or store.number(store.index(number)) != number else self.spans(line)
 
     def _slice(self) -> None:
         store, compiled = self.transcript.store, self._compiled
