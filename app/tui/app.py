@@ -30,6 +30,7 @@ from .messages import (
     Complained,
     ConnectionChanged,
     ConsoleChanged,
+    Happened,
     InputAsked,
     Launched,
     LaunchFailed,
@@ -175,6 +176,10 @@ class BaiTuiApp(App[int]):
         if self.main.ready:
             self.main.show_connection()
             self.main.show_prompt()
+
+    def on_happened(self, message: Happened) -> None:
+        if self.main.ready:
+            self.main.events_pane.show_news()
 
     def on_console_changed(self, message: ConsoleChanged) -> None:
         if self.main.ready and message.session_id == self.main.selected:

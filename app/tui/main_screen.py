@@ -23,6 +23,7 @@ from .messages import CodeAsked, Hinted, LocationAsked
 from .panes.console import ConsolePane
 from .panes.dock import Dock
 from .panes.editor import EditorPane
+from .panes.events import EventsPane
 from .panes.pane import Pane
 from .panes.sessions import SessionsPane
 from .store import LaunchRequest
@@ -66,7 +67,10 @@ class MainScreen(Screen[None]):
         self.sessions = SessionsPane(bench, empty=_EMPTY, live=self._live_text, id="sessions")
         self.editor_pane = EditorPane(bench, id="editor-pane")
         self.console_pane = ConsolePane(bench, id="console-pane")
-        self.dock = Dock([self.console_pane], separator=f" {bench.glyphs.between} ", id="dock")
+        self.events_pane = EventsPane(bench, id="events-pane")
+        self.dock = Dock(
+            [self.console_pane, self.events_pane], separator=f" {bench.glyphs.between} ", id="dock"
+        )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves keys that were pressed before there is anything to act on."""

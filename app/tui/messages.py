@@ -123,8 +123,8 @@ class Hinted(Message):
         """Until the next one; else for some seconds."""
 
 
-class CommandLogged(Message):
-    """The command log has news."""
+class Happened(Message):
+    """The log of events and commands has news."""
 
     def can_replace(self, message: Message) -> bool:
-        return isinstance(message, CommandLogged)
+        return isinstance(message, Happened)

@@ -27,7 +27,7 @@ from .store import SessionStore
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
-    from ..client.views import DeviceView, ImageView, MachineView, SessionView
+    from ..client.views import DeviceView, EventView, ImageView, MachineView, SessionView
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -129,6 +129,8 @@ class Sync:
         self._retry_now = asyncio.Event()
         self.live = LiveStats()
         self.notices = Notices()
+        self.heard: Callable[[EventView], object] = lambda event: None
+        """Is told of every event."""
         self._heard_s = float("-inf")
         self.begun = asyncio.Event()
         """The first frame is there: everything but the first list waits for that."""
@@ -210,6 +212,7 @@ class Sync:
         async for event in client.events():
             if self.notices.take(event):
                 self._post(NoticesCame())
+            self.heard(event)
             if event.name in (CONNECTED, LAGGED) or self._store.event(event):
                 self._wanted.set()
             self._post(SessionsChanged())

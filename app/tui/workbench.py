@@ -18,9 +18,9 @@ from ...widgets.rows import SessionRow
 from ...widgets.transcript import Transcript
 from ..model.errors import Unreachable
 from ..tui_settings import TuiSettings
-from .command_log import CommandLog
 from .documents import Documents
 from .ending import Ending
+from .happenings import Happenings
 from .launching import Launching
 from .messages import Complained, ConsoleChanged
 from .runs import Runs
@@ -91,7 +91,8 @@ class Workbench:
         )
         self.ending = Ending(self.store, self.sync, post, spawn, clock, self.connected, self.runs.forget)
         self.upkeep = Upkeep(self.store, self.sync, post, spawn, clock, self.connected)
-        self.log = CommandLog(post, clock)
+        self.happenings = Happenings(post, clock)
+        self.sync.heard = self.happenings.event
         self._post = post
         self._spawn = spawn
         self.memory = Memory(folder, place)
@@ -118,9 +119,9 @@ class Workbench:
             self.complain(f"the editor's text cannot be kept: {error.strerror or error}")
             self._forgetful = True
 
-    def did(self, *argv: str) -> None:
-        """Notes in the command log what was just done, as the `bai-tui` command line that does the same."""
-        self.log.did(argv)
+    def did(self, *argv: str, session_id: str | None = None) -> None:
+        """Notes what was just done, as the arguments of `bai-tui` that do the same."""
+        self.happenings.did(*argv, session_id=session_id)
 
     def complain(self, text: str) -> None:
         """Tells of a failure that has no place."""

@@ -84,6 +84,32 @@ def of_session(prefix: str, target: str) -> tuple[Action, ...]:
     )
 
 
+def help_and_leave(prefix: str) -> tuple[Action, ...]:
+    """Returns the keys that explain a pane in which one does not type, and lead out of the program."""
+    return (
+        Action(
+            f"{prefix}-help",
+            "question_mark",
+            prefix,
+            "screen.help",
+            "help",
+            "Explain this pane",
+            palette=False,
+            key_display="?",
+        ),
+        Action(
+            f"{prefix}-quit",
+            "q",
+            prefix,
+            "app.leave",
+            "leave",
+            "Leave; sessions and their runs go on",
+            show=False,
+            palette=False,
+        ),
+    )
+
+
 def of_instrument(prefix: str, hide: str) -> tuple[Action, ...]:
     """Returns the keys of a pane that one only reads."""
     return (
@@ -119,24 +145,5 @@ def of_instrument(prefix: str, hide: str) -> tuple[Action, ...]:
             palette=False,
         ),
         *of_session(prefix, prefix),
-        Action(
-            f"{prefix}-help",
-            "question_mark",
-            prefix,
-            "screen.help",
-            "help",
-            "Explain this pane",
-            palette=False,
-            key_display="?",
-        ),
-        Action(
-            f"{prefix}-quit",
-            "q",
-            prefix,
-            "app.leave",
-            "leave",
-            "Leave; sessions and their runs go on",
-            show=False,
-            palette=False,
-        ),
+        *help_and_leave(prefix),
     )

@@ -109,6 +109,16 @@ ROWS: Final = (
         show=False,
     ),
     Action(
+        "pane-events",
+        "f12",
+        "everywhere",
+        "screen.pane('events')",
+        "events",
+        "Go to the log of what happened and of what you did, as commands",
+        priority=True,
+        show=False,
+    ),
+    Action(
         "zoom",
         "f9",
         "everywhere",
