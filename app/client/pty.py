@@ -18,7 +18,7 @@ from .transport import Transport
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-_RECEIVE_BUFFER_BYTES: Final = 64 << 10
+_RECEIVE_BUFFER_BYTES: Final = 32 << 10
 """What lies in it is shown before the answer to a key: little of it, so that ctrl+c ends a flood at once."""
 _QUEUED_FRAMES: Final = 2
 _CHARS_BYTES: Final = 64 << 10

@@ -26,6 +26,7 @@ from .panes.editor import EditorPane
 from .panes.events import EventsPane
 from .panes.pane import Pane
 from .panes.sessions import SessionsPane
+from .panes.terminal import TerminalPane
 from .store import LaunchRequest
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ class MainScreen(Screen[None]):
         self.console_pane = ConsolePane(bench, id="console-pane")
         self.events_pane = EventsPane(bench, id="events-pane")
         self.dock = Dock(
-            [self.console_pane, self.events_pane], separator=f" {bench.glyphs.between} ", id="dock"
+            [self.console_pane, TerminalPane(bench, id="terminal-pane"), self.events_pane],
+            separator=f" {bench.glyphs.between} ",
+            id="dock",
         )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

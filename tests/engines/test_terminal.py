@@ -338,3 +338,15 @@ async def test_in_a_sandbox_it_is_in_the_sandbox(isolated: Callable[..., Any], t
         await session.kernel.terminate(grace_s=0)
         await until(lambda: shown.is_over)
         assert not any(procs.stat(pid) for pid in below)
+
+
+async def test_a_terminal_that_is_lost_is_no_end_of_the_session(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bai_tui.app.backend.engines.terminal._END_S", 0.05)
+    terminal = await session.kernel.terminal()
+    terminal._writer.transport.abort()
+    with pytest.raises(KernelNotReady, match="was lost"):
+        async for _ in terminal.news():
+            pass
+    await terminal.close()
+    async with screen(session.kernel) as shown:
+        assert await shown.ask("printf x") == "x"

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 MAX_FRAME_BYTES: Final = 1 << 20
 _TYPED_BYTES: Final = 32 << 10
 """Of input that are handed on at once."""
-_SEND_BUFFER_BYTES: Final = 64 << 10
+_SEND_BUFFER_BYTES: Final = 16 << 10
 MAX_SIZE: Final = 1000
 """Rows or columns."""
 
@@ -61,8 +61,11 @@ async def attach(request: web.Request) -> web.WebSocketResponse:
 
 
 def _hold_little(request: web.Request) -> None:
-    sock = request.transport.get_extra_info("socket") if request.transport is not None else None
-    if sock is not None:
+    """Lets little lie in the buffers of the connection: all of it is shown before the effect of a key."""
+    if request.transport is None:
+        return
+    request.transport.set_write_buffer_limits(high=_SEND_BUFFER_BYTES)
+    if (sock := request.transport.get_extra_info("socket")) is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
 
 

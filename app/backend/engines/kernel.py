@@ -236,7 +236,7 @@ class ProcessKernel:
         """
         if self._exit.done():
             raise KernelNotReady(f"the session {self.session_id} has ended")
-        return await attach(self.session_id, self.session_dir)
+        return await attach(self.session_id, self.session_dir, self._exit)
 
     async def terminate(self, *, grace_s: float | None = None, why: str = "") -> None:
         """Ends every process of the session; returns when none is left. Idempotent; cancelled, it goes on."""

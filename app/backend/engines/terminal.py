@@ -12,24 +12,30 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...model.errors import KernelNotReady, LaunchFailed
-from ..ports import TerminalNews
+from ..ports import Exit, TerminalNews
 from ..runner.files import SOCKET
 from ..runner.wire import Folder, encode
 
-_LINE_BYTES: Final = 1 << 20
+_LINE_BYTES: Final = 32 << 10
+"""Longest message of a runner; twice as much is read ahead, and no more: see `api.pty_stream`."""
+_END_S: Final = 10.0
+"""How long the end of a session may be in coming after that of the connection to its runner."""
 _WINDOW_BYTES: Final = 64 << 10
 """Of input that the runner has not confirmed: what comes behind it waits."""
 
 
-async def attach(session_id: str, session_dir: Path) -> RunnerTerminal:
+async def attach(session_id: str, session_dir: Path, end: asyncio.Future[Exit]) -> RunnerTerminal:
     """Attaches to the terminal of a session, whose shell is started when there is none.
+
+    Args:
+        end: is done when the session has ended.
 
     Raises:
         LaunchFailed: there is no starting it, and why.
         KernelNotReady: the runner is gone, or of a version that has no terminals.
     """
     try:
-        terminal = RunnerTerminal(session_id, *await _connect(session_dir))
+        terminal = RunnerTerminal(session_id, end, *await _connect(session_dir))
     except OSError:
         raise KernelNotReady(f"the runner of the session {session_id} is gone; start a new session") from None
     try:
@@ -58,9 +64,12 @@ async def _connect(session_dir: Path) -> tuple[asyncio.StreamReader, asyncio.Str
 class RunnerTerminal:
     """Implements `ports.Terminal`. One task iterates `news`; answers come in while it does."""
 
-    def __init__(self, session_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, session_id: str, end: asyncio.Future[Exit], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         """To be made by `attach`."""
         self._session_id = session_id
+        self._end = end
         self._reader = reader
         self._writer = writer
         self._last_id = 0
@@ -134,12 +143,19 @@ class RunnerTerminal:
     # --- ports.Terminal
 
     async def news(self) -> AsyncGenerator[TerminalNews]:
-        """Yields what the shell writes and its ends, until the session has ended. Safe to cancel."""
+        """Yields what the shell writes and its ends, until the session has ended. Safe to cancel.
+
+        Raises:
+            KernelNotReady: the connection to the runner was lost, and the session has not ended.
+        """
         while True:
             try:
                 news = self._take(await self._line())
             except KernelNotReady:
-                return
+                await asyncio.wait([self._end], timeout=_END_S)
+                if self._end.done():
+                    return
+                raise KernelNotReady(f"the terminal of the session {self._session_id} was lost: open it anew") from None
             if news is not None:
                 yield news
 

@@ -84,7 +84,11 @@ class Terminal(Protocol):
 
     def news(self) -> AsyncGenerator[TerminalNews]:
         """Yields what there was, then what comes, until the session has ended. To be iterated by one task: what the
-        others ask is answered while it is. Read at the pace of the caller, who holds up nobody for long."""
+        others ask is answered while it is. Read at the pace of the caller, who holds up nobody for long.
+
+        Raises:
+            KernelNotReady: the terminal was lost, and the session goes on.
+        """
 
     async def type(self, data: bytes) -> None:
         """Types; waits while nobody reads what was typed before."""

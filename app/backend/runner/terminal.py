@@ -21,9 +21,9 @@ from .pty_process import PtyProcess
 from .replay import Replay, without_queries
 from .wire import Connection, Message, Source
 
-FRAME_BYTES = 16 << 10
+FRAME_BYTES = 8 << 10
 """Of output in one message."""
-AHEAD_BYTES = 64 << 10
+AHEAD_BYTES = 16 << 10
 """How much the shell may write that the fastest client has not taken yet."""
 STALLED_S = 2.0
 """A client that takes nothing for so long does not hold up the shell any more."""
@@ -171,7 +171,7 @@ class Terminal:
                 rows, cols = self._size
                 self._shell.resize(rows, max(cols - 1, 1))
                 self._nudged_s = time.monotonic() + _NUDGE_S
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * FRAME_BYTES)  # else it holds seconds' worth
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * FRAME_BYTES)  # what lies in it is behind nobody's control any more
         connection.source = self._clients[connection] = _Client(self._replay)
         answer()
 

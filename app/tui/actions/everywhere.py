@@ -90,6 +90,16 @@ ROWS: Final = (
         show=False,
     ),
     Action(
+        "pane-terminal",
+        "f10",
+        "everywhere",
+        "screen.pane('terminal')",
+        "terminal",
+        "Go to the terminal of the selected session",
+        priority=True,
+        show=False,
+    ),
+    Action(
         "map",
         "f7",
         "everywhere",

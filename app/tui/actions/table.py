@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from . import console, details, editor, events, everywhere, map, sessions
+from . import console, details, editor, events, everywhere, map, sessions, terminal
 from .action import Action
 
 if TYPE_CHECKING:
     from textual.binding import Binding
 
-PANES: Final = ("everywhere", "sessions", "editor", "console", "events", "map", "details")
+PANES: Final = ("everywhere", "sessions", "editor", "console", "terminal", "events", "map", "details")
 """Where keys can work: everywhere, or in the pane that has the focus."""
 
 ACTIONS: Final[tuple[Action, ...]] = (
@@ -19,6 +19,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *sessions.ROWS,
     *editor.ROWS,
     *console.ROWS,
+    *terminal.ROWS,
     *events.ROWS,
     *map.ROWS,
     *details.ROWS,
