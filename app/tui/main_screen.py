@@ -8,7 +8,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import TextArea
 
@@ -16,6 +15,7 @@ from ...widgets.gpu_map import GpuMap
 from ...widgets.key_line import KeyLine
 from ...widgets.session_list import SessionList
 from .actions import bindings
+from .code_actions import CodeActions
 from .instruments import NARROW_BELOW, WIDE_FROM, Instruments
 from .layout import Layout
 from .machine_map import live_text
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _EMPTY = ("", "no sessions yet", "", "n  picks an image and launches", "^r runs the editor's text right away")
 
 
-class MainScreen(Screen[None]):
+class MainScreen(CodeActions):
     """The one screen below all dialogs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
@@ -177,6 +177,7 @@ class MainScreen(Screen[None]):
         self.console_pane.show_session(self.selected)
         self.dock.show_tabs()
         self.show_prompt()
+        self.show_code()
 
     def show_prompt(self) -> None:
         """Shows the line to answer in while the selected session asks and can be answered."""
@@ -289,7 +290,7 @@ class MainScreen(Screen[None]):
     # -- actions ---------------------------------------------------------------------------------------------------
 
     def action_run(self) -> None:
-        self._ask_to_run(self.editor_pane.code)
+        self._ask_to_run(self.editor_pane.take_all())
 
     def _ask_to_run(self, code: str) -> None:
         if not code.strip():
@@ -310,9 +311,8 @@ class MainScreen(Screen[None]):
             self.show_sessions()
         else:
             self._prompt_for = selected
-            wrong = self.bench.execute(selected, code)
-            if wrong is not None:
-                self.console_pane.hint(wrong)
+            if self.bench.execute(selected, code) is not None:
+                self.console_pane.hint(f"queued {self.bench.glyphs.dot} alt+q shows the queue")
         self.console.follow()
 
     def _show_wait(self) -> None:

@@ -17,6 +17,7 @@ from ..model.errors import BaiTuiError, IllegalState, NotFound, RemoteError, Unr
 from ..model.sessions import TERMINAL
 from .feed import Feed
 from .messages import ConsoleChanged, InputAsked, SessionsChanged
+from .run_queue import RunQueue
 from .store import LAUNCHING, SessionStore
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class SessionConsole:
         self.unsure: tuple[int, str] | None = None
         """The answer that was sent last over the stream of a run of ours, after the number of its prompt: whether it
         arrived is not known if the stream breaks."""
+        self.queue = RunQueue()
+        """What is run after the run that goes on."""
         self.loading = asyncio.Lock()
         self.pushed: AsyncGenerator[Sequence[JournalLine]] | None = None
         """What the server pushes of the journal."""
@@ -130,6 +133,11 @@ class Reading:
         self._store.running(session_id, here=run is not None and run.going, asks=run is not None and run.waiting)
         self._post(SessionsChanged())
         self._post(ConsoleChanged(session_id))
+        self._run_next(session_id, console)
+
+    def _run_next(self, session_id: str, console: SessionConsole) -> None:
+        """Begins what waits behind a run that has ended."""
+        raise NotImplementedError
 
     def watch(self, session_id: str | None) -> None:
         """Takes which session is looked at: what it said before is loaded, what it says is followed."""
@@ -139,7 +147,8 @@ class Reading:
 
     def reconnected(self) -> None:
         """Takes that the connection stands again: broken runs are resumed."""
-        for session_id, console in self._consoles.items():
+        for session_id, console in list(self._consoles.items()):
+            self._run_next(session_id, console)
             if session_id == self._watched or (console.feed.current is not None and not console.streaming):
                 self._follow(session_id)
 

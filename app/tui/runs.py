@@ -19,6 +19,7 @@ from ..model.console import ExecuteRequest, RunMode
 from ..model.errors import BaiTuiError, Unreachable
 from .messages import ConsoleChanged, InputAsked
 from .reading import LOST, Reading, SessionConsole, Spawn
+from .run_queue import Queued
 from .store import LAUNCHING, SessionStore
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Runs(Reading):
         for session_id, console in list(self._consoles.items()):
             if console.feed.current is not None and self._ended(session_id):
                 self._session_ended(session_id, console)
+            elif console.queue:
+                self._run_next(session_id, console)
         async with self._changed:
             self._changed.notify_all()
 
@@ -80,19 +83,47 @@ class Runs(Reading):
 
     # -- running code --------------------------------------------------------------------------------------------
 
-    def execute(self, session_id: str, code: str) -> str | None:
-        """Begins a run and returns at once; returns why not, when one goes on already."""
+    def execute(self, session_id: str, code: str) -> Queued | None:
+        """Begins a run and returns at once; behind one that goes on it is queued, and that is what is returned."""
         console = self.of(session_id)
+        if self._is_taken(console):
+            queued = console.queue.add(code)
+            self._post(ConsoleChanged(session_id))
+            return queued
+        self._begin(session_id, console, code)
+        return None
+
+    def _is_taken(self, console: SessionConsole) -> bool:
         current = console.feed.current
-        if console.streaming or (current is not None and current.going):
-            number = f" [{current.number}]" if current is not None else ""
-            return f"run{number} goes on: f6 interrupts it"
+        return console.streaming or (current is not None and current.going)
+
+    def _run_next(self, session_id: str, console: SessionConsole) -> None:
+        queue = console.queue
+        if self._is_taken(console):
+            return
+        queue.judge(console.feed.transcript.runs[-1] if console.feed.transcript.runs else None)
+        if not queue:
+            return
+        if self._ended(session_id):
+            gone = queue.clear()
+            console.feed.transcript.note(f"the session has ended: {gone} queued, which will not run", "error")
+            self._post(ConsoleChanged(session_id))
+        elif self._connection.client is not None and (queued := queue.take()) is not None:
+            self._begin(session_id, console, queued.code)
+
+    def go_on(self, session_id: str) -> None:
+        """Runs what is queued in a session although the run before it did not succeed."""
+        console = self.of(session_id)
+        console.queue.go_on()
+        self._run_next(session_id, console)
+        self._post(ConsoleChanged(session_id))
+
+    def _begin(self, session_id: str, console: SessionConsole, code: str) -> None:
         console.streaming = True
         console.idle.clear()
         if console.reader is not None:
             console.reader.cancel()
         self._spawn(self._execute(session_id, console, code), f"run {session_id}")
-        return None
 
     async def _execute(self, session_id: str, console: SessionConsole, code: str) -> None:
         feed = console.feed
@@ -118,6 +149,7 @@ class Runs(Reading):
                 feed.fail(feed.current, error.message, self._clock())
             else:
                 feed.transcript.note(error.message, "error")
+                console.queue.pause("the run before could not begin")
         finally:
             console.stream, console.limit, console.streaming = None, None, False
             if feed.current is None:
@@ -159,6 +191,7 @@ class Runs(Reading):
         run = console.feed.current
         if run is None:
             console.feed.transcript.note(error.message, "error")
+            console.queue.pause("the run before could not begin")
         elif self._has_journal:
             # a prompt stays one: nobody has answered it
             run.note = LOST

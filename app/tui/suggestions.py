@@ -58,10 +58,9 @@ def word_start(line: str, column: int) -> int | None:
     return None if match is None else match.start()
 
 
-def asked_code(lines: Sequence[str], row: int) -> tuple[str, int]:
-    """Returns the part of a text that a kernel is shown, and the number of its first row."""
-    first = max(0, row - _ASKED_LINES)
-    return "\n".join(lines[first : row + 1]), first
+def asked_code(lines: Sequence[str], row: int) -> str:
+    """Returns the part of a text that a kernel is shown: it ends with `row`."""
+    return "\n".join(lines[max(0, row - _ASKED_LINES) : row + 1])
 
 
 def of_kernel(found: Completions, code: str, row: int, column: int) -> Offer:

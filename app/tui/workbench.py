@@ -5,6 +5,7 @@ Screens read it and call it; it posts facts back. Everything that waits runs as 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine
@@ -18,11 +19,13 @@ from ...widgets.rows import SessionRow
 from ...widgets.transcript import Transcript
 from ..model.errors import Unreachable
 from ..tui_settings import TuiSettings
+from .code_history import CodeHistory, Entry
 from .documents import Documents
 from .ending import Ending
 from .happenings import Happenings
 from .launching import Launching
 from .messages import Complained, ConsoleChanged
+from .run_queue import Queued
 from .runs import Runs
 from .state import Memory
 from .store import SessionStore
@@ -98,6 +101,7 @@ class Workbench:
         self.memory = Memory(folder, place)
         self.documents = Documents(self.memory, SAMPLE)
         self._forgetful = False
+        self.history = CodeHistory(folder, place)
         """What is remembered cannot be written."""
         if self.documents.first_start:
             self.welcome.note(WELCOME)
@@ -144,8 +148,9 @@ class Workbench:
 
     # -- runs ------------------------------------------------------------------------------------------------------
 
-    def execute(self, session_id: str, code: str) -> str | None:
-        """Runs code in a session; returns why that cannot be, else None."""
+    def execute(self, session_id: str, code: str) -> Queued | None:
+        """Runs code in a session; returns what was queued where another run goes on, else None."""
+        self._remember_code(session_id, code)
         return self.runs.execute(session_id, code)
 
     def execute_in_place_of(self, ended: SessionRow | None, code: str) -> str:
@@ -153,12 +158,23 @@ class Workbench:
         session_id = self.launching.default(ended.image if ended is not None else "")
         if ended is not None:
             self.runs.of(session_id).feed.transcript.note(f"{ended.name} has ended: this is a new one like it")
-        self.runs.execute(session_id, code)
+        self.execute(session_id, code)
         return session_id
 
     def answer(self, session_id: str, text: str) -> None:
         """Answers the run that asks."""
         self._spawn(self._tell(session_id, self.runs.answer(session_id, text)), f"answer {session_id}")
+    def _remember_code(self, session_id: str, code: str) -> None:
+        view = self.store.view(session_id)
+        name, image = ("", "") if view is None else (view.name, view.image)
+        self._spawn(self._add_to_history(Entry(code, self.clock(), name, image)), "history")
+
+    async def _add_to_history(self, entry: Entry) -> None:
+        try:
+            await asyncio.to_thread(self.history.add, entry)
+        except OSError as error:
+            log.warning("what was run cannot be kept: %s", error)
+
 
     def interrupt(self, session_id: str) -> str | None:
         """Interrupts what runs in a session; returns why that cannot be, else None."""

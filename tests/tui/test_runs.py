@@ -160,22 +160,6 @@ async def test_interrupt(open_desk: Any, server: FakeServer) -> None:
         await desk.until(lambda: "KeyboardInterrupt" in desk.console and "interrupted" in desk.console)
 
 
-async def test_a_second_run_is_refused_while_one_goes_on(open_desk: Any, server: FakeServer) -> None:
-    gate = asyncio.Event()
-    server.add("py-1")
-    server.scripts["slow"] = Script([("gate", gate)])
-    async with open_desk() as desk:
-        await desk.until(lambda: desk.names)
-        await desk.code("slow")
-        await desk.press("ctrl+r")
-        await desk.until(lambda: "[1]" in desk.console)
-        await desk.press("ctrl+r")
-        await desk.until(lambda: "run [1] goes on: f6 interrupts it" in desk.hint)
-        assert not desk.toasts
-        gate.set()
-        await desk.until(lambda: "✓" in desk.console)
-
-
 async def test_each_session_keeps_its_own_console(open_desk: Any, server: FakeServer) -> None:
     gate = asyncio.Event()
     server.add("py-1", age_s=2)

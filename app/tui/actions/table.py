@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from . import console, details, editor, events, everywhere, map, sessions, terminal
+from . import console, details, editor, events, everywhere, map, running, sessions, terminal
 from .action import Action
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *everywhere.ROWS,
     *sessions.ROWS,
     *editor.ROWS,
+    *running.ROWS,
     *console.ROWS,
     *terminal.ROWS,
     *events.ROWS,

@@ -24,6 +24,7 @@ from ....widgets.vim_keys import VimActed, VimShown
 from ..actions import bindings
 from ..documents import Document
 from .editor_files import EditorFiles
+from .running import RunsCode
 from .tab_title import tab_title
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _COUNT_AFTER_S: Final = 0.15
 
 
-class EditorPane(EditorFiles):
+class EditorPane(RunsCode, EditorFiles):
     """The open texts: one is seen, the others are tabs in the title."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("editor")]
@@ -48,10 +49,13 @@ class EditorPane(EditorFiles):
         self._where = ""
         self._titled: tuple[Content, str] | None = None
         self._session: str | None = None
+        self.start_running()
 
     def compose(self) -> ComposeResult:
         yield self.editor
         yield self.find_bar
+        yield self.popup
+        yield self.panel
 
     def on_mount(self) -> None:
         self.editor.use_vim(self.bench.settings.vim)
@@ -171,6 +175,8 @@ class EditorPane(EditorFiles):
 
     def step_back(self) -> bool:
         """Does what escape does within the pane; returns whether that was anything."""
+        if self.completer.step_back():
+            return True
         if self.find_bar.is_open and (self.find_bar.has_focus_within or self.editor.vim is None):
             self.find_bar.close()
             self.editor.finder = None
