@@ -8,52 +8,33 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from ..text_find import Finder, PatternError, Query
+from ..text_find import PatternError
 from . import motions as go
 from .effects import Act, Edit, Effect, Group, Look, Mode, Move, Place, Replay, Say, Select, Text, Undo
 from .ex import run_line
 from .operators import Register, operate, put
+from .targets import MAX_COUNT, Targets
 
 _OPERATORS: Final = {"d", "c", "y", ">", "<", "gu", "gU", "g~", "gc"}
 _PREFIXES: Final = {"g", "z", "Z"}
 _TAKES_CHARACTER: Final = {"f", "t", "F", "T", "r"}
-_MAX_COUNT: Final = 100_000
+_MAY_FAIL: Final = frozenset("jk+-%nN*#;,")
 _NAMES: Final = {"space": " ", "backspace": "h", "enter": "+", "left": "h", "right": "l", "up": "k", "down": "j"}
 _NAMES_MORE: Final = {"home": "0", "end": "$", "delete": "x"}
 _REPEATABLE: Final = frozenset("xXsSDCpPoOiIaAJr~cd<>.")
-_SIMPLE: Final = {
-    "h": (go.left, go.EXCLUSIVE),
-    "l": (go.right, go.EXCLUSIVE),
-    " ": (go.on_a_character, go.EXCLUSIVE),
-    "w": (go.word, go.EXCLUSIVE),
-    "b": (go.word_back, go.EXCLUSIVE),
-    "e": (go.word_end, go.INCLUSIVE),
-    "ge": (go.word_end_back, go.INCLUSIVE),
-    "{": (go.paragraph_back, go.EXCLUSIVE),
-    "}": (go.paragraph, go.EXCLUSIVE),
-}
-_BIG: Final = {"W": go.word, "B": go.word_back, "E": go.word_end, "gE": go.word_end_back}
 
 
-class Vim:
+class Vim(Targets):
     """Vim's modes, registers and pending keys."""
 
     def __init__(self) -> None:
-        self.mode = Mode.NORMAL
+        super().__init__()
         self.line = ""
         """What is typed after `:`, `/` or `?`, with that sign."""
         self.register = Register("", False)
-        self._count = ""
-        self._operator = ""
-        self._operator_count = ""
         self._prefix = ""
         """Keys that wait for one more."""
         self._anchor: Place = (0, 0)
-        self._found: tuple[str, str] | None = None
-        self._pattern = ""
-        self._forward = True
-        self._column: int | None = None
-        """The column that up and down go back to."""
         self._keys: list[tuple[str, str]] = []
         self._last: tuple[tuple[str, str], ...] = ()
         self._replaying = False
@@ -210,96 +191,6 @@ class Vim:
             return []
         return self._visual(sign, text) if visual else self._normal(sign, text)
 
-    @property
-    def _times(self) -> int:
-        return min(_MAX_COUNT, int(self._count or 1) * int(self._operator_count or 1))
-
-    def _target(self, sign: str, text: Text) -> tuple[Place, Place, str] | None:
-        """Returns (from, to, kind) of a motion or text object; None when the sign is neither."""
-        lines, place, times = text.lines, text.cursor, self._times
-        row, column = place
-        if sign[0] in "ia" and len(sign) == 2:
-            span = go.text_object(lines, place, sign[0] == "a", sign[1])
-            if span is None:
-                return place, place, go.EXCLUSIVE
-            first, end, whole = span
-            return first, end, go.LINEWISE if whole or sign[1] == "p" else "object"
-        if sign in _SIMPLE or sign in _BIG:
-            big = sign in _BIG
-            how = _SIMPLE[sign.lower()][1] if big else _SIMPLE[sign][1]
-            if sign in "wW" and self._operator == "c" and lines[row][column : column + 1].strip():
-                return place, self._end_of_word(text, big), go.INCLUSIVE
-            for _ in range(times):
-                before = place
-                place = _BIG[sign](lines, place, True) if big else _SIMPLE[sign][0](lines, place)
-                if place == before:
-                    break
-            if sign in "wW" and self._operator and place[0] > row and place[1] <= go.first_sign(lines[place[0]]):
-                # a word at the end of its line does not take the line's end along
-                while place[0] > row and (place[1] <= go.first_sign(lines[place[0]])):
-                    place = place[0] - 1, len(lines[place[0] - 1])
-                    if place[1]:
-                        break
-            return text.cursor, place, how
-        if sign in ("j", "k", "+", "-", "_", "G", "gg"):
-            return place, self._line_target(sign, text), go.LINEWISE
-        simple = {
-            "0": ((row, 0), go.EXCLUSIVE),
-            "^": ((row, go.first_sign(lines[row])), go.EXCLUSIVE),
-            "|": ((row, min(times - 1, go.last_column(lines[row]))), go.EXCLUSIVE),
-        }
-        if sign in simple:
-            return place, *simple[sign]
-        if sign == "$":
-            down = min(len(lines) - 1, row + times - 1)
-            self._column = _MAX_COUNT
-            return place, (down, go.last_column(lines[down])), go.INCLUSIVE
-        if sign[0] in "ftFT" and len(sign) == 2:
-            self._found = sign[0], sign[1]
-            return self._in_line(text, *self._found)
-        if sign in (";", ",") and self._found is not None:
-            how, char = self._found
-            return self._in_line(text, how.swapcase() if sign == "," else how, char, again=True)
-        if sign == "%":
-            partner = go.partner(lines, place)
-            return place, partner or place, go.INCLUSIVE if partner else go.EXCLUSIVE
-        if sign in ("n", "N", "*", "#") and (self._operator or self.mode is not Mode.NORMAL):
-            found = self._search(text, sign)
-            return place, found or place, go.EXCLUSIVE
-        return None
-
-    def _end_of_word(self, text: Text, big: bool) -> Place:
-        """Where `cw` ends: it leaves the spaces behind the word."""
-        row, column = text.cursor
-        line = text.lines[row]
-        this = go.kind(line[column], big)
-        while column + 1 < len(line) and go.kind(line[column + 1], big) == this:
-            column += 1
-        place = (row, column)
-        for _ in range(self._times - 1):
-            place = go.word_end(text.lines, place, big)
-        return place
-
-    def _line_target(self, sign: str, text: Text) -> Place:
-        lines, (row, column) = text.lines, text.cursor
-        last = len(lines) - 1
-        given = self._count or self._operator_count
-        if sign in ("G", "gg"):
-            down = (last if sign == "G" else 0) if not given else min(last, self._times - 1)
-            return down, go.first_sign(lines[down])
-        steps = {"j": self._times, "k": -self._times, "+": self._times, "-": -self._times, "_": self._times - 1}[sign]
-        down = min(max(0, row + steps), last)
-        if sign not in "jk":
-            return down, go.first_sign(lines[down])
-        if self._column is None:
-            self._column = column
-        return down, min(self._column, go.last_column(lines[down]))
-
-    def _in_line(self, text: Text, how: str, char: str, *, again: bool = False) -> tuple[Place, Place, str]:
-        place = go.in_line(text.lines, text.cursor, how, char, self._times, again=again)
-        inclusive = how in "ft" and place is not None
-        return text.cursor, place or text.cursor, go.INCLUSIVE if inclusive else go.EXCLUSIVE
-
     def _moved(self, sign: str, start: Place, place: Place, how: str, text: Text) -> list[Effect]:
         """Does what a motion is for: goes there, selects up to there, or operates up to there."""
         if sign not in ("j", "k", "$"):
@@ -310,6 +201,7 @@ class Vim:
             self._count = ""
             if how == "object" or (sign[0] in "ia" and len(sign) == 2):
                 self._anchor = start
+                self.mode = Mode.VISUAL if how == "object" else Mode.VISUAL_LINE
                 place = (place[0], max(0, place[1] - 1)) if how == "object" else place
             return [self._selection(place, text)]
         self._reset()
@@ -321,24 +213,33 @@ class Vim:
         lines = text.lines
         whole = how == go.LINEWISE
         if not whole and first == end and how != go.INCLUSIVE:
-            if not (how == "object" and self._operator == "c"):
+            shifts = self._operator in (">", "<") and sign not in _MAY_FAIL
+            if not shifts and not (how == "object" and self._operator == "c"):
                 self._reset()
                 return []
         elif how == go.INCLUSIVE:
             end = end[0], min(len(lines[end[0]]), end[1] + 1)
-        elif how == go.EXCLUSIVE and end[0] > first[0] and end[1] == 0 and sign in "{}":
-            whole = first[1] <= go.first_sign(lines[first[0]])
+        elif how == go.EXCLUSIVE and end[0] > first[0] and end[1] == 0:
+            # what ends before a line ends with the one above
+            whole = first[1] <= len(lines[first[0]]) - len(lines[first[0]].lstrip())
             end = end[0] - 1, len(lines[end[0] - 1])
-        return self._apply(self._operator, first, end, whole, text)
+        if self._operator == "d" and end[0] > first[0]:
+            # where only spaces are left, the lines go as well
+            whole = whole or not (lines[first[0]][: first[1]].strip() or lines[end[0]][end[1] :].strip())
+        return self._apply(self._operator, first, end, whole, text, min(start, place))
 
     def _whole_lines(self, text: Text) -> list[Effect]:
         """Does what an operator does when it is pressed twice."""
         row = text.cursor[0]
         last = min(len(text.lines) - 1, row + self._times - 1)
-        return self._apply(self._operator, (row, 0), (last, len(text.lines[last])), True, text)
+        if self._times > 1 and last == row:
+            # there are no more lines
+            self._reset()
+            return []
+        return self._apply(self._operator, (row, 0), (last, len(text.lines[last])), True, text, text.cursor)
 
-    def _apply(self, operator: str, first: Place, end: Place, whole: bool, text: Text) -> list[Effect]:
-        done = operate(operator, first, end, whole, text)
+    def _apply(self, operator: str, first: Place, end: Place, whole: bool, text: Text, cursor: Place) -> list[Effect]:
+        done = operate(operator, first, end, whole, text, cursor)
         if done.register is not None:
             self.register = done.register
         copied: list[Effect] = [] if done.register is None else [Act("copy", done.register.text)]
@@ -449,12 +350,19 @@ class Vim:
         first, last = sorted((self._anchor, cursor))
         if self.mode is Mode.VISUAL_LINE:
             return Select((first[0], 0), (last[0], len(text.lines[last[0]])), cursor)
+        if self._column == MAX_COUNT and last == cursor and row + 1 < len(text.lines):
+            # $ takes the end of the line, too
+            return Select(first, (row + 1, 0), cursor)
         return Select(first, (last[0], min(len(text.lines[last[0]]), last[1] + 1)), cursor)
 
     def _visual_operator(self, sign: str, text: Text) -> list[Effect]:
         shown = self._selection(text.cursor, text)
         assert isinstance(shown, Select)
-        return self._apply(sign, shown.start, shown.end, self.mode is Mode.VISUAL_LINE, text)
+        # the cursor of a selection goes to its beginning
+        cursor = min(self._anchor, text.cursor)
+        if self.mode is Mode.VISUAL_LINE and self._anchor <= text.cursor:
+            cursor = self._anchor[0], 0
+        return self._apply(sign, shown.start, shown.end, self.mode is Mode.VISUAL_LINE, text, cursor)
 
     def _visual(self, sign: str, text: Text) -> list[Effect]:
         if sign in ("v", "V"):
@@ -492,31 +400,10 @@ class Vim:
             self.register = deleted
             return [replace(edit, text=new, cursor=edit.start)]
         if sign[0] == "r" and len(sign) == 2:
-            shown = self._selection(text.cursor, text)
-            assert isinstance(shown, Select)
-            return self._apply(sign, shown.start, shown.end, self.mode is Mode.VISUAL_LINE, text)
+            return self._visual_operator(sign, text)
         return self._around(sign, text)
 
     # -- search --------------------------------------------------------------------------------------------------
-
-    def _search(self, text: Text, sign: str) -> Place | None:
-        if sign in "*#":
-            row, column = text.cursor
-            line = text.lines[row]
-            while column < len(line) and go.kind(line[column]) != 1:
-                column += 1
-            span = go.text_object(text.lines, (row, column), False, "w")
-            if span is None or column >= len(line):
-                return None
-            word = line[span[0][1] : span[1][1]]
-            self._pattern, self._forward = rf"\b{word}\b", sign == "*"
-        forward = self._forward == (sign != "N")
-        if not self._pattern:
-            return None
-        finder = Finder(Query(self._pattern, regex=True))
-        row, column = text.cursor
-        match = finder.after(text.lines, (row, column + 1)) if forward else finder.before(text.lines, (row, column))
-        return None if match is None else match[0]
 
     def _next(self, text: Text, times: int, sign: str = "n") -> list[Effect]:
         place: Place | None = text.cursor

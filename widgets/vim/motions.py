@@ -145,9 +145,9 @@ def word_end_back(lines: Lines, place: Place, big: bool = False) -> Place:
 def paragraph(lines: Lines, place: Place) -> Place:
     """The empty line behind the paragraph, or the end."""
     row = place[0]
-    while row < len(lines) and not lines[row].strip():
+    while row < len(lines) and not lines[row]:
         row += 1
-    while row < len(lines) and lines[row].strip():
+    while row < len(lines) and lines[row]:
         row += 1
     return (row, 0) if row < len(lines) else (len(lines) - 1, len(lines[-1]))
 
@@ -155,9 +155,9 @@ def paragraph(lines: Lines, place: Place) -> Place:
 def paragraph_back(lines: Lines, place: Place) -> Place:
     """The empty line before the paragraph, or the beginning."""
     row = place[0]
-    while row > 0 and not lines[row].strip():
+    while row > 0 and not lines[row]:
         row -= 1
-    while row > 0 and lines[row].strip():
+    while row > 0 and lines[row]:
         row -= 1
     return row, 0
 
@@ -282,7 +282,7 @@ def _bracket_object(lines: Lines, place: Place, around: bool, opening: str) -> S
         start = place
     else:
         before = (row, column - 1)
-        start = _search(lines, before, closing, opening, -1, depth=1)
+        start = _search(lines, before, closing, opening, -1, depth=1) or _next(lines, place, opening)
     if start is None:
         return None
     end = _search(lines, start, opening, closing, 1)
@@ -297,6 +297,16 @@ def _bracket_object(lines: Lines, place: Place, around: bool, opening: str) -> S
             return first, first, False
         return (start[0] + 1, 0), (end[0] - 1, len(lines[end[0] - 1])), True
     return first, end, False
+
+
+def _next(lines: Lines, place: Place, char: str) -> Place | None:
+    """Returns where a character stands next."""
+    row, column = place
+    while row < len(lines):
+        if (found := lines[row].find(char, column)) >= 0:
+            return row, found
+        row, column = row + 1, 0
+    return None
 
 
 def _paragraph_object(lines: Lines, place: Place, around: bool) -> Span:

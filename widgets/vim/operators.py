@@ -35,7 +35,7 @@ def _part(lines: Sequence[str], first: Place, end: Place) -> str:
     return "\n".join([lines[first[0]][first[1] :], *lines[first[0] + 1 : end[0]], lines[end[0]][: end[1]]])
 
 
-def operate(operator: str, first: Place, end: Place, whole: bool, text: Text) -> Done:
+def operate(operator: str, first: Place, end: Place, whole: bool, text: Text, cursor: Place | None = None) -> Done:
     """Returns what an operator does.
 
     Args:
@@ -43,25 +43,28 @@ def operate(operator: str, first: Place, end: Place, whole: bool, text: Text) ->
         first: Where it begins.
         end: Behind the last character.
         whole: Whether it takes whole lines.
+        cursor: Where the cursor goes if the text stays as it is; None = to the beginning.
     """
+    at = cursor or first
     lines = text.lines
     top, bottom = first[0], min(end[0], len(lines) - 1)
     if whole and operator in ("d", "c", "y"):
-        return _on_lines(operator, top, bottom, text)
+        return _on_lines(operator, top, bottom, text, cursor or first)
     if operator in (">", "<"):
         change = line_commands.shift(
             lines, ((top, 0), (bottom, len(lines[bottom]))), 1 if operator == ">" else -1, text.indent_width, text.tabs
         )
         row = change.text.split("\n")[0] if change is not None else lines[top]
-        cursor = top, go.first_sign(row)
-        return Done([] if change is None else [Edit(change.start, change.end, change.text, cursor)], cursor)
+        place = top, go.first_sign(row)
+        return Done([] if change is None else [Edit(change.start, change.end, change.text, place)], place)
     if operator == "gc":
         return Done([Act("comment", f"{top} {bottom}")], (top, go.first_sign(lines[top])))
     if operator in ("J", "gJ"):
         joined = line_commands.join(lines, top, max(bottom, top + 1), spaced=operator == "J")
         if joined is None:
             return Done([], first)
-        return Done([Edit(joined.start, joined.end, joined.text, joined.selection[1])], joined.selection[1])
+        place = top, min(joined.selection[1][1], go.last_column(joined.text))
+        return Done([Edit(joined.start, joined.end, joined.text, place)], place)
     if whole:
         first, end = (top, 0), (bottom, len(lines[bottom]))
     taken = _part(lines, first, end)
@@ -70,20 +73,21 @@ def operate(operator: str, first: Place, end: Place, whole: bool, text: Text) ->
     if operator in ("d", "c"):
         kept = lines[first[0]][: first[1]] + lines[end[0]][end[1] :]
         inserts = operator == "c"
-        cursor = first if inserts else (first[0], min(first[1], go.last_column(kept)))
-        return Done([Edit(first, end, "", cursor)], cursor, Register(taken, False), inserts)
+        place = first if inserts else (first[0], min(first[1], go.last_column(kept)))
+        return Done([Edit(first, end, "", place)], place, Register(taken, False), inserts)
     if operator[0] == "r":
         new = "".join(char if char == "\n" else operator[1] for char in taken)
     else:
         new = {"gu": str.lower, "gU": str.upper, "g~": str.swapcase}[operator](taken)
-    return Done([Edit(first, end, new, first)], first)
+    place = at if whole else first
+    return Done([Edit(first, end, new, place)], place)
 
 
-def _on_lines(operator: str, top: int, bottom: int, text: Text) -> Done:
+def _on_lines(operator: str, top: int, bottom: int, text: Text, at: Place) -> Done:
     lines = text.lines
     register = Register("\n".join(lines[top : bottom + 1]), True)
     if operator == "y":
-        return Done([], (top, min(text.cursor[1], go.last_column(lines[top]))), register)
+        return Done([], (top, min(at[1], go.last_column(lines[top]))), register)
     if operator == "c":
         indent = len(lines[top]) - len(lines[top].lstrip())
         cursor = top, indent
