@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from rich.cells import cell_len
 from textual._wrap import compute_wrap_offsets
@@ -363,7 +363,7 @@ class FastTextArea(TextArea):
         """Called when another language was set."""
 
 
-def write_to_terminal(app: App[object], sequence: str) -> None:
+def write_to_terminal(app: App[Any], sequence: str) -> None:
     """Sends a sequence of ours to the terminal, between two frames and never within one; nothing without a terminal."""
     driver = app._driver
     if driver is not None and not driver.is_headless:

@@ -76,7 +76,7 @@ _KEPT: Final = "\r\n\b\t"
 _MOVES: Final = frozenset("ABCDEFGHJKPXZ@`abdefsu")
 _SHORT_MOVES: Final = frozenset("78DEM")
 _LINK: Final = re.compile(r"(?:\x1b\]|\x9d)8;[^;]*;")
-_NEWLINES: Final = "\x0b\x0c"
+_DOWN: Final = "\x0b\x0c"
 MAX_PENDING: Final = 4096
 """Characters of an unfinished sequence that are kept; a longer one is no sequence that we would understand."""
 _MAX_LINK_CHARS: Final = 2000
@@ -136,8 +136,8 @@ class Parser:
             if char in _KEPT:
                 yield ("c0", char, ())
                 position += 1
-            elif char in _NEWLINES:
-                yield ("c0", "\n", ())
+            elif char in _DOWN:
+                yield ("esc", "D", ())
                 position += 1
             elif char == "\x1b" or char >= "\x80":
                 step = self._sequence(text, position)
@@ -159,7 +159,7 @@ class Parser:
         """Returns (token or nothing, where it ends); None when it is cut off by the end of the text."""
         match = _CSI.match(text, position)
         if match is not None:
-            token = None
+            token: Token | None = None
             if not match[2]:
                 if match[3] == "m" and (not match[1] or match[1][0] not in "<=>?"):
                     token = ("sgr", match[1], ())

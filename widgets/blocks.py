@@ -100,11 +100,19 @@ class Shapes:
 ASCII_SHAPES: Final = Shapes("-", "|", "+++", "+++", "+++", "*", "~", "v", ">")
 
 
-def layout(blocks: Iterable[Block], width: int, *, max_rows: int = 20, shapes: Shapes | None = None) -> list[RichLine]:
+def layout(
+    blocks: Iterable[Block],
+    width: int,
+    *,
+    max_rows: int = 20,
+    table_width: int = 0,
+    shapes: Shapes | None = None,
+) -> list[RichLine]:
     """Returns blocks as lines of at most `width` cells.
 
     Args:
         max_rows: Rows of a table that are shown, besides its headings; what is left out is counted below it.
+        table_width: Cells that tables may take, where that is more than the text around them may.
     """
     shapes = shapes or Shapes()
     width = max(4, width)
@@ -118,7 +126,7 @@ def layout(blocks: Iterable[Block], width: int, *, max_rows: int = 20, shapes: S
             case Code():
                 lines += _code(block, width)
             case Table():
-                lines += _table(block, width, max_rows, shapes)
+                lines += _table(block, max(width, table_width), max_rows, shapes)
             case Rule():
                 lines.append(((shapes.across * width, "border"),))
     return lines

@@ -250,7 +250,7 @@ class ConsoleRows(ScrollView):
 
     def _remember_place(self) -> None:
         self._anchor = self.place_at(self.scroll_offset.y)
-        bottom = self.place_at(min(self.scroll_offset.y + self.size.height, self._index.rows - 1)).number
+        bottom = self.place_at(min(self.scroll_offset.y + self.size.height, self._index.rows) - 1).number
         self._seen_end = max(self._seen_end, bottom + 1)
         self._transcript.held = None if self._following else (self._anchor.number - HELD, bottom + HELD)
 
@@ -346,6 +346,19 @@ class ConsoleRows(ScrollView):
             self._stay()
         self.refresh()
         self._tell()
+
+    def media(self) -> list[Media]:
+        """Returns all rich output that is here, the oldest first."""
+        return [line for line in self._transcript.lines if isinstance(line, Media)]
+
+    def media_in_view(self) -> Media | None:
+        """Returns the lowest rich output on the screen; where there is none, the newest of all."""
+        for row in range(self.scroll_offset.y + self.size.height - 1, self.scroll_offset.y - 1, -1):
+            if 0 <= row < self._index.rows:
+                line = self._transcript.line(self._index.locate(row)[0])
+                if isinstance(line, Media):
+                    return line
+        return next((line for line in reversed(self._transcript.lines) if isinstance(line, Media)), None)
 
     # -- layout ------------------------------------------------------------------------------------------------
 

@@ -68,6 +68,19 @@ def html_blocks(text: str, *, dot: str = "•") -> list[Block]:
     return blocks
 
 
+def html_text(text: str) -> str:
+    """Returns what a page says, line by line, without its looks."""
+    said: list[str] = []
+    for block in html_blocks(text):
+        if isinstance(block, Paragraph):
+            said.append("".join(part for part, _ in block.pieces))
+        elif isinstance(block, Code):
+            said.append(block.text)
+        elif isinstance(block, Table):
+            said += ["\t".join(row) for row in block.rows]
+    return "\n".join(said)
+
+
 def _tokens(text: str) -> Iterator[tuple[str, str, str, int]]:
     """Yields (`text`, `start` or `end`; text or name; attributes as written; where it ends)."""
     position, end = 0, len(text)

@@ -113,6 +113,12 @@ class LineStore:
         self._stretches = [*before, (start, last), *after]
         self._settle()
 
+    def drop(self, index: int) -> None:
+        """Forgets the lines from an index on; the next ones get their numbers."""
+        self.chars = max(0, self.chars - sum(map(weight, self.lines[index:])))
+        self.touch(self.number(index))
+        del self.lines[index:]
+
     def clear(self) -> None:
         """Forgets every line; the next one gets the number after the last."""
         end = self.end

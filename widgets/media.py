@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.cache import LRUCache
@@ -53,6 +54,8 @@ INLINE_ROWS: Final = 40
 INLINE_TABLE_ROWS: Final = 20
 INLINE_PICTURE_ROWS: Final = 20
 VIEW_TABLE_ROWS: Final = 5_000
+VIEW_TABLE_CELLS: Final = 2_000
+"""Cells that a table may be wide in the viewer, which scrolls to the side."""
 MAX_TEXT_CHARS: Final = 200_000
 _KEPT_TEXTS: Final = 64
 _KEPT_PICTURES: Final = 24
@@ -134,8 +137,15 @@ class MediaView:
             return 1 if frame is None else 1 + frame.rows
         return max(1, len(self._text(media, width).lines))
 
+    def widest(self, media: Media, width: int) -> int:
+        """Returns the cells of its widest row, which in a viewer may be more than `width`."""
+        if media.mime.startswith("image/"):
+            return width
+        lines = self._text(media, width).lines
+        return max((sum(cell_len(text) for text, _ in line) for line in lines), default=0)
+
     def strip(self, media: Media, width: int, row: int) -> Strip:
-        """Returns one of its rows, at most `width` cells wide."""
+        """Returns one of its rows, in a console at most `width` cells wide."""
         if media.mime.startswith("image/"):
             return self._picture_row(media, width, row)
         lines = self._text(media, width).lines
@@ -203,19 +213,19 @@ class MediaView:
                 rows = tree.rows(width, self._shapes)
                 return _Text([row.line for row in rows], rows)
             return _Text(self._plain(media.data, width, "code"))
-        table_rows = VIEW_TABLE_ROWS if self._whole else INLINE_TABLE_ROWS
+        table_rows, table_width = (VIEW_TABLE_ROWS, VIEW_TABLE_CELLS) if self._whole else (INLINE_TABLE_ROWS, 0)
         try:
             if media.mime == "text/html":
                 from .html_blocks import html_blocks
 
                 blocks = html_blocks(media.data, dot=self._shapes.dot)
-                lines = layout(blocks, width, max_rows=table_rows, shapes=self._shapes)
+                lines = layout(blocks, width, max_rows=table_rows, table_width=table_width, shapes=self._shapes)
                 return _Text(lines or self._plain(media.alt or "[text/html: nothing to read in it]", width, "quiet"))
             if media.mime == "text/markdown":
                 from .markdown_blocks import markdown_blocks
 
                 blocks = markdown_blocks(media.data, dot=self._shapes.dot)
-                return _Text(layout(blocks, width, max_rows=table_rows, shapes=self._shapes))
+                return _Text(layout(blocks, width, max_rows=table_rows, table_width=table_width, shapes=self._shapes))
         except RecursionError:
             log.warning("rich text of %s is nested too deeply", media.mime)
         if media.mime.startswith("text/"):

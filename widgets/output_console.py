@@ -25,7 +25,7 @@ from .console_rows import ConsoleRows
 from .console_search import Search
 from .console_select import TextCursor, text_between
 from .glyphs import UNICODE, Glyphs
-from .lines import Header, Line, Media, Run
+from .lines import Header, Line, Media, Run, Styled
 from .locations import Location, code_of_cell, find, source_after
 from .transcript import Transcript
 
@@ -87,6 +87,30 @@ class OutputConsole(ConsoleRows, can_focus=True):
             self.location = location
             self.number = number
             """Of the line that names it."""
+
+        @property
+        def control(self) -> OutputConsole:
+            return self.console
+
+    class MediaChosen(Message):
+        """Rich output was clicked where nothing folds."""
+
+        def __init__(self, console: OutputConsole, media: Media) -> None:
+            super().__init__()
+            self.console = console
+            self.media = media
+
+        @property
+        def control(self) -> OutputConsole:
+            return self.console
+
+    class LinkChosen(Message):
+        """A link in the output was clicked: it is to be shown, not opened."""
+
+        def __init__(self, console: OutputConsole, address: str) -> None:
+            super().__init__()
+            self.console = console
+            self.address = address
 
         @property
         def control(self) -> OutputConsole:
@@ -361,9 +385,11 @@ class OutputConsole(ConsoleRows, can_focus=True):
             return
         if isinstance(line, Media):
             part = self._index.locate(self.scroll_offset.y + event.get_content_offset_capture(self).y)[1]
+            event.stop()
             if self._media is not None and self._media.toggle(line, self._index.row_width, part):
-                event.stop()
                 self.recount(number)
+            else:
+                self.post_message(self.MediaChosen(self, line))
             return
         _, offset = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
         char = -1 if offset is None or offset.y != number else offset.x
@@ -373,6 +399,12 @@ class OutputConsole(ConsoleRows, can_focus=True):
                 self._place = number, location
                 self.post_message(self.PlaceChosen(self, location, number))
                 return
+        if isinstance(line, Styled):
+            for start, end, style in line.spans:
+                if style.link and start <= char < end:
+                    event.stop()
+                    self.post_message(self.LinkChosen(self, style.link))
+                    return
 
     # -- painting ----------------------------------------------------------------------------------------------
 
@@ -433,7 +465,9 @@ class OutputConsole(ConsoleRows, can_focus=True):
             drawn = self._painter.media(line, self._index.row_width, part)
             start, end = rows[0]
             shown = list(drawn) if drawn is not None else self._painter.text(line, start, end)
-            return self._stamped(shown, number, part).apply_offsets(0, number)
+            strip = self._stamped(shown, number, part)
+            # measured while it is known which segments are no text, but pixels
+            return Strip(strip, strip.cell_length).apply_offsets(0, number)
         start, end = rows[min(part, len(rows) - 1)]
         if isinstance(line, Header):
             first, after = self._transcript.span(line.run)

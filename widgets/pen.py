@@ -333,8 +333,7 @@ class Pen:
         while any(not isinstance(line, str | Styled) for line in store.lines[first:]):
             first += 1
         if first < len(store.lines):
-            del store.lines[first:]
-            store.touch(store.end)
+            store.drop(first)
 
     def _put(self, text: str, style: Sgr) -> None:
         if not text:

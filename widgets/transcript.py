@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Callable
 from typing import Final
 
 from .line_store import LineStore
@@ -152,6 +153,22 @@ class Transcript:
     def media(self, media: Media) -> None:
         """Adds rich output on a line of its own."""
         self._append(media)
+
+    def take_back(self, count: int, if_so: Callable[[str], bool]) -> str | None:
+        """Takes the last lines of output away if what they say passes a test; returns it, None when they stay."""
+        self._pen.skip()
+        index = len(self.lines) - count
+        if count < 1 or index < 0 or self.store.number(index) < self.store.unbroken:
+            return None
+        lines = self.lines[index:]
+        if not all(isinstance(line, str | Styled) for line in lines):
+            return None
+        said = "\n".join(plain_text(line) for line in lines)
+        if not if_so(said):
+            return None
+        self.store.drop(index)
+        self._pen.skip()
+        return said
 
     def write(self, text: str, *, error: bool = False) -> None:
         """Adds output, interpreting its escape sequences."""

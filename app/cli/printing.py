@@ -95,7 +95,7 @@ class Printer:
             say(f"[{kind}: a record of a kind that is not known]")
 
     async def _media(self, mime: str, data: str) -> None:
-        if mime == "text/plain":
+        if mime in ("text/plain", "text/markdown", "text/latex"):
             await self.out.write(data if data.endswith("\n") else f"{data}\n")
             return
         content = _bytes_of(data)

@@ -6,20 +6,25 @@ is read after a lost connection. Pure: no Textual, no clock, no client.
 
 from __future__ import annotations
 
-import html as html_escapes
 import re
+import zlib
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ...widgets.text import size
-from ...widgets.transcript import Run, RunState, Transcript
+from ...widgets.html_blocks import html_text
+from ...widgets.picture import amount_bytes
+from ...widgets.text import one_line, size
+from ...widgets.transcript import Media, Run, RunState, Transcript
 from ..client.views import JournalLine
 from ..model.console import ConsoleRecord, Frame, RunStatus, dropped_notice
 from ..model.notices import death_notice
 
-_TAG: Final = re.compile(r"<(style|script)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_SAME_AS: Final = re.compile(r"<!-- as text above: lines=(\d{1,6}) crc32=([0-9a-f]{8}) -->\s*\Z")
+"""Ends HTML of our runner whose plain text went out before it, see `backend/runner/display.py`."""
 _INTERRUPTED: Final = frozenset({130, -2})
-MEDIA_TEXT: Final = frozenset({"text/plain", "text/markdown", "text/latex"})
+_MAX_MIME_CHARS: Final = 80
+_ALT_CHARS: Final = 20_000
+"""Of rich text, for search and copies."""
 
 
 class Feed:
@@ -142,17 +147,23 @@ class Feed:
                 self.transcript.note(f"[{kind}] {_short(data)}", "media")
 
     def _media(self, mime: str, data: str) -> None:
-        if mime in MEDIA_TEXT and not data.startswith("data:"):
+        mime = one_line(mime[:_MAX_MIME_CHARS])
+        if mime == "text/plain" and not data.startswith("data:"):
             self.transcript.write(data if data.endswith("\n") else data + "\n")
-            return
-        head, comma, body = data.partition(",")
-        is_base64 = comma and head.startswith("data:") and head.endswith(";base64")
-        amount = len(body) * 3 // 4 - body[-2:].count("=") if is_base64 else len(data.encode())
-        self.transcript.note(f"[{mime} {size(amount)}]", "media")
+        elif mime == "text/html":
+            self._html(data)
+        else:
+            is_text = mime.startswith("text/") or mime.endswith("json")
+            alt = data[:_ALT_CHARS] if is_text else f"[{mime} {size(amount_bytes(data))}]"
+            self.transcript.media(Media(mime, data, alt))
 
     def _html(self, text: str) -> None:
-        plain = " ".join(html_escapes.unescape(_TAG.sub(" ", text[:100_000])).split())
-        self.transcript.note(f"[text/html {size(len(text.encode()))}] {plain[:400]}".rstrip(), "media")
+        same = _SAME_AS.search(text[-80:])
+        said = None
+        if same is not None:
+            # the table stands in place of its text, which is kept for copies and the search
+            said = self.transcript.take_back(int(same[1]), lambda found: _checksum(found) == int(same[2], 16))
+        self.transcript.media(Media("text/html", text, said or html_text(text[:_ALT_CHARS]) or "[text/html]"))
 
     def _waits(self, run: Run, waiting: bool, is_password: bool) -> None:
         run.waiting, run.is_password = waiting, is_password
@@ -168,6 +179,10 @@ class Feed:
 def _exit_code(data: dict[str, Any]) -> int | None:
     code = data.get("exitCode")
     return code if isinstance(code, int) else None
+
+
+def _checksum(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "replace"))
 
 
 def _short(data: object) -> str:

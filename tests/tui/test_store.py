@@ -14,7 +14,7 @@ from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.app.tui.actions import ACTIONS, PANES, of
 from bai_tui.app.tui.feed import Feed
 from bai_tui.app.tui.store import KEPT_ENDED, SessionStore, default_image, free_name
-from bai_tui.widgets.transcript import Header, Note, RunState, Styled
+from bai_tui.widgets.transcript import Header, RunState, plain_text
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -173,7 +173,7 @@ def shown(feed: Feed) -> list[str]:
         if isinstance(line, Header):
             parts.append(f"[{line.run.number}] {line.run.state}")
         else:
-            parts.append(line.text if isinstance(line, Styled | Note) else line)
+            parts.append(plain_text(line))
     return parts
 
 
@@ -254,4 +254,4 @@ def test_odd_records_never_raise() -> None:
     ]
     feed.frame(run, Frame(RunStatus.CONTINUED, odd), 0.0)
     text = "\n".join(shown(feed))
-    assert "words" in text and "a b & c" in text and "INFO logger: text" in text and "[new-kind]" in text
+    assert "words" in text and "a\nb & c" in text and "INFO logger: text" in text and "[new-kind]" in text

@@ -1,8 +1,10 @@
 """Turns rich representations into console records."""
 
 import base64
+import json
 import re
 import sys
+import zlib
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 Emit = Callable[[List[Any]], None]
@@ -14,6 +16,9 @@ _METHODS = (
     ("image/jpeg", "_repr_jpeg_"),
     ("image/svg+xml", "_repr_svg_"),
     ("text/html", "_repr_html_"),
+    ("application/json", "_repr_json_"),
+    ("text/markdown", "_repr_markdown_"),
+    ("text/latex", "_repr_latex_"),
 )
 
 
@@ -21,24 +26,40 @@ def records_of(bundle: Mapping[str, Any]) -> Tuple[Optional[str], List[List[Any]
     """Returns (text for stdout or None, console records) of a MIME bundle.
 
     The best image goes out as `media`, HTML as `html`. The plain text goes along with HTML where it says
-    something, since a terminal can show a table as text but no HTML; it is left out for images and for
-    objects whose text is only their type.
+    something, since not every client can show a table; the HTML then ends with a comment that tells which
+    lines of the output say the same, for those that can. It is left out for images and for objects whose text
+    is only their type: of those JSON, Markdown and LaTeX go out as `media`.
     """
     text = bundle.get("text/plain")
+    says_nothing = text is not None and _DEFAULT_REPR.match(str(text)) is not None
     for mime in _IMAGES:
         value = bundle.get(mime)
         if value:
             return None, [["media", [mime, _data_uri(mime, value)]]]
     html = bundle.get("text/html")
     if html:
-        if text is not None and _DEFAULT_REPR.match(str(text)):
-            text = None
-        return text, [["html", str(html)]]
-    if text is None:
-        for mime in ("text/markdown", "text/latex"):
-            if bundle.get(mime):
+        if text is None or says_nothing:
+            return None, [["html", str(html)]]
+        return text, [["html", str(html) + _same_as(str(text))]]
+    if bundle.get("application/json") is not None and (text is None or says_nothing):
+        data = bundle["application/json"]
+        try:
+            return None, [["media", ["application/json", data if isinstance(data, str) else json.dumps(data)]]]
+        except (TypeError, ValueError, RecursionError):
+            pass  # no JSON after all
+    for mime in ("text/markdown", "text/latex"):
+        if bundle.get(mime):
+            if says_nothing:
+                return None, [["media", [mime, str(bundle[mime])]]]
+            if text is None:
                 return str(bundle[mime]), []
     return text, []
+
+
+def _same_as(text: str) -> str:
+    """Returns a comment that tells how many lines of the output before it say the same, and their checksum."""
+    checksum = zlib.crc32(text.encode("utf-8", "replace")) & 0xFFFFFFFF
+    return "\n<!-- as text above: lines=%d crc32=%08x -->" % (text.count("\n") + 1, checksum)
 
 
 def _data_uri(mime: str, value: Any) -> str:

@@ -219,6 +219,17 @@ class ConsolePane(ConsoleHands):
         event.stop()
         self.open_place(event)
 
+    @on(OutputConsole.MediaChosen)
+    def _media_chosen(self, event: OutputConsole.MediaChosen) -> None:
+        event.stop()
+        self.show_media(event.media)
+
+    @on(OutputConsole.LinkChosen)
+    def _link_chosen(self, event: OutputConsole.LinkChosen) -> None:
+        event.stop()
+        # shown, never opened: what a program calls its link may lead anywhere
+        self.hint(f"link to {one_line(event.address)}", stays=True)
+
     # -- searching -----------------------------------------------------------------------------------------------
 
     def open_search(self) -> None:

@@ -9,7 +9,8 @@ from textual.containers import Vertical
 
 from ....widgets.console_export import everything, output_of
 from ....widgets.console_select import TextCursor
-from ....widgets.lines import Run
+from ....widgets.glyphs import ASCII
+from ....widgets.lines import Media, Run
 from ....widgets.output_console import OutputConsole
 from .. import clipboard
 from ..messages import LocationAsked
@@ -199,6 +200,27 @@ class ConsoleHands(Vertical):
                 self.hint(f"saved as {path}")
 
         self.app.push_screen(SaveOutput(self.console.transcript, run, str(Path.cwd() / name)), saved)
+
+    # -- rich output -------------------------------------------------------------------------------------------
+
+    def action_media(self) -> None:
+        media = self.console.media_in_view()
+        if media is None:
+            self.hint("no picture, table or other rich output is here")
+        else:
+            self.show_media(media)
+
+    def show_media(self, media: Media) -> None:
+        """Shows rich output on the whole screen."""
+        from ..media_screen import MediaScreen
+
+        pieces = self.console.media()
+        settings, ascii_only = self.bench.settings, self.bench.glyphs is ASCII
+        at = next((index for index, piece in enumerate(pieces) if piece is media), None)
+        if at is not None:
+            self.app.push_screen(
+                MediaScreen(pieces, at, images=settings.images, ascii_only=ascii_only, where=Path.cwd())
+            )
 
     # -- places in code ----------------------------------------------------------------------------------------
 
