@@ -10,6 +10,7 @@ import pytest
 from bai_tui.widgets.output_console import OutputConsole
 from bai_tui.widgets.transcript import Media, Run, RunState, Transcript
 from rich.segment import Segment
+from textual import on
 from textual.app import App, ComposeResult
 from textual.geometry import Offset
 from textual.pilot import Pilot
@@ -56,7 +57,8 @@ class ConsoleApp(App[None]):
     def compose(self) -> ComposeResult:
         yield self.shown
 
-    def on_output_console_place_chosen(self, event: OutputConsole.PlaceChosen) -> None:
+    @on(OutputConsole.PlaceChosen)
+    def note_place(self, event: OutputConsole.PlaceChosen) -> None:
         self.places.append(event)
 
 

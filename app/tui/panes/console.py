@@ -41,9 +41,9 @@ class ConsoleMemory:
 
     SECTION: ClassVar[str] = "console"
 
-    wrap: bool | None = None
-    """None = as the settings say."""
-    stamps: bool | None = None
+    wrap: str = ""
+    """`yes` or `no`; empty = as the settings say."""
+    stamps: str = ""
 
 
 class ConsoleView(OutputConsole, inherit_bindings=False):
@@ -107,9 +107,9 @@ class ConsolePane(ConsoleHands):
 
     def on_mount(self) -> None:
         memory, settings = self._memory, self.bench.settings
-        if not (settings.wrap if memory.wrap is None else memory.wrap):
+        if not (memory.wrap == "yes" if memory.wrap else settings.wrap):
             self.console.set_wrap(False)
-        if settings.timestamps if memory.stamps is None else memory.stamps:
+        if memory.stamps == "yes" if memory.stamps else settings.timestamps:
             self.console.set_stamps(True)
         self._run_clock = self.set_interval(0.125, self.console.tick, name="run clock", pause=True)
         self._show_stand()
@@ -263,8 +263,8 @@ class ConsolePane(ConsoleHands):
 
     def action_wrap(self) -> None:
         super().action_wrap()
-        self._memory.wrap = self.console.wrap
+        self._memory.wrap = "yes" if self.console.wrap else "no"
 
     def action_stamps(self) -> None:
         super().action_stamps()
-        self._memory.stamps = self.console.stamps
+        self._memory.stamps = "yes" if self.console.stamps else "no"
