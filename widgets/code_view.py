@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from rich.style import Style
+from textual.binding import Binding, BindingType
 from textual.geometry import Offset, Region
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.timer import Timer
+from textual.widgets import TextArea
 from textual.widgets.text_area import Selection
 
 from ._textual_private import FastTextArea, Location
@@ -26,7 +28,7 @@ _NO_SPANS: Final[list[Span]] = []
 _GUIDE_REACH_LINES: Final = 30
 
 
-class CodeView(FastTextArea):
+class CodeView(FastTextArea, inherit_bindings=False):
     """Shows a text that is edited: a buffer in Pygments' colours, with signs, guides and matches.
 
     | Component class | What |
@@ -38,6 +40,12 @@ class CodeView(FastTextArea):
     | `code--mark` | a sign beside a line number |
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding
+        for binding in TextArea.BINDINGS
+        # function keys are the screen's, and pages to the left or right are nobody's
+        if not (isinstance(binding, Binding) and binding.key in ("f6", "f7"))
+    ]
     DEFAULT_CSS = """
     CodeView {
         & > .code--guide { color: $foreground 20%; }
