@@ -178,7 +178,7 @@ class CompletionPopup(Widget, can_focus=False):
         self._above = self._above or (rows > below and self._anchor.y > below)
         y = self._anchor.y - rows if self._above else self._anchor.bottom
         x = min(self._anchor.x, screen.width - self._cells)
-        self.absolute_offset = Offset(max(0, x - 2), max(0, y))
+        self.absolute_offset = Offset(max(0, x - 3), max(0, y))
 
     def get_content_width(self, container: object, viewport: object) -> int:
         return self._cells

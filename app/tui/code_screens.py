@@ -198,7 +198,10 @@ class RunQueueScreen(ModalScreen[None]):
 
     def show(self) -> None:
         """Shows the queue as it is now."""
-        waiting, listing = self._queue.waiting, self.query_one("#queue-list", OptionList)
+        listing = self.query_one_optional("#queue-list", OptionList)
+        if listing is None:
+            return  # not there yet, or not any more
+        waiting = self._queue.waiting
         paused = self._queue.paused
         said = f"paused: {paused}, g goes on" if paused else "runs as soon as the run before has succeeded"
         self.query_one("#queue-state", Static).update(said if waiting else "nothing waits")

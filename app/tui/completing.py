@@ -66,6 +66,8 @@ class Completer:
         self._doc_timer: Timer | None = None
         self._taking = False
         self._revision = -1
+        self._cursor = (0, 0)
+        """Where the cursor was when the text or the cursor changed last."""
         self._told: Inspection | None = None
         """What the panel tells of the name at the cursor."""
         editor.completes = True
@@ -129,28 +131,37 @@ class Completer:
         if self.editor.revision == self._revision:
             return
         self._revision = self.editor.revision
+        before, self._cursor = self._cursor, self.editor.cursor_location
+        typed = self._cursor == (before[0], before[1] + 1)
         self.panel.close()
         if self._taking:
             self._taking = False
             return
         if self._offer is not None:
-            self._narrow()
-        if self._offer is None and self._opens_by_itself():
+            if self._cursor[1] <= self._offer.start:
+                self.close()
+            else:
+                self._narrow()
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if typed and self._offer is None and self._opens_by_itself():
             self._timer = self.editor.set_timer(TYPED_S, self._open_by_itself, name="complete")
 
     def moved(self) -> None:
         """Takes that the cursor has moved: away from the word, the list closes."""
+        if self.editor.revision == self._revision:
+            self._cursor = self.editor.cursor_location
         offer = self._offer
         if offer is None:
             return
         row, column = self.editor.cursor_location
-        if row != offer.row or column < offer.start or not self.editor.selection.is_empty:
+        if row != offer.row or column <= offer.start or not self.editor.selection.is_empty:
             self.close()
+        else:
+            self._narrow()
 
     def _opens_by_itself(self) -> bool:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
         editor = self.editor
         if not editor.has_focus or not editor.selection.is_empty or editor.read_only:
             return False

@@ -136,6 +136,7 @@ class Runs(Reading):
             async with asyncio.timeout(None) as console.limit:
                 async with client.execute(session_id, ExecuteRequest(RunMode.QUERY, code)) as stream:
                     console.stream = stream
+                    self._post(ConsoleChanged(session_id))
                     await self._stream(session_id, console, run, stream)
             self._store.idle(session_id)
             if run.going:

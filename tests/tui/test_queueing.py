@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bai_tui.app.model.sessions import SessionStatus
@@ -32,9 +33,14 @@ async def busy(desk: Desk, *codes: str) -> None:
     await desk.until(lambda: desk.names)
     await run(desk, codes[0])
     await desk.until(lambda: "[1]" in desk.console)
-    for at, code in enumerate(codes[1:], 1):
+    for code in codes[1:]:
+        waiting = len(queue_of(desk))
         await run(desk, code)
-        await desk.until(lambda at=at: len(queue_of(desk)) == at)
+        await desk.until(partial(_longer, queue_of(desk), waiting))
+
+
+def _longer(queue: RunQueue, than: int) -> bool:
+    return len(queue) > than
 
 
 async def test_what_is_run_meanwhile_follows_in_order(open_desk: OpenDesk, server: FakeServer) -> None:
@@ -113,6 +119,7 @@ async def test_the_list_follows_what_happens(open_desk: OpenDesk, server: FakeSe
         await desk.press("alt+q")
         await desk.until(lambda: isinstance(desk.app.screen, RunQueueScreen))
         gate.set()
+        await desk.until(lambda: desk.app.screen.query("#queue-list"))
         listing = desk.app.screen.query_one("#queue-list")
         await desk.until(lambda: getattr(listing, "option_count", 0) == 1)
         other.set()
@@ -147,7 +154,7 @@ async def test_sessions_have_queues_of_their_own_and_an_end_drops_them(open_desk
         await busy(desk, "slow0", "a")
         desk.app.main.sessions.select(server.find("py-2").view.id)
         await desk.until(lambda: desk.cursor == "py-2")
-        assert not said_of_queue(desk)
+        await desk.until(lambda: not said_of_queue(desk))
         await busy(desk, "slow1", "b", "c")
         gates[1].set()
         await desk.until(lambda: desk.console.count("ran") == 2)
@@ -170,11 +177,13 @@ async def test_lines_that_were_run_have_signs(open_desk: OpenDesk, server: FakeS
         await desk.until(lambda: editor.marks == {0: "●", 1: "●"})
         await desk.press("ctrl+t")
         await desk.until(lambda: editor.marks == {0: "●", 1: "●", 2: "◌", 3: "◌"})
-        await desk.press("ctrl+home", "enter")
-        assert editor.marks == {1: "●", 2: "●", 3: "◌", 4: "◌"}, "they move with their lines"
+        editor.move_cursor((1, 0))
+        await desk.press("enter")
+        assert editor.marks == {0: "●", 1: "●", 3: "◌", 4: "◌"}, "they move with their lines"
         gate.set()
-        await desk.until(lambda: editor.marks.get(1) == "✕" and editor.marks[3] == "◌")
+        await desk.until(lambda: editor.marks[0] == "✕" and editor.marks[3] == "◌")
         queue_of(desk).clear()
-        await desk.press("f3")
         desk.app.main.show_code()
-        assert {row for row, sign in editor.marks.items() if sign} == {1, 2}
+        assert {row for row, sign in editor.marks.items() if sign} == {0, 1}
+        await desk.press("ctrl+t")
+        await desk.until(lambda: not any(editor.marks.get(row) for row in (0, 1)))

@@ -205,7 +205,8 @@ class RunsCode(Widget):
             if run.ours and run.code == asked.code:
                 if not run.going:
                     return ("" if run.state is RunState.OK else glyphs.failed), True
-                return (glyphs.running if run.state is RunState.RUNNING else glyphs.preparing), False
+                begun = run.state is RunState.RUNNING or console.stream is not None
+                return (glyphs.running if begun else glyphs.preparing), False
         waits = console.streaming or any(queued.code == asked.code for queued in console.queue.waiting)
         return (glyphs.preparing, False) if waits else ("", True)
 
