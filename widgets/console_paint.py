@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -154,7 +156,10 @@ class Painter:
         if not isinstance(line, Styled):
             return [Segment(one_line(text[start:end]), self._style("media") if isinstance(line, Media) else None)]
         segments = []
-        for span_start, span_end, style in line.spans:
+        first = bisect_right(line.spans, start, key=lambda span: span[1])
+        for span_start, span_end, style in islice(line.spans, first, None):
+            if span_start >= end:
+                break
             left, right = max(start, span_start), min(end, span_end)
             if left < right:
                 shown = rich_style(style)

@@ -13,7 +13,7 @@ from .text import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_CHARS: Final = 60_000
+MAX_CHARS: Final = 30_000
 """Characters that are read; the parser is slow on some texts, and nobody reads more in a console."""
 MAX_INDENT: Final = 24
 _MAX_NESTING: Final = 12

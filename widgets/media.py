@@ -22,7 +22,7 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from ._textual_private import write_to_terminal
-from .blocks import ASCII_SHAPES, RichLine, Shapes, cut_line, layout, pieces_of, wrap
+from .blocks import ASCII_SHAPES, Block, RichLine, Shapes, cut_line, layout, pieces_of, wrap
 from .graphics import CellSize, Mode, ask_tmux, cell_size, detect, environment, kitty_forget, kitty_picture
 from .json_tree import JsonTree, Row
 from .lines import Media
@@ -57,6 +57,7 @@ VIEW_TABLE_ROWS: Final = 5_000
 VIEW_TABLE_CELLS: Final = 2_000
 """Cells that a table may be wide in the viewer, which scrolls to the side."""
 MAX_TEXT_CHARS: Final = 200_000
+MAX_TEXT_ROWS: Final = 20_000
 _KEPT_TEXTS: Final = 64
 _KEPT_PICTURES: Final = 24
 """Pictures, each in one width, that stay decoded."""
@@ -110,6 +111,7 @@ class MediaView:
         self._styles: dict[str, Style] = {}
         self._texts: LRUCache[tuple[int, int], tuple[Media, _Text]] = LRUCache(_KEPT_TEXTS)
         self._trees: WeakKeyDictionary[Media, JsonTree] = WeakKeyDictionary()
+        self._parsed: WeakKeyDictionary[Media, list[Block]] = WeakKeyDictionary()
         self._looks: WeakKeyDictionary[Media, _Look] = WeakKeyDictionary()
         self._recent: OrderedDict[tuple[int, int, int], _Frame] = OrderedDict()
         self._mode: Mode | None = None
@@ -214,20 +216,10 @@ class MediaView:
                 return _Text([row.line for row in rows], rows)
             return _Text(self._plain(media.data, width, "code"))
         table_rows, table_width = (VIEW_TABLE_ROWS, VIEW_TABLE_CELLS) if self._whole else (INLINE_TABLE_ROWS, 0)
-        try:
-            if media.mime == "text/html":
-                from .html_blocks import html_blocks
-
-                blocks = html_blocks(media.data, dot=self._shapes.dot)
-                lines = layout(blocks, width, max_rows=table_rows, table_width=table_width, shapes=self._shapes)
-                return _Text(lines or self._plain(media.alt or "[text/html: nothing to read in it]", width, "quiet"))
-            if media.mime == "text/markdown":
-                from .markdown_blocks import markdown_blocks
-
-                blocks = markdown_blocks(media.data, dot=self._shapes.dot)
-                return _Text(layout(blocks, width, max_rows=table_rows, table_width=table_width, shapes=self._shapes))
-        except RecursionError:
-            log.warning("rich text of %s is nested too deeply", media.mime)
+        if media.mime in ("text/html", "text/markdown"):
+            blocks = self._blocks(media)
+            lines = layout(blocks, width, max_rows=table_rows, table_width=table_width, shapes=self._shapes)
+            return _Text(lines or self._plain(media.alt or f"[{media.mime}: nothing to read in it]", width, "quiet"))
         if media.mime.startswith("text/"):
             return _Text(self._plain(media.data, width, "code" if media.mime == "text/latex" else ""))
         said = f"[{one_line(media.mime)} {bytes_text(amount_bytes(media.data))}]"
@@ -235,12 +227,33 @@ class MediaView:
             said += f" {media.alt}"
         return _Text(self._plain(said, width, "quiet"))
 
+    def _blocks(self, media: Media) -> list[Block]:
+        """Returns what rich text consists of; it is parsed once, for all widths."""
+        blocks = self._parsed.get(media)
+        if blocks is None:
+            if media.mime == "text/html":
+                from .html_blocks import html_blocks
+
+                blocks = html_blocks(media.data, dot=self._shapes.dot)
+            else:
+                from .markdown_blocks import markdown_blocks
+
+                blocks = markdown_blocks(media.data, dot=self._shapes.dot)
+            self._parsed[media] = blocks
+        return blocks
+
     def _plain(self, text: str, width: int, role: str) -> list[RichLine]:
         lines: list[RichLine] = []
-        for line in text[:MAX_TEXT_CHARS].expandtabs(4).splitlines() or [""]:
-            lines += wrap(pieces_of(line, role), max(1, width))
-        if len(text) > MAX_TEXT_CHARS:
-            more = f"{self._shapes.ellipsis} {len(text) - MAX_TEXT_CHARS:,} more characters: save it to read them"
+        most = MAX_TEXT_ROWS if self._whole else INLINE_ROWS * 2
+        at, end = 0, min(len(text), MAX_TEXT_CHARS)
+        while at < end and len(lines) < most:
+            newline = text.find("\n", at, end)
+            stop = end if newline == -1 else newline
+            shown = text[at : min(stop, at + most * width)]
+            lines += wrap(pieces_of(shown.rstrip("\r").expandtabs(4), role), max(1, width))
+            at = stop + 1 if len(shown) == stop - at else at + len(shown)
+        if at < len(text):
+            more = f"{self._shapes.ellipsis} {len(text) - at:,} more characters: save it to read them"
             lines.append(cut_line(((more, "quiet"),), width, self._shapes.ellipsis))
         return lines
 

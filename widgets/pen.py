@@ -392,7 +392,7 @@ def _line(pieces: list[tuple[str, Sgr]]) -> str | Styled:
     before = pieces[0][1]
     is_plain = before is PLAIN
     for text, style in pieces:
-        if style is not before:
+        if style is not before and style != before:
             spans.append((start, at, before))
             start, before = at, style
             is_plain = is_plain and style is PLAIN
