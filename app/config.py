@@ -109,7 +109,7 @@ class Settings(BackendSettings):
             return cls()
         from .settings.file import read_settings
 
-        with _placed(paths):
+        with placed(paths):
             return cls(**read_settings(table))
 
 
@@ -125,7 +125,7 @@ def tui_settings(paths: Paths) -> TuiSettings:
     if table:
         from .settings.file import read_tui_settings
 
-        with _placed(paths):
+        with placed(paths):
             settings = read_tui_settings(table)
     return replace(settings, **{field: value for field, (_, value) in of_environment().items()})
 
@@ -157,7 +157,8 @@ def read_table(paths: Paths) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _placed(paths: Paths) -> Iterator[None]:
+def placed(paths: Paths) -> Iterator[None]:
+    """Puts the file in front of what is wrong in it."""
     try:
         yield
     except ConfigError as exc:

@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from .config import Paths, private_folder, remote_endpoint
+from .config import Paths, private_folder
+from .contexts import chosen_endpoint
 from .model.endpoint import Endpoint
 from .model.errors import ConfigError
 from .model.secrets import names_a_secret
@@ -225,5 +226,5 @@ def _spawn(paths: Paths, options: Sequence[str], deadline: float) -> Mapping[str
 
 
 def current_endpoint(paths: Paths, tell: Tell | None = None) -> Endpoint:
-    """Returns where commands and TUI go: BACKEND_* of the environment if set, else `ensure_backend`."""
-    return remote_endpoint() or ensure_backend(paths, tell)
+    """Returns where commands and TUI go: the server of the context in force, or the local backend, as `ensure_backend`."""
+    return chosen_endpoint(paths) or ensure_backend(paths, tell)

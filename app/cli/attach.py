@@ -8,13 +8,14 @@ import click
 
 from . import exit_codes
 from .lazy import CONTEXT
+from .options import complete_sessions
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
 
 
 @click.command("attach", context_settings=CONTEXT, epilog=exit_codes.HELP)
-@click.argument("session", metavar="ID_OR_NAME")
+@click.argument("session", metavar="ID_OR_NAME", shell_complete=complete_sessions)
 @click.option("-n", "--lines", metavar="LINES", type=click.IntRange(min=0), help="Begin with the last lines.")
 @click.option("--run", "run_ref", metavar="ID", help="Watch this run, by the beginning of its id; last = the newest.")
 def attach(session: str, lines: int | None, run_ref: str | None) -> int:

@@ -8,12 +8,13 @@ import click
 
 from . import exit_codes
 from .lazy import CONTEXT
+from .options import complete_images
 from .plan import RunPlan
 from .starting import start_options, start_plan
 
 
 @click.command("create", context_settings=CONTEXT, epilog=exit_codes.HELP)
-@click.argument("image")
+@click.argument("image", shell_complete=complete_images)
 @click.option("-c", "--startup-command", metavar="CMD", help="Shell command that a batch session runs.")
 @start_options
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing: print the session's id only.")

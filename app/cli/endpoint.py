@@ -17,7 +17,7 @@ WAIT_S: Final = 60.0
 
 
 def endpoint() -> Endpoint:
-    """Returns the endpoint of the environment, else the local backend, which is started when none runs."""
+    """Returns the endpoint of the context in force; a local backend is started when none runs."""
     from ..config import Paths
     from ..local import current_endpoint
     from .talk import say
@@ -33,15 +33,16 @@ async def found_again() -> Endpoint:
         Unreachable: it is not there now.
         ConfigError: the local backend cannot be started.
     """
-    from ..config import Paths, remote_endpoint
+    from ..config import Paths
+    from ..contexts import chosen_endpoint
     from ..local import ensure_backend, running_backend, was_killed
     from ..model.errors import Unreachable
     from .talk import say
 
-    remote = remote_endpoint()
+    paths = Paths.of_user()
+    remote = chosen_endpoint(paths)
     if remote is not None:
         return remote
-    paths = Paths.of_user()
     running = await asyncio.to_thread(running_backend, paths)
     if running is not None:
         return running

@@ -9,6 +9,7 @@ import click
 
 from . import exit_codes
 from .lazy import CONTEXT
+from .options import complete_sessions
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
@@ -25,7 +26,7 @@ _KINDS = {"gpu": 0, "mem": 1, "cpu": 2}
 
 
 @click.command("info", context_settings=CONTEXT)
-@click.argument("session", metavar="ID_OR_NAME")
+@click.argument("session", metavar="ID_OR_NAME", shell_complete=complete_sessions)
 @click.option("--output", type=click.Choice(["console", "json"]), help="How it is printed.")
 @click.pass_context
 def info(ctx: click.Context, session: str, output: str | None) -> int:

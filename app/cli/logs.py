@@ -11,6 +11,7 @@ import click
 
 from . import exit_codes
 from .lazy import CONTEXT
+from .options import complete_sessions
 from .talk import emit, harmless, say
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _PAGE = 5000
 
 
 @click.command("logs", context_settings=CONTEXT)
-@click.argument("session", metavar="ID_OR_NAME")
+@click.argument("session", metavar="ID_OR_NAME", shell_complete=complete_sessions)
 @click.option("-f", "--follow", is_flag=True, help="Show what comes, too, until the session ends or ctrl+c.")
 @click.option("-n", "--lines", metavar="LINES", type=click.IntRange(min=0), help="Only the last lines.")
 @click.option("--run", "run_ref", metavar="ID", help="Only this run, by the beginning of its id; last = the newest.")

@@ -11,6 +11,7 @@ import click
 from ... import __version__
 from . import exit_codes
 from .lazy import CONTEXT, LazyGroup
+from .options import choose_context, complete_contexts
 from .talk import NobodyReads, debugging, harmless, say
 
 _LIST = ("listing:ps", "List sessions.")
@@ -29,6 +30,7 @@ _SESSION = {
     "terminate": _RM,
     "attach": ("attach:attach", "Watch what runs in a session, and answer it."),
     "logs": ("logs:logs", "Show what a session has written, or writes."),
+    "shell": ("shell:shell", "Open a terminal in a session."),
     "interrupt": ("session:interrupt", "Interrupt what runs in sessions."),
     "restart": ("session:restart", "Restart the kernel of sessions."),
     "rename": ("session:rename", "Give a session another name."),
@@ -43,6 +45,20 @@ _KEYPAIR = {
     "activate": ("keypair:activate", "Switch keypairs on again."),
     "rm": ("keypair:rm", "Delete keypairs that have no live sessions."),
 }
+_CONTEXT = {
+    "list": ("context:list_", "List contexts: servers by name."),
+    "use": ("context:use", "Let commands and workspaces to come go to another one."),
+    "add": ("context:add_", "Add a server to config.toml."),
+    "rm": ("context:rm", "Remove contexts."),
+    "show": ("context:show", "Show a context, and whether it answers."),
+}
+_CONFIG = {
+    "show": ("configuration:show", "Show the settings in force, and where each comes from."),
+    "validate": ("configuration:validate", "Tell all that is wrong with config.toml."),
+    "edit": ("configuration:edit", "Edit config.toml, and check it."),
+    "path": ("configuration:path", "Print where config.toml is."),
+    "schema": ("configuration:schema", "Print the JSON Schema of config.toml."),
+}
 _IMAGES = ("images:images", "List the images that sessions can use.")
 _TABLE = {
     "ps": _LIST,
@@ -56,6 +72,7 @@ _TABLE = {
     "destroy": (_RM[0], ""),
     "attach": _SESSION["attach"],
     "logs": _SESSION["logs"],
+    "shell": _SESSION["shell"],
     "interrupt": _SESSION["interrupt"],
     "restart": _SESSION["restart"],
     "rename": _SESSION["rename"],
@@ -63,23 +80,39 @@ _TABLE = {
     "images": _IMAGES,
     "simulate": ("simulate:simulate", "Play a trace of requests through the scheduler."),
     "serve": ("serve:serve", "Run the local backend; it starts by itself when needed."),
+    "web": ("web:web", "Serve the workspace in a browser on this machine."),
+    "completion": ("completion:completion", "Let bash, zsh or fish complete command lines."),
     "env": ("serve:env", "Print the variables by which other clients reach the local backend."),
 }
+
+
+_AT_HOME = frozenset(("serve", "env", "simulate", "completion"))
+"""Commands that go to no server, or to the local backend only."""
 
 
 @click.group(
     cls=LazyGroup,
     table=_TABLE,
+    at_home=_AT_HOME,
     context_settings=CONTEXT,
     invoke_without_command=True,
     epilog="Errors are one sentence on stderr; `bai-tui run --help` lists the exit statuses. "
-    "BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY lead to a Backend.AI cluster.",
+    "BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY, or a context, lead to a Backend.AI cluster.",
 )
 @click.option(
     "--output",
     type=click.Choice(["console", "json"]),
     default="console",
     help="How lists are printed.",
+)
+@click.option(
+    "--context",
+    metavar="NAME",
+    expose_value=False,
+    is_eager=True,
+    callback=choose_context,
+    shell_complete=complete_contexts,
+    help="Server to go to: `local`, or one of `bai-tui context list`. All commands have it.",
 )
 @click.version_option(__version__, prog_name="bai-tui")
 @click.pass_context
@@ -98,8 +131,9 @@ def cli(ctx: click.Context, output: str) -> int:
     return run(None)
 
 
-def _group(name: str, help_: str, table: dict[str, tuple[str, str]]) -> LazyGroup:
-    return LazyGroup(name=name, help=help_, table=table, context_settings=CONTEXT)
+def _group(name: str, help_: str, table: dict[str, tuple[str, str]], *, at_home: bool = False) -> LazyGroup:
+    nowhere = frozenset(table) if at_home else frozenset()
+    return LazyGroup(name=name, help=help_, table=table, at_home=nowhere, context_settings=CONTEXT)
 
 
 _session = _group("session", "Sessions: list, run, rm, logs, ...", _SESSION)
@@ -107,14 +141,20 @@ _admin = _group("admin", "The same under the names of Backend.AI's admin command
 _admin.add_command(_session)
 _keypair = _group("keypair", "Keypairs of the users: list, add, rotate, revoke, ...", _KEYPAIR)
 _admin.add_command(_keypair)
+_context = _group("context", "Servers by name: list, use, add, rm, show.", _CONTEXT, at_home=True)
+_config = _group("config", "Settings: show, validate, edit, path, schema.", _CONFIG, at_home=True)
 _image = _group("image", "Images.", {"list": _IMAGES})
 _admin.add_command(_image)
-for _each in (_session, _image, _keypair, _admin):
+for _each in (_session, _image, _keypair, _admin, _context, _config):
     cli.add_command(_each)
 
 
 def invoke(arguments: list[str] | None = None) -> int:
     """Runs a command line and returns its exit status; every error has been told on stderr by then."""
+    if "_BAI_TUI_COMPLETE" in os.environ:
+        from .completion import register
+
+        register()
     return guarded(lambda: cli.main(arguments, prog_name="bai-tui", standalone_mode=False))
 
 

@@ -12,13 +12,14 @@ from ..model.errors import BaiTuiError, NotFound
 from ..model.sessions import TERMINAL
 from . import exit_codes
 from .lazy import CONTEXT
+from .options import complete_sessions
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
 
 
 @click.command("rm", context_settings=CONTEXT)
-@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True)
+@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True, shell_complete=complete_sessions)
 @click.option("-f", "--forced", is_flag=True, help="Do not wait for the session to end by itself.")
 @click.option("-r", "--recursive", is_flag=True, help="The sessions that depend on it as well.")
 @click.option("-s", "--stats", is_flag=True, help="Show what the session used.")

@@ -12,6 +12,7 @@ import click
 from ..model.console import ExecuteRequest, RunMode
 from . import exit_codes
 from .lazy import CONTEXT
+from .options import complete_files, complete_images
 from .plan import RunPlan, batch_request, uploads
 from .starting import start_options, start_plan
 
@@ -23,8 +24,8 @@ def _code(text: str | None) -> str | None:
 
 
 @click.command("run", context_settings=CONTEXT, epilog=exit_codes.HELP)
-@click.argument("image")
-@click.argument("files", metavar="[FILES]...", nargs=-1)
+@click.argument("image", shell_complete=complete_images)
+@click.argument("files", metavar="[FILES]...", nargs=-1, shell_complete=complete_files)
 @click.option("-c", "--code", metavar="CODE", help="Code to run; - reads it from stdin.")
 @click.option("--exec", "exec_", metavar="CMD", help="Shell command to run in the work folder, beside the FILES.")
 @click.option("--build", metavar="CMD", help="Shell command that builds the FILES.")

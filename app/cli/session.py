@@ -10,6 +10,7 @@ import click
 from .durations import duration
 from .each import each
 from .lazy import CONTEXT
+from .options import complete_sessions
 from .talk import say
 
 if TYPE_CHECKING:
@@ -26,21 +27,21 @@ def _each(sessions: Sequence[str], action: Callable[[ApiClient, str, str], Corou
 
 
 @click.command("interrupt", context_settings=CONTEXT)
-@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True)
+@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True, shell_complete=complete_sessions)
 def interrupt(sessions: Sequence[str]) -> int:
     """Interrupt what runs in sessions, as ctrl+c would."""
     return _each(sessions, lambda client, sid, _: client.interrupt(sid))
 
 
 @click.command("restart", context_settings=CONTEXT)
-@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True)
+@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True, shell_complete=complete_sessions)
 def restart(sessions: Sequence[str]) -> int:
     """Restart the kernel of sessions; their files stay."""
     return _each(sessions, lambda client, sid, _: client.restart(sid))
 
 
 @click.command("rename", context_settings=CONTEXT)
-@click.argument("session", metavar="ID_OR_NAME")
+@click.argument("session", metavar="ID_OR_NAME", shell_complete=complete_sessions)
 @click.argument("name", metavar="NEW_NAME")
 def rename(session: str, name: str) -> int:
     """Give a session another name."""
@@ -48,7 +49,7 @@ def rename(session: str, name: str) -> int:
 
 
 @click.command("extend", context_settings=CONTEXT)
-@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True)
+@click.argument("sessions", metavar="ID_OR_NAME...", nargs=-1, required=True, shell_complete=complete_sessions)
 @click.option(
     "--by",
     metavar="DURATION",
@@ -75,7 +76,7 @@ def extend(sessions: Sequence[str], by: str, off: bool) -> int:
 
 
 @click.command("set-priority", context_settings=CONTEXT)
-@click.argument("session", metavar="ID_OR_NAME")
+@click.argument("session", metavar="ID_OR_NAME", shell_complete=complete_sessions)
 @click.argument("priority", type=click.IntRange(0, 100))
 def set_priority(session: str, priority: int) -> int:
     """Give a session another PRIORITY, 0 to 100; of those that wait the higher goes first."""

@@ -105,12 +105,14 @@ class Follower:
 
     def _look_again(self) -> None:
         """Finds the backend that took the place of the one that went; starts none, the user may not want one."""
-        from ..config import Paths, remote_endpoint
+        from ..config import Paths
+        from ..contexts import chosen_endpoint
         from ..local import running_backend
         from ..model.errors import ConfigError
 
         try:
-            self._endpoint = remote_endpoint() or running_backend(Paths.of_user()) or self._endpoint
+            paths = Paths.of_user()
+            self._endpoint = chosen_endpoint(paths) or running_backend(paths) or self._endpoint
         except ConfigError:
             return  # its keypair is just being written: next time
 

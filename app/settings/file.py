@@ -1,18 +1,15 @@
-"""What `config.toml` says: settings, or the first thing that is wrong; or all that is wrong, each with its line."""
+"""What `config.toml` says: settings, or the first thing that is wrong; or all that is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..model.errors import ConfigError
 from ..policies import ContextSettings
 from ..tui_settings import TuiSettings
-from .reading import Path, Problem, Table, read
+from .reading import Problem, Table, read
 from .tables import FACES, TOP
-
-MOST_LINES = 5_000
-"""In a file that is longer than this no lines are looked up."""
 
 
 def read_settings(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,38 +59,3 @@ def problems_of(table: Mapping[str, Any], top: Table = TOP) -> list[Problem]:
     problems: list[Problem] = []
     read(top, table, problems)
     return problems
-
-
-def lines_of(text: str, paths: Sequence[Path]) -> dict[Path, int]:
-    """Returns for each path the line, from 1 on, on which it, or what of it there is, begins.
-
-    The beginning of a TOML file that ends after a statement is TOML too: the first such beginning that holds a key
-    ends with it.
-    """
-    import tomllib
-
-    lines = text.splitlines(keepends=True)
-    found: dict[Path, tuple[int, int]] = {}
-    if len(lines) > MOST_LINES or not paths:
-        return {}
-    begin = 1
-    for count in range(1, len(lines) + 1):
-        try:
-            table = tomllib.loads("".join(lines[:count]))
-        except tomllib.TOMLDecodeError:
-            continue  # in the middle of a value of several lines
-        for path in paths:
-            depth = _depth(table, path)
-            if depth > found.get(path, (0, 0))[0]:
-                found[path] = (depth, begin)
-        begin = count + 1
-    return {path: line for path, (_, line) in found.items()}
-
-
-def _depth(table: Any, path: Path) -> int:
-    """Returns how many steps of `path` lead somewhere in `table`."""
-    for depth, name in enumerate(path):
-        if not isinstance(table, Mapping) or name not in table:
-            return depth
-        table = table[name]
-    return len(path)

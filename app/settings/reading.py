@@ -118,7 +118,7 @@ def _values(table: Table, written: Any, problems: list[Problem], path: Path) -> 
     if not isinstance(written, Mapping):
         problems.append(_no_table(path))
         return {}
-    values = {}
+    values: dict[str, Any] = {}
     for key, value in written.items():
         here = (*path, key)
         entry = table.keys.get(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from ..tui_settings import of_environment
@@ -42,9 +42,20 @@ class Shown:
         return "" if self.value is None else toml_value(self.value)
 
 
-def shown(table: Mapping[str, Any]) -> list[Shown]:
-    """Returns the settings that are in force with a file that says `table`, which is valid."""
-    return list(_rows(TOP, table, ()))
+def shown(table: Mapping[str, Any], *, environment: bool = True) -> list[Shown]:
+    """Returns the settings that are in force with a file that says `table`, which is valid.
+
+    Args:
+        environment: What the environment says counts.
+    """
+    rows = list(_rows(TOP, table, ()))
+    forced = of_environment() if environment else {}
+    fields = {path: key.field for path, key in documented() if path[0] == "tui"}
+    for index, row in enumerate(rows):
+        if (field := fields.get(row.path)) in forced:
+            variable, value = forced[field]
+            rows[index] = replace(row, value=value, origin="environment", variable=variable)
+    return rows
 
 
 def _rows(entry: Entry, written: Any, path: Path) -> Iterator[Shown]:
@@ -60,9 +71,6 @@ def _rows(entry: Entry, written: Any, path: Path) -> Iterator[Shown]:
 
 
 def _row(key: Key, written: Any, path: Path) -> Shown:
-    forced = of_environment().get(key.field) if path[:1] == ("tui",) else None
-    if forced is not None:
-        return Shown(path, forced[1], "environment", forced[0], key.meaning)
     if written is not None:
         return Shown(path, key.kind.written(key.kind.check(written)), "file", meaning=key.meaning)
     return Shown(path, key.written_default, "default", meaning=key.meaning)

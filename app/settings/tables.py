@@ -351,6 +351,8 @@ def wrong_name(name: str) -> str | None:
     """Returns what is wrong with the name of a context."""
     if name == "local":
         return "this name is that of the local backend: choose another"
+    if name == "environment":
+        return "this name is that of the server of BACKEND_ENDPOINT: choose another"
     if not name or not all(char.isascii() and (char.isalnum() or char in "-_.") for char in name) or name[0] in "-.":
         return "the name of a context is made of letters, digits, '-', '_' and '.': choose another"
     return None

@@ -19,12 +19,14 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from ...styles.themes import DARK, DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES, fallbacks
+from ..config import Paths, tui_settings
+from ..contexts import choose
 from ..model.endpoint import Endpoint
 from ..tui_settings import TuiSettings
 from .actions import ACTIONS, Action
 from .head_start import FirstList
 from .layout import Layout
-from .locate import CurrentEndpoint, FixedEndpoint, place_of_environment, state_folder
+from .locate import CurrentEndpoint, FixedEndpoint
 from .main_screen import MainScreen
 from .messages import (
     Complained,
@@ -97,9 +99,11 @@ class BaiTuiApp(App[int]):
         self.ansi_theme_dark, self.ansi_theme_light = DARK_PALETTE, LIGHT_PALETTE
         self.main = MainScreen(self.bench)
         """The screen below all dialogs."""
-        remembered = self.bench.memory.of(Layout).theme
-        self.theme = remembered if remembered in self.available_themes else DARK.name
+        wanted = self.bench.settings.theme or self.bench.memory.of(Layout).theme
+        self.theme = wanted if wanted in self.available_themes else DARK.name
         self.set_class(ascii_only, "-ascii")
+        self.next_context: str | None = None
+        """Where the user went on to when the screen was left; None = nowhere."""
         self._generation = 0
         self._notice_timer: Timer | None = None
 
@@ -218,6 +222,11 @@ class BaiTuiApp(App[int]):
         self.bench.save_state()
         self.exit(0)
 
+    def go_to_context(self, name: str) -> None:
+        """Ends this screen, which its caller follows by one of another context; sessions go on."""
+        self.next_context = name
+        self.action_leave()
+
     async def action_quit(self) -> None:
         self.action_leave()
 
@@ -244,24 +253,33 @@ class BaiTuiApp(App[int]):
 
 
 def run(endpoint: Endpoint | None = None, first: FirstList | None = None) -> int:
-    """Runs the TUI until the user leaves; returns the exit status.
+    """Runs the TUI until the user leaves; returns the exit status. Who switches to another context gets a new screen.
 
     Args:
-        endpoint: Where to go; None = BACKEND_* of the environment, else the local backend, started when none runs.
+        endpoint: Where to go; None = to the context in force, whose local backend is started when none runs.
         first: The first list of there, if it was asked for already.
+
+    Raises:
+        ConfigError: the configuration says something wrong about the screen.
     """
-    folder = state_folder()
-    _log_to(folder)
-    place = endpoint.url if endpoint is not None and endpoint.name != "local" else place_of_environment()
-    app = BaiTuiApp(
-        None if endpoint is None else FixedEndpoint(endpoint),
-        folder=folder,
-        place=place,
-        ascii_only=wants_ascii(),
-    )
-    app.bench.sync.first = first
-    app.run()
-    return app.return_code or 0
+    paths = Paths.of_user()
+    settings = tui_settings(paths)
+    _log_to(paths.state)
+    while True:
+        locator = CurrentEndpoint() if endpoint is None else FixedEndpoint(endpoint)
+        app = BaiTuiApp(
+            locator,
+            folder=paths.state,
+            place=locator.memory,
+            ascii_only=wants_ascii() if settings.ascii is None else settings.ascii,
+            settings=settings,
+        )
+        app.bench.sync.first = first
+        app.run()
+        if app.next_context is None:
+            return app.return_code or 0
+        endpoint, first = None, None
+        choose(app.next_context)
 
 
 def _log_to(folder: Path) -> None:

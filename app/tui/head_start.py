@@ -27,7 +27,7 @@ FirstList = Future["Sequence[SessionView] | None"]
 
 
 def begin(endpoint: Endpoint | None) -> FirstList:
-    """Asks for the list of `endpoint`; None = that of the environment, else the local backend if one runs."""
+    """Asks for the list of `endpoint`; None = that of the context in force; the local backend only if one runs."""
     first: FirstList = Future()
 
     def work() -> None:
@@ -44,10 +44,13 @@ def begin(endpoint: Endpoint | None) -> FirstList:
 
 
 def _at_once() -> Endpoint | None:
-    from ..config import Paths, remote_endpoint
+    from ..config import Paths
+    from ..contexts import LOCAL, chosen, endpoint_of
     from ..local import running_backend
 
-    return remote_endpoint() or running_backend(Paths.of_user())
+    paths = Paths.of_user()
+    choice = chosen(paths)
+    return running_backend(paths) if choice.name == LOCAL else endpoint_of(paths, choice.name)
 
 
 async def _ask(endpoint: Endpoint) -> Sequence[SessionView] | None:

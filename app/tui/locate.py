@@ -1,21 +1,16 @@
-"""Where the TUI goes: the endpoint it was given, that of the environment, or the local backend."""
+"""Where the TUI goes: the endpoint it was given, that of the context in force, or the local backend."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
+from ..config import Paths
+from ..contexts import ENVIRONMENT, LOCAL, chosen, endpoint_of
 from ..model.endpoint import Endpoint
 
-LOCAL = "local"
 _PATIENCE = 2
 """Attempts to reach a local backend that went away before another one is started."""
-
-
-def place_of_environment() -> str:
-    """Returns what tells this endpoint from others, without looking for it."""
-    return os.environ.get("BACKEND_ENDPOINT", "") or LOCAL
 
 
 class FixedEndpoint:
@@ -28,38 +23,45 @@ class FixedEndpoint:
     def place(self) -> str:
         return self._endpoint.name
 
+    @property
+    def memory(self) -> str:
+        """What tells what is remembered of this endpoint from that of others."""
+        return LOCAL if self._endpoint.name == LOCAL else self._endpoint.url
+
     def locate(self, attempt: int, tell: Callable[[str], object]) -> Endpoint:
         return self._endpoint
 
 
 class CurrentEndpoint:
-    """The endpoint of the environment, else the local backend, which is started when there is none.
+    """The endpoint of the context in force, or the local backend, which is started when there is none.
 
-    A local backend that went away may be on its way back (an upgrade, a restart by hand): the first attempts only look
-    for it.
+    What is in force when this is made stays so, whatever `bai-tui context use` says elsewhere meanwhile. A local
+    backend that went away may be on its way back (an upgrade, a restart by hand): the first attempts only look for it.
     """
+
+    def __init__(self) -> None:
+        self._choice = chosen(Paths.of_user())
 
     @property
     def place(self) -> str:
-        return place_of_environment()
+        return os.environ.get("BACKEND_ENDPOINT", "") if self._choice.name == ENVIRONMENT else self._choice.name
+
+    @property
+    def memory(self) -> str:
+        """What tells what is remembered of this endpoint from that of others."""
+        return self.place
 
     def locate(self, attempt: int, tell: Callable[[str], object]) -> Endpoint:
-        from ..config import Paths
-        from ..local import current_endpoint, running_backend
+        from ..local import ensure_backend, running_backend
 
         paths = Paths.of_user()
-        if 0 < attempt <= _PATIENCE and place_of_environment() == LOCAL:
+        if self._choice.name != LOCAL:
+            return endpoint_of(paths, self._choice.name, self._choice.why)
+        if 0 < attempt <= _PATIENCE:
             endpoint = running_backend(paths)
             if endpoint is None:
                 from ..model.errors import Unreachable
 
                 raise Unreachable("the local backend is gone")
             return endpoint
-        return current_endpoint(paths, tell)
-
-
-def state_folder() -> Path:
-    """Returns the folder for what the TUI remembers."""
-    from ..config import Paths
-
-    return Paths.of_user().state
+        return ensure_backend(paths, tell)

@@ -12,13 +12,7 @@ import jsonschema_rs
 import pytest
 from bai_tui.app.config import Settings
 from bai_tui.app.policies import ContextSettings
-from bai_tui.app.settings.file import (
-    lines_of,
-    problems_of,
-    read_contexts,
-    read_settings,
-    read_tui_settings,
-)
+from bai_tui.app.settings.file import problems_of, read_contexts, read_settings, read_tui_settings
 from bai_tui.app.settings.schema import json_schema
 from bai_tui.app.settings.shown import documented, shown, template
 from bai_tui.app.settings.toml import toml_key, toml_value
@@ -73,42 +67,6 @@ def test_a_context_is_read() -> None:
     )
     assert read_contexts(table) == {
         "two": ContextSettings(endpoint="https://two.example.org", access_key="A", group="lab", verify_tls=False)
-    }
-
-
-def test_lines_are_those_of_the_file() -> None:
-    text = (
-        "# a comment\n"
-        "port = 1\n"
-        "\n"
-        "[scheduler] # who\n"
-        "weights = {\n"
-        "}\n"
-        "limits.keypair.a = 3\n"
-        "[contexts.'a.b']\n"
-        "endpoint = '''\n"
-        "http://x\n"
-        "'''\n"
-        "group = 'g'\n"
-    ).replace("{\n}", "[\n1,\n]")
-    assert lines_of(
-        text,
-        [
-            ("port",),
-            ("scheduler", "weights"),
-            ("scheduler", "limits", "keypair", "a"),
-            ("contexts", "a.b", "endpoint"),
-            ("contexts", "a.b", "group"),
-            ("contexts", "a.b", "access_key"),
-            ("nothing",),
-        ],
-    ) == {
-        ("port",): 2,
-        ("scheduler", "weights"): 5,
-        ("scheduler", "limits", "keypair", "a"): 8,
-        ("contexts", "a.b", "endpoint"): 10,
-        ("contexts", "a.b", "group"): 13,
-        ("contexts", "a.b", "access_key"): 9,
     }
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-MODULE_OF = {"graphql-core": "graphql", "nvidia-ml-py": "pynvml"}
+MODULE_OF = {"graphql-core": "graphql", "nvidia-ml-py": "pynvml", "textual-serve": "textual_serve"}
 """Distributions whose module has another name."""
 LENT = {"ipython"}
 """Lent to sessions by its folder, and used by the runner inside them."""
@@ -17,7 +17,9 @@ BROUGHT_ALONG = {"rich", "yarl", "multidict", "traitlets", "matplotlib"}
 
 
 def test_dependencies_are_those_that_are_imported(checkout: Path, shipped: list[str], project: dict[str, Any]) -> None:
-    names = {re.split(r"[<>=~! \[;]", text, maxsplit=1)[0].lower() for text in project["project"]["dependencies"]}
+    extras = project["project"]["optional-dependencies"].values()
+    texts = [*project["project"]["dependencies"], *(text for extra in extras for text in extra)]
+    names = {re.split(r"[<>=~! \[;]", text, maxsplit=1)[0].lower() for text in texts}
     declared = {MODULE_OF.get(name, name) for name in names}
     imported: set[str] = set()
     for name in shipped:
