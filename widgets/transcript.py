@@ -17,6 +17,7 @@ from .lines import Gap, Header, Line, Media, Note, Run, RunState, Styled, plain_
 from .pen import MAX_CLIMB, MAX_LINE_CHARS, Pen
 
 __all__ = [
+    "MAX_LINES",
     "MAX_LINE_CHARS",
     "Gap",
     "Header",

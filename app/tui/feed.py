@@ -52,6 +52,7 @@ class Feed:
 
     def frame(self, run: Run, frame: Frame, now_s: float) -> None:
         """Takes a frame of a run of ours."""
+        self.transcript.now_s = now_s
         if frame.run_id is not None:
             run.run_id = frame.run_id
             self._by_id[frame.run_id] = run
@@ -95,6 +96,7 @@ class Feed:
                 self._journal_line(line)
 
     def _journal_line(self, line: JournalLine) -> None:
+        self.transcript.now_s = line.time_s
         kind, data, current = line.kind, line.data if isinstance(line.data, dict) else {}, self.current
         run = self._by_id.get(line.run_id or "")
         if kind == "run-started":

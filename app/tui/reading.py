@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.message import Message
 
-from ...widgets.transcript import RunState
+from ...widgets.transcript import MAX_LINES, RunState, Transcript
 from ..model.errors import BaiTuiError, IllegalState, NotFound, RemoteError, Unreachable
 from ..model.sessions import TERMINAL
 from .feed import Feed
@@ -48,8 +48,8 @@ Spawn = Callable[[Coroutine[None, None, None], str], object]
 class SessionConsole:
     """One session's feed and the streams that fill it."""
 
-    def __init__(self) -> None:
-        self.feed = Feed()
+    def __init__(self, scrollback_lines: int = MAX_LINES) -> None:
+        self.feed = Feed(Transcript(max_lines=scrollback_lines))
         self.loaded = False
         """What was said before we came is in the transcript."""
         self.stream: ExecuteStream | None = None
@@ -95,12 +95,14 @@ class Reading:
     _spawn: Spawn
     _consoles: dict[str, SessionConsole]
     _watched: str | None
+    scrollback_lines: int = MAX_LINES
+    """Of the console of a session that is seen from now on."""
 
     def of(self, session_id: str) -> SessionConsole:
         """Returns the console of a session, a fresh one at first."""
         console = self._consoles.get(session_id)
         if console is None:
-            console = self._consoles[session_id] = SessionConsole()
+            console = self._consoles[session_id] = SessionConsole(self.scrollback_lines)
         return console
 
     def _client(self) -> ApiClient:
@@ -290,6 +292,7 @@ class Reading:
                 return
             client, feed = self._client(), console.feed
             if self._has_journal:
+                feed.transcript.store.where = "the session's journal has them"
                 newest = await client.journal(session_id, before=_END, limit=1)
                 start = max(0, newest[-1].seq - TAIL_RECORDS) if newest else 0
                 if start:

@@ -132,8 +132,8 @@ async def test_search(open_desk: OpenDesk, server: FakeServer) -> None:
         assert not pane.search_line.has_class("-open") and desk.app.main.console.search is None
         assert desk.app.main.focused is desk.app.main.console
         await desk.press("escape")
-        print("HERE", desk.app.main.focused, desk.app.screen)
-        assert desk.app.main.focused is desk.app.main.sessions
+        focused = desk.app.main.focused
+        assert focused is not None and desk.app.main.sessions in focused.ancestors_with_self
 
 
 async def test_copy_of_a_run_of_all_and_of_what_is_selected(
