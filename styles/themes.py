@@ -1,4 +1,4 @@
-"""Our two themes: quiet greys, one accent, and colours of states that differ in lightness as well as in hue.
+"""Our themes: quiet greys, one accent, and colours of states that differ in lightness as well as in hue.
 
 Text has a contrast of at least 4.5:1 on its ground (tests/tui/test_themes.py). Good is a blue-green and bad an
 orange-red, which stay apart for eyes that mix up red and green.
@@ -13,6 +13,8 @@ from typing import Final
 from rich.terminal_theme import TerminalTheme
 from textual.color import Color
 from textual.theme import Theme
+
+from .more_themes import CONTRAST, SAFE
 
 FOLDER: Final = Path(__file__).parent
 _FIRST: Final = (FOLDER / "global.tcss", FOLDER / "main.tcss")
@@ -143,7 +145,16 @@ LIGHT: Final = Theme(
     },
 )
 
-THEMES: Final = (DARK, LIGHT)
+THEMES: Final = (DARK, LIGHT, SAFE, CONTRAST)
+ABOUT_THEMES: Final = {
+    "bai-dark": "dark",
+    "bai-light": "light",
+    "bai-safe": "colour-blind-safe",
+    "bai-contrast": "high contrast",
+    "ansi-dark": "the terminal's 16 colours",
+    "ansi-light": "the terminal's 16 colours",
+}
+"""Themes that are offered first -> what they are for."""
 
 
 def fallbacks(theme: Theme) -> dict[str, str]:

@@ -53,8 +53,10 @@ class KeyLine(Widget):
         palette = None
         for _, binding, enabled, _ in screen.active_bindings.values():
             key = _Key(binding.key, self.app.get_key_display(binding), binding.description, enabled)
-            if binding.key == self.app.COMMAND_PALETTE_BINDING:
-                palette = key
+            if not key.label:
+                continue
+            if binding.action.endswith("command_palette"):
+                palette = palette or key
             elif binding.show:
                 found.setdefault(binding.action, key)
         keys = tuple(found.values())

@@ -86,6 +86,7 @@ class MachineStrip(Widget):
         self._place = ""
         self._state = ""
         self._good = False
+        self._note = ""
 
     @property
     def state(self) -> str:
@@ -110,6 +111,12 @@ class MachineStrip(Widget):
             self._place, self._state, self._good = place, state, good
             self.refresh()
 
+    def set_note(self, note: str) -> None:
+        """Shows a word that is to be seen before all else; empty = none."""
+        if note != self._note:
+            self._note = note
+            self.refresh()
+
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
         gauges = sum(segment.cell_length for segment in self._gauges(0))
@@ -130,8 +137,10 @@ class MachineStrip(Widget):
         glyphs = self._glyphs
         mark = glyphs.running if self._good else glyphs.preparing
         state = self._style("good" if self._good else "bad")
+        noted = [Segment(f"[{self._note}] ", self._style("bad"))] if self._note else []
         segments = [
             Segment(" bai-tui ", self._style("brand")),
+            *noted,
             Segment(f"{glyphs.dot} {one_line(self._place)} ", self._style("place")),
         ]
         told = f"{mark} {one_line(self._state)}" if self._state else mark

@@ -1,10 +1,8 @@
-"""What each pane is, and what stands on the keys, in the words of help."""
+"""What each pane is, in the words of help."""
 
 from __future__ import annotations
 
 from typing import Final
-
-from .actions import Action
 
 ABOUT: Final = {
     "sessions": (
@@ -29,18 +27,3 @@ ABOUT: Final = {
     ),
 }
 """What a pane is, for help."""
-KEY_NAMES: Final = {
-    "question_mark": "?",
-    "shift+g": "G",
-    "plus": "+",
-    "equals_sign": "=",
-    "minus": "-",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-}
-"""Textual's names of keys -> what stands on them. Terminals of the kitty protocol say shift+g, all others G."""
-
-
-def key_label(action: Action) -> str:
-    """Returns the keys as help shows them."""
-    return " ".join(dict.fromkeys(KEY_NAMES.get(key, key.replace("ctrl+", "^")) for key in action.key.split(",")))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.actions import ActionParseResult
 from textual.app import App, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
@@ -19,11 +23,14 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from ...styles.themes import DARK, DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES, fallbacks
+from ...widgets._textual_private import write_to_terminal
 from ..config import Paths, tui_settings
 from ..contexts import choose
 from ..model.endpoint import Endpoint
 from ..tui_settings import TuiSettings
-from .actions import ACTIONS, Action
+from .actions.keys import NO_KEY, key_text
+from .actions.table import changing
+from .clipboard import to_programs
 from .head_start import FirstList
 from .layout import Layout
 from .locate import CurrentEndpoint, FixedEndpoint
@@ -42,6 +49,7 @@ from .messages import (
     StatsChanged,
     Told,
 )
+from .run_notices import RunNotices, by_program, sentence, sequence
 from .workbench import Workbench, wants_ascii
 
 if TYPE_CHECKING:
@@ -50,11 +58,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+
+def _table_commands() -> type[Provider]:
+    from .palette import TableCommands
+
+    return TableCommands
+
+
 _SAVE_EVERY_S = 5.0
 _NOTICES_AFTER_S = 0.2
 
 
-class BaiTuiApp(App[int]):
+class BaiTuiApp(App[int], inherit_bindings=False):
     """The workspace.
 
     Args:
@@ -68,8 +83,10 @@ class BaiTuiApp(App[int]):
 
     CSS_PATH = SHEETS  # type: ignore[assignment]
     TITLE = "bai-tui"
-    BINDINGS: ClassVar[list[BindingType]] = []
-    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "help_quit", show=False, system=True)]
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_table_commands}
+    ENABLE_COMMAND_PALETTE = False
+    """Gives it no key of its own: the action table has one."""
 
     def __init__(
         self,
@@ -83,6 +100,7 @@ class BaiTuiApp(App[int]):
         connect: Callable[[Endpoint], ApiClient] | None = None,
     ) -> None:
         super().__init__()
+        self.use_command_palette = True
         for theme in THEMES:
             self.register_theme(theme)
         self.bench = Workbench(
@@ -96,6 +114,7 @@ class BaiTuiApp(App[int]):
             settings=settings,
             connect=connect,
         )
+        self.set_keymap(self.bench.keys.keymap)
         self.ansi_theme_dark, self.ansi_theme_light = DARK_PALETTE, LIGHT_PALETTE
         self.main = MainScreen(self.bench)
         """The screen below all dialogs."""
@@ -105,7 +124,26 @@ class BaiTuiApp(App[int]):
         self.next_context: str | None = None
         """Where the user went on to when the screen was left; None = nowhere."""
         self._generation = 0
+        self._run_notices = RunNotices(self.bench.settings.notify_after_s)
         self._notice_timer: Timer | None = None
+
+    def get_key_display(self, binding: Binding) -> str:
+        return "" if binding.key == NO_KEY else binding.key_display or key_text(binding.key)
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Does an action, unless it changes something and the read-only switch is on: the one place that keys, clicks
+        and the palette pass."""
+        if self.bench.read_only and isinstance(action, str):
+            refused = changing(action, default_namespace)
+            if refused is not None:
+                self.main.refuse(refused)
+                return True
+        return await super().run_action(action, default_namespace, namespaces)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return fallbacks(self.current_theme)
@@ -131,7 +169,7 @@ class BaiTuiApp(App[int]):
         self.bench.sync.begun.set()
         self.set_interval(_SAVE_EVERY_S, self._save_state, name="save state")
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> Worker[None]:
+    def _spawn(self, work: Coroutine[Any, Any, object], name: str) -> Worker[object]:
         return self.run_worker(work, name=name, group=name, exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
@@ -186,8 +224,31 @@ class BaiTuiApp(App[int]):
             self.main.events_pane.show_news()
 
     def on_console_changed(self, message: ConsoleChanged) -> None:
+        self._notice_run(message.session_id)
         if self.main.ready and message.session_id == self.main.selected:
             self.main.show_console()
+
+    def _notice_run(self, session_id: str) -> None:
+        """Tells of a long run that ended, where nobody looks at it."""
+        runs = self.bench.runs.of(session_id).feed.transcript.runs
+        ended = self._run_notices.look(session_id, runs[-1] if runs else None, self.bench.clock())
+        row = self.bench.store.row(session_id)
+        if ended is None or row is None or (self.app_focus and session_id == self.main.selected):
+            return
+        text, settings = sentence(row.name, ended), self.bench.settings
+        if session_id != self.main.selected:
+            self._toast(text, severity="information")
+        if settings.bell:
+            self.bell()
+        if settings.desktop_notice:
+            if made := sequence(text, os.environ):
+                write_to_terminal(self, made)
+            else:
+                self._spawn(by_program(text), "desktop notice")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        super().copy_to_clipboard(text)
+        self._spawn(to_programs(text), "clipboard")
 
     def on_input_asked(self, message: InputAsked) -> None:
         row = self.bench.store.row(message.session_id)
@@ -218,8 +279,15 @@ class BaiTuiApp(App[int]):
     # -- leaving ---------------------------------------------------------------------------------------------------
 
     def action_leave(self) -> None:
-        """Leaves; sessions go on."""
+        """Leaves; sessions go on. What `x` was to end in some seconds, and was not taken back, ends now."""
         self.bench.save_state()
+        if self.bench.ending.waiting:
+            self._spawn(self._end_and_leave(), "leave")
+        else:
+            self.exit(0)
+
+    async def _end_and_leave(self) -> None:
+        await self.bench.ending.flush()
         self.exit(0)
 
     def go_to_context(self, name: str) -> None:
@@ -234,22 +302,10 @@ class BaiTuiApp(App[int]):
         await asyncio.to_thread(self.bench.save_state)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Offers the action table, and of Textual's commands those that are not in it."""
-        if screen is self.main:
-            for action in ACTIONS:
-                if action.palette:
-                    yield SystemCommand(action.title or action.description, action.tooltip, self._runner(action))
+        """Offers what Textual can do and the action table does not have."""
         for command in super().get_system_commands(screen):
-            if command.title not in ("Quit", "Keys", "Maximize", "Minimize"):
+            if command.title == "Screenshot":
                 yield command
-
-    def _runner(self, action: Action) -> Callable[[], Any]:
-        where = self.main if action.target == "everywhere" else self.main.pane(action.target)
-
-        async def run() -> None:
-            await where.run_action(action.action)
-
-        return run
 
 
 def run(endpoint: Endpoint | None = None, first: FirstList | None = None) -> int:

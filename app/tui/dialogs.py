@@ -8,7 +8,7 @@ from typing import ClassVar, TypeVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -17,8 +17,6 @@ from textual.widgets import Input, Static
 from ...widgets.image_picker import ImagePicker
 from ...widgets.resource_form import ResourceForm
 from ...widgets.rows import ImageRow, Machine
-from .about import ABOUT, key_label
-from .actions import PANES, of
 from .store import LaunchRequest, free_name
 
 Answer = TypeVar("Answer")
@@ -147,56 +145,25 @@ class LaunchScreen(Dialog[None]):
         return image.reference
 
 
-class HelpScreen(ModalScreen[None]):
-    """Explains a pane and lists every key."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1", "close", "close", id="help-close", tooltip="Close help"),
-    ]
-
-    def __init__(self, pane: str) -> None:
-        super().__init__()
-        self._pane = pane
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help") as box:
-            box.border_title = f"Help · {self._pane}"
-            box.border_subtitle = "escape closes"
-            yield Static(help_text(self._pane), id="help-text")
-
-    def action_close(self) -> None:
-        self.dismiss(None)
-
-
-def help_text(pane: str) -> Content:
-    """Returns what help says with `pane` first."""
-    parts: list[Content | str | tuple[str, str]] = [ABOUT.get(pane, ""), "\n"]
-    for target in sorted(PANES, key=lambda name: (name != pane, name != "everywhere")):
-        actions = list(of(target))
-        if actions:
-            parts.append((f"\n{target}\n", "bold"))
-        for action in actions:
-            parts += [(f"  {key_label(action):<14} ", "$accent"), f"{action.tooltip}\n"]
-    parts.append(("\n^p opens the command palette: everything above by name, and the themes.", "$text-muted"))
-    return Content.assemble(*parts)
-
-
 class PathPrompt(Dialog[str | None]):
-    """Asks for a path. Says what is wrong with it and asks again, until escape."""
+    """Asks for a path, or another line. Says what is wrong with it and asks again, until escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "close", id="path-close", tooltip="Close without doing anything"),
     ]
 
-    def __init__(self, title: str, path: str, check: Callable[[str], Awaitable[str | None]]) -> None:
+    def __init__(
+        self, title: str, path: str, check: Callable[[str], Awaitable[str | None]], *, empty: str = "write a path"
+    ) -> None:
         super().__init__()
         self._title = title
         self._path = path
         self._check = check
+        self._empty = empty
 
     def compose(self) -> ComposeResult:
         with Vertical(id="path-prompt") as box:
-            box.border_title = self._title
+            box.border_title = Content(self._title)
             box.border_subtitle = "enter · escape closes"
             yield Input(self._path, id="path", compact=True)
             yield Static("", id="path-error", markup=False)
@@ -210,7 +177,7 @@ class PathPrompt(Dialog[str | None]):
         self.run_worker(self._try(event.value.strip()), name="path", exclusive=True)
 
     async def _try(self, path: str) -> None:
-        wrong = await self._check(path) if path else "write a path"
+        wrong = await self._check(path) if path else self._empty
         if wrong is None:
             self.dismiss(path)
         else:

@@ -15,15 +15,17 @@ from ...widgets.gpu_map import GpuMap
 from ...widgets.key_line import KeyLine
 from ...widgets.session_list import SessionList
 from .actions import bindings
+from .around import Around
 from .code_actions import CodeActions
-from .instruments import NARROW_BELOW, WIDE_FROM, Instruments
-from .layout import Layout
-from .machine_map import live_text
-from .messages import CodeAsked, Hinted, LocationAsked
+from .frame import Frame
+from .instruments import Instruments
+from .layout import NARROW_BELOW, SHORT_BELOW, TINY_BELOW, WIDE_FROM, Layout
+from .messages import CodeAsked, FileSaved, Hinted, LocationAsked
 from .panes.console import ConsolePane
 from .panes.dock import Dock
 from .panes.editor import EditorPane
 from .panes.events import EventsPane
+from .panes.files import FilesPane
 from .panes.pane import Pane
 from .panes.sessions import SessionsPane
 from .panes.terminal import TerminalPane
@@ -31,27 +33,37 @@ from .store import LaunchRequest
 
 if TYPE_CHECKING:
     from ...widgets.code_editor import CodeEditor
+    from .actions.keys import Keys
     from .dialogs import LaunchScreen
     from .panes.console import ConsoleView
     from .workbench import Workbench
 
-_EMPTY = ("", "no sessions yet", "", "n  picks an image and launches", "^r runs the editor's text right away")
+
+def empty_list(keys: Keys) -> tuple[str, ...]:
+    """Returns what the list says while there is no session."""
+    new, run = keys.first("list-new"), keys.first("run")
+    return (
+        "",
+        "no sessions yet",
+        "",
+        f"{new:<2} picks an image and launches",
+        f"{run:<2} runs the editor's text right away",
+    )
 
 
-class MainScreen(CodeActions):
+class MainScreen(Around, CodeActions):
     """The one screen below all dialogs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NARROW_BELOW, "-normal"), (WIDE_FROM, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (22, "-short"), (34, "-tall")]  # noqa: RUF012
-    AUTO_FOCUS = "#sessions"
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (TINY_BELOW, "-short"), (SHORT_BELOW, "-tall")]  # noqa: RUF012
+    AUTO_FOCUS = "#sessions-list"
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self.bench = bench
         self._wanted: str | None = None
         """A session to select as soon as it is in the list."""
-        self._zoomed = ""
         self._shown = False
         self._told: str | None = ""
         """The session that the panes of the dock know of."""
@@ -65,15 +77,18 @@ class MainScreen(CodeActions):
         self.instruments = Instruments(bench)
         self.strip, self.map, self.details = self.instruments.strip, self.instruments.map, self.instruments.details
         self.body = Container(id="body")
-        self.sessions = SessionsPane(bench, empty=_EMPTY, live=self._live_text, id="sessions")
+        self.sessions = SessionsPane(bench, empty=empty_list(bench.keys), id="sessions")
         self.editor_pane = EditorPane(bench, id="editor-pane")
         self.console_pane = ConsolePane(bench, id="console-pane")
         self.events_pane = EventsPane(bench, id="events-pane")
+        self.files_pane = FilesPane(bench, id="files-pane")
         self.dock = Dock(
-            [self.console_pane, TerminalPane(bench, id="terminal-pane"), self.events_pane],
+            [self.console_pane, TerminalPane(bench, id="terminal-pane"), self.files_pane, self.events_pane],
             separator=f" {bench.glyphs.between} ",
             id="dock",
         )
+
+        self.frame = Frame(self)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves keys that were pressed before there is anything to act on."""
@@ -94,11 +109,13 @@ class MainScreen(CodeActions):
         self.sessions.border_title = "Sessions"
         self.instruments.mounted()
         self._shown = True
+        self.show_read_only()
+        self.dock.show(self.bench.memory.of(Layout).dock)
         self._wanted = self.bench.memory.of(Layout).session or None
         self._show_session()
         self.show_connection()
         self.show_sessions()
-        self.instruments.lay_out(self, self.body)
+        self.frame.lay_out()
         self.show_machine()
         self.show_console()
         self.set_interval(1.0, self._tick, name="ages")
@@ -129,9 +146,13 @@ class MainScreen(CodeActions):
         Raises:
             KeyError: there is none of that name.
         """
-        panes: tuple[Widget, ...] = (self.sessions, self.editor_pane, self.map, self.details)
-        found = next((pane for pane in panes if cast("Pane", pane).pane_name == name), None)
+        found = next((pane for pane in self.panes if cast("Pane", pane).pane_name == name), None)
         return found if found is not None else self.dock.pane(name)
+
+    @property
+    def panes(self) -> tuple[Widget, ...]:
+        """Every pane; each is a `Pane` as well."""
+        return (self.sessions, self.editor_pane, *self.dock.panes, self.map, self.details)
 
     @property
     def selected(self) -> str | None:
@@ -157,12 +178,7 @@ class MainScreen(CodeActions):
             sessions.rename_row(old, new)
             if self._wanted == old:
                 self._wanted = new
-        rows = store.rows()
-        if rows is not sessions.rows:
-            sessions.set_rows(rows)
-            live = sum(1 for row in rows if not row.ended)
-            if (told := f"{live}" if rows else "") != sessions.border_subtitle:
-                sessions.border_subtitle = told
+        sessions.show_rows()
         if self._wanted is not None and store.view(self._wanted) is not None:
             wanted, self._wanted = self._wanted, None
             sessions.select(wanted)
@@ -194,7 +210,7 @@ class MainScreen(CodeActions):
         news = " / ".join(connection.announced.splitlines())
         self.strip.set_connection(connection.place, said or news, good=not said and not (news and connection.is_ours))
         if not said:
-            self.sessions.set_empty(_EMPTY)
+            self.sessions.set_empty(empty_list(self.bench.keys))
         else:
             self.sessions.set_empty(("", said.partition(": ")[0], *connection.trouble.splitlines()))
         self._show_wait()
@@ -202,7 +218,7 @@ class MainScreen(CodeActions):
     def show_machine(self) -> None:
         """Shows slots, GPUs and images."""
         connection = self.bench.sync.connection
-        self.instruments.lay_out(self, self.body)
+        self.frame.lay_out()
         self.instruments.show_machine()
         if (dialog := self.launch_dialog) is not None:
             dialog.set_images(connection.images)
@@ -218,12 +234,9 @@ class MainScreen(CodeActions):
         self.instruments.show_stats(self.selected)
         self.sessions.live_changed()
 
-    def _live_text(self, session_id: str) -> str:
-        return live_text(self.bench.sync.live.metrics(session_id))
-
     def on_resize(self) -> None:
         if self.ready:
-            self.instruments.lay_out(self, self.body)
+            self.frame.lay_out()
             self.show_details()
 
     def _show_session(self) -> None:
@@ -277,6 +290,10 @@ class MainScreen(CodeActions):
         else:
             self.console_pane.hint(wrong)
 
+    @on(FileSaved)
+    def _file_saved(self, event: FileSaved) -> None:
+        self.files_pane.saved(event.path)
+
     @on(Hinted)
     def _hinted(self, event: Hinted) -> None:
         self.console_pane.hint(event.text, stays=event.stays)
@@ -293,7 +310,9 @@ class MainScreen(CodeActions):
         self._ask_to_run(self.editor_pane.take_all())
 
     def _ask_to_run(self, code: str) -> None:
-        if not code.strip():
+        if (refused := self.bench.refuse_changes()) is not None:
+            self.console_pane.hint(refused)
+        elif not code.strip():
             self.console_pane.hint("the editor is empty: write something to run")
         elif self._listed:
             self._run(code)
@@ -303,7 +322,7 @@ class MainScreen(CodeActions):
 
     def _run(self, code: str) -> None:
         # what it says is to be seen
-        self.instruments.stand_in("", self, self.body)
+        self.frame.stand_in("")
         selected = self.selected
         row = None if selected is None else self.bench.store.row(selected)
         if row is None or selected is None or row.ended:
@@ -360,72 +379,20 @@ class MainScreen(CodeActions):
         self._prompt_for = None
         await self.pane(pane).run_action(action)
 
-    def action_pane(self, name: str) -> None:
-        self._prompt_for = self.selected if name == "console" else None
-        if self._zoomed and self._zoomed != name:
-            self._zoom(name)
-        if name != "sessions":
-            self.instruments.stand_in(name if name == "details" else "", self, self.body)
-        if name == "details":
-            self.show_details()
-        if name in self.dock:
-            self.dock.show(name)
-        # at once: a key that follows in the same burst is for that pane
-        self.set_focus(cast("Pane", self.pane(name)).focus_target())
-
-    def action_map(self) -> None:
-        self._prompt_for = None
-        if self._zoomed:
-            self._zoom("")
-        self.instruments.toggle_map(self, self.body)
-        if self._focused_pane() != "sessions" and (self.instruments.standing_in or self.focused is self.map):
-            # what has the focus is not to be seen any more
-            self.set_focus(self.sessions)
-
-    def action_along(self, step: int) -> None:
-        """Selects the next session that has cells in the map."""
-        holders = self.map.holders()
-        if holders:
-            place = holders.index(self.selected) + step if self.selected in holders else 0
-            self.sessions.select(holders[place % len(holders)])
-
-    def action_zoom(self) -> None:
-        self._zoom("" if self._zoomed else self._focused_pane())
-
-    def _zoom(self, name: str) -> None:
-        self._zoomed = name
-        self.set_class(bool(name), "-zoomed")
-        if name in self.dock:
-            self.dock.show(name)
-        for pane in ("sessions", "editor", "map", "details"):
-            self.set_class(pane == name, f"-zoom-{pane}")
-        self.set_class(name in self.dock, "-zoom-dock")
-
-    def _focused_pane(self) -> str:
-        # which pane has it, before that pane has heard of it
-        focused = self.focused
-        for node in () if focused is None else focused.ancestors_with_self:
-            name = getattr(node, "pane_name", None)
-            if isinstance(name, str):
-                return name
-        return "sessions"
-
-    def action_help(self) -> None:
-        from .dialogs import HelpScreen
-
-        self.app.push_screen(HelpScreen(self._focused_pane()))
-
     def action_back(self) -> None:
         self._prompt_for = None
         if self._waiting_code is not None:
             self._waiting_code = None
             self.console_pane.hint("")
-        elif self._zoomed:
-            self._zoom("")
-        elif self.instruments.standing_in:
-            self.instruments.stand_in("", self, self.body)
-            self.set_focus(self.sessions)
-        elif self.console_pane.asking and self._focused_pane() == "console" and self.focused is not self.console:
+        elif (step_back := getattr(self.pane(self.focused_pane), "step_back", None)) is not None and step_back():
+            # a pane that had something open: a search, a selection
+            pass
+        elif self.frame.zoomed:
+            self.frame.zoom("")
+        elif self.frame.standing_in:
+            self.frame.stand_in("")
+            self.set_focus(self.sessions.focus_target())
+        elif self.console_pane.asking and self.focused_pane == "console" and self.focused is not self.console:
             self.set_focus(self.console)
         else:
-            self.set_focus(self.sessions)
+            self.set_focus(self.sessions.focus_target())

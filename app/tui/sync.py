@@ -124,7 +124,7 @@ class Sync:
         self._store = store
         self._post = post
         self._clock = clock
-        self._connect = connect or _api_client
+        self._connect = connect or api_client
         self._wanted = asyncio.Event()
         self._retry_now = asyncio.Event()
         self.live = LiveStats()
@@ -357,7 +357,8 @@ def image_of(view: ImageView) -> ImageRow:
     return ImageRow(view.reference, view.aliases, detail, view.installed)
 
 
-def _api_client(endpoint: Endpoint) -> ApiClient:
+def api_client(endpoint: Endpoint) -> ApiClient:
+    """Returns the client of an endpoint, to be entered."""
     from ..client.api import ApiClient
 
     return ApiClient(endpoint)

@@ -19,17 +19,20 @@ from ...widgets.rows import SessionRow
 from ...widgets.transcript import Transcript
 from ..model.errors import Unreachable
 from ..tui_settings import TuiSettings
+from .actions import ACTIONS
+from .actions.keys import Keys
 from .code_history import CodeHistory, Entry
 from .documents import Documents
 from .ending import Ending
 from .happenings import Happenings
 from .launching import Launching
 from .messages import Complained, ConsoleChanged
+from .read_only import Switch
 from .run_queue import Queued
 from .runs import Runs
 from .state import Memory
 from .store import SessionStore
-from .sync import Locator, Sync
+from .sync import Locator, Sync, api_client
 from .upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -40,10 +43,12 @@ log = logging.getLogger(__name__)
 
 WELCOME: Final = "bai-tui runs code in sessions, each with its own share of this machine."
 WELCOME_KEYS: Final = (
-    "^r  runs the text above in a new session",
-    "n   picks an image and launches",
-    "?   lists every key",
+    ("run", "runs the text above in a new session"),
+    ("list-new", "picks an image and launches"),
+    ("help", "explains the pane that you are in and lists every key"),
+    ("jump", "goes to any pane"),
 )
+"""Action -> what the first screen says of it."""
 SAMPLE: Final = """\
 # ^r runs this in a session of its own: watch it below
 import platform
@@ -86,28 +91,32 @@ class Workbench:
         self.settings = settings or TuiSettings()
         self.glyphs: Glyphs = ASCII if ascii_only else UNICODE
         self.store = SessionStore()
-        self.sync = Sync(locator, self.store, post, clock, connect)
+        self.keys = Keys(self.settings.keys, ACTIONS)
+        self.switch = Switch(self.settings.read_only)
+        self.sync = Sync(locator, self.store, post, clock, self.switch.guard(connect or api_client))
         self.runs = Runs(self.store, self.sync.connection, post, clock, spawn)
+        self.runs.scrollback_lines = self.settings.scrollback_lines
         self.welcome = Transcript()
         self.launching = Launching(
             self.store, self.sync, post, spawn, clock, self.connected, self.runs.news, self.welcome
         )
-        self.ending = Ending(self.store, self.sync, post, spawn, clock, self.connected, self.runs.forget)
-        self.upkeep = Upkeep(self.store, self.sync, post, spawn, clock, self.connected)
+        self.ending = Ending(self.store, self.sync, post, spawn, clock, self.connected, self.runs.forget, self.did)
+        self.upkeep = Upkeep(self.store, self.sync, post, spawn, clock, self.connected, self.did)
         self.happenings = Happenings(post, clock)
         self.sync.heard = self.happenings.event
         self._post = post
         self._spawn = spawn
+        self.folder = folder
         self.memory = Memory(folder, place)
+        self.history = CodeHistory(folder, place)
         self.documents = Documents(self.memory, SAMPLE)
         self._forgetful = False
-        self.history = CodeHistory(folder, place)
         """What is remembered cannot be written."""
         if self.documents.first_start:
             self.welcome.note(WELCOME)
             self.welcome.note("")
-        for line in WELCOME_KEYS:
-            self.welcome.note(line)
+        for action, does in WELCOME_KEYS:
+            self.welcome.note(f"{self.keys.first(action):<3} {does}")
 
     # -- what is remembered ----------------------------------------------------------------------------------------
 
@@ -126,6 +135,15 @@ class Workbench:
     def did(self, *argv: str, session_id: str | None = None) -> None:
         """Notes what was just done, as the arguments of `bai-tui` that do the same."""
         self.happenings.did(*argv, session_id=session_id)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing may be started, changed or ended."""
+        return self.switch.on
+
+    def refuse_changes(self) -> str | None:
+        """Returns in a word why nothing may be changed; None when everything may."""
+        return self.switch.refuse()
 
     def complain(self, text: str) -> None:
         """Tells of a failure that has no place."""
@@ -153,17 +171,6 @@ class Workbench:
         self._remember_code(session_id, code)
         return self.runs.execute(session_id, code)
 
-    def execute_in_place_of(self, ended: SessionRow | None, code: str) -> str:
-        """Runs code in a session that is started for it, like the one that ended if there is one; returns its id."""
-        session_id = self.launching.default(ended.image if ended is not None else "")
-        if ended is not None:
-            self.runs.of(session_id).feed.transcript.note(f"{ended.name} has ended: this is a new one like it")
-        self.execute(session_id, code)
-        return session_id
-
-    def answer(self, session_id: str, text: str) -> None:
-        """Answers the run that asks."""
-        self._spawn(self._tell(session_id, self.runs.answer(session_id, text)), f"answer {session_id}")
     def _remember_code(self, session_id: str, code: str) -> None:
         view = self.store.view(session_id)
         name, image = ("", "") if view is None else (view.name, view.image)
@@ -175,6 +182,17 @@ class Workbench:
         except OSError as error:
             log.warning("what was run cannot be kept: %s", error)
 
+    def execute_in_place_of(self, ended: SessionRow | None, code: str) -> str:
+        """Runs code in a session that is started for it, like the one that ended if there is one; returns its id."""
+        session_id = self.launching.default(ended.image if ended is not None else "")
+        if ended is not None:
+            self.runs.of(session_id).feed.transcript.note(f"{ended.name} has ended: this is a new one like it")
+        self.execute(session_id, code)
+        return session_id
+
+    def answer(self, session_id: str, text: str) -> None:
+        """Answers the run that asks."""
+        self._spawn(self._tell(session_id, self.runs.answer(session_id, text)), f"answer {session_id}")
 
     def interrupt(self, session_id: str) -> str | None:
         """Interrupts what runs in a session; returns why that cannot be, else None."""

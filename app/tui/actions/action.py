@@ -28,6 +28,8 @@ class Action:
     key_display: str = ""
     title: str = ""
     """What the palette calls it, with the words that one would search for; empty = the description."""
+    changes: bool = False
+    """Starts, changes or ends a session: refused while the read-only switch is on."""
 
 
 def of_session(prefix: str, target: str) -> tuple[Action, ...]:
@@ -44,6 +46,7 @@ def of_session(prefix: str, target: str) -> tuple[Action, ...]:
             palette=first,
             key_display="+",
             title="keep: extend the session's idle time",
+            changes=True,
         ),
         Action(
             f"{prefix}-take-back",
@@ -56,6 +59,7 @@ def of_session(prefix: str, target: str) -> tuple[Action, ...]:
             palette=first,
             key_display="-",
             title="keep no longer: take the extension back",
+            changes=True,
         ),
         Action(
             f"{prefix}-later",
@@ -68,6 +72,7 @@ def of_session(prefix: str, target: str) -> tuple[Action, ...]:
             palette=first,
             key_display="[",
             title="later: lower the session's priority",
+            changes=True,
         ),
         Action(
             f"{prefix}-sooner",
@@ -80,6 +85,7 @@ def of_session(prefix: str, target: str) -> tuple[Action, ...]:
             palette=first,
             key_display="]",
             title="sooner: raise the session's priority",
+            changes=True,
         ),
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from . import console, details, editor, events, everywhere, map, running, sessions, terminal
+from . import console, details, editor, events, everywhere, files, map, running, sessions, terminal
 from .action import Action
+from .keys import NO_KEY
 
 if TYPE_CHECKING:
     from textual.binding import Binding
 
-PANES: Final = ("everywhere", "sessions", "editor", "console", "terminal", "events", "map", "details")
+PANES: Final = ("everywhere", "sessions", "editor", "console", "terminal", "files", "events", "map", "details")
 """Where keys can work: everywhere, or in the pane that has the focus."""
 
 ACTIONS: Final[tuple[Action, ...]] = (
@@ -21,6 +22,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *running.ROWS,
     *console.ROWS,
     *terminal.ROWS,
+    *files.ROWS,
     *events.ROWS,
     *map.ROWS,
     *details.ROWS,
@@ -32,13 +34,19 @@ def of(target: str) -> Iterator[Action]:
     return (action for action in ACTIONS if action.target == target)
 
 
+def changing(action: str, namespace: object) -> Action | None:
+    """Returns the row that changes something, when this is one: done on a pane (`namespace`) or on the screen."""
+    target = getattr(namespace, "pane_name", "everywhere")
+    return _CHANGING.get((target, action))
+
+
 def bindings(target: str) -> list[Binding]:
     """Returns Textual bindings of a pane, or of `everywhere`."""
     from textual.binding import Binding
 
     return [
         Binding(
-            action.key,
+            action.key or NO_KEY,
             action.action,
             action.description,
             show=action.show,
@@ -49,3 +57,6 @@ def bindings(target: str) -> list[Binding]:
         )
         for action in of(target)
     ]
+
+
+_CHANGING: Final = {(action.target, action.action): action for action in ACTIONS if action.changes}

@@ -44,6 +44,11 @@ class Dock(Vertical):
     def __contains__(self, name: object) -> bool:
         return name in self._panes
 
+    @property
+    def panes(self) -> tuple[Widget, ...]:
+        """Its panes, in the order of their tabs."""
+        return tuple(self._panes.values())
+
     def pane(self, name: str) -> Widget:
         """Returns the pane of that name."""
         return self._panes[name]
@@ -54,7 +59,9 @@ class Dock(Vertical):
             _as_pane(pane).show_session(session_id)
 
     def show(self, name: str) -> None:
-        """Lets a pane be seen in place of the others."""
+        """Lets a pane be seen in place of the others; nothing changes where there is none of that name."""
+        if name not in self._panes:
+            return
         self.current = name
         for key, pane in self._panes.items():
             pane.display = key == name
