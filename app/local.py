@@ -226,5 +226,5 @@ def _spawn(paths: Paths, options: Sequence[str], deadline: float) -> Mapping[str
 
 
 def current_endpoint(paths: Paths, tell: Tell | None = None) -> Endpoint:
-    """Returns where commands and TUI go: the server of the context in force, or the local backend, as `ensure_backend`."""
+    """Returns where commands and TUI go: the server of the context in force, or what `ensure_backend` returns."""
     return chosen_endpoint(paths) or ensure_backend(paths, tell)

@@ -68,6 +68,7 @@ _bai_tui_completion() {
     done
     (( $#described )) && _describe -V unsorted described -U
     (( $#plain )) && compadd -U -V unsorted -a plain
+    return 0
 }
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
     _bai_tui_completion "$@"
@@ -101,7 +102,7 @@ class _Complete(ShellComplete):
     """Reads the words of a command line, one a line, of which COMP_CWORD is the one that is completed."""
 
     def source(self) -> str:
-        return self.source_template % self.source_vars()
+        return self.source_template.replace("%(complete_var)s", VARIABLE).replace("%(prog_name)s", PROGRAM)
 
     def get_completion_args(self) -> tuple[list[str], str]:
         words = os.environ["COMP_WORDS"].split("\n")
