@@ -20,10 +20,24 @@ ABOUT: Final = {
         "cooperative holds for code that does not work around it, detected is noticed afterwards, counted is only "
         "kept in the books."
     ),
-    "editor": "Python to run. The text is kept when you leave. Escape leads to the session list.",
+    "editor": (
+        "What is to run: the whole text, a cell (between lines like # %%), the selection or the statement under the "
+        "cursor. Each open text is a tab; texts, cursors and what is not saved are kept when you leave. Escape leads to "
+        "the session list."
+    ),
     "console": (
         "What the selected session said, run by run. At the end it follows new output; scroll up and what you read "
         "stays where it is. Drag with the mouse to select, ctrl+c copies."
     ),
+    "terminal": (
+        "A shell in the selected session. While it runs every key is for it, but the one that leaves; the mouse is for "
+        "the programs that ask for it."
+    ),
+    "files": "The files of the selected session: look at them, copy them here or there, delete them.",
+    "events": (
+        "What happened to sessions, newest last, and what this program did, each as the bai-tui command that does the "
+        "same."
+    ),
+    "history": "Sessions that ended: why they did, and what they wrote.",
 }
 """What a pane is, for help."""

@@ -28,6 +28,8 @@ from ..config import Paths, tui_settings
 from ..contexts import choose
 from ..model.endpoint import Endpoint
 from ..tui_settings import TuiSettings
+from .actions import ACTIONS
+from .actions.keymap import problems_of_keys
 from .actions.keys import NO_KEY, key_text
 from .actions.table import changing
 from .clipboard import to_programs
@@ -168,6 +170,14 @@ class BaiTuiApp(App[int], inherit_bindings=False):
             gc.enable()
         self.bench.sync.begun.set()
         self.set_interval(_SAVE_EVERY_S, self._save_state, name="save state")
+        self._tell_of_keys()
+
+    def _tell_of_keys(self) -> None:
+        given = self.bench.settings.keys
+        problems = problems_of_keys(given, ACTIONS) if given else []
+        for problem in problems[:1]:
+            more = f"; {len(problems) - 1} more: bai-tui config validate" if len(problems) > 1 else ""
+            self._toast(f"keys.{problem.action}: {problem.message}{more}", severity="warning")
 
     def _spawn(self, work: Coroutine[Any, Any, object], name: str) -> Worker[object]:
         return self.run_worker(work, name=name, group=name, exit_on_error=False)

@@ -8,7 +8,8 @@ from textual import events
 from textual.screen import Screen
 from textual.widget import Widget
 
-from .frame import Edge, Frame, pane_of
+from .focus import pane_of
+from .frame import Edge, Frame
 from .layout import SOLO_BELOW
 from .read_only import SENTENCE, WORD
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.geometry import Offset, Region
-from textual.widget import Widget
 
-from .layout import EDGES, MAP_FROM, NARROW_BELOW, SOLO_BELOW, WIDE_FROM, Layout, Places, drawn_to, places
+from .layout import EDGES, MAP_FROM, NARROW_BELOW, SOLO_BELOW, Layout, Places, drawn_to, places
 
 if TYPE_CHECKING:
     from .main_screen import MainScreen
@@ -205,15 +204,3 @@ class Frame:
         for edge in EDGES:
             setattr(self._layout, edge, 0)
         self.lay_out()
-
-
-def pane_of(widget: Widget | None) -> str:
-    """Returns the name of the pane that a widget is in; empty = in none."""
-    for node in () if widget is None else widget.ancestors_with_self:
-        name = getattr(node, "pane_name", None)
-        if isinstance(name, str):
-            return name
-    return ""
-
-
-__all__ = ["WIDE_FROM", "Edge", "Frame", "pane_of"]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .app import BaiTuiApp
     from .main_screen import MainScreen
+    from .panes.pane import Pane
 
 
 class TableCommands(Provider):
@@ -57,7 +58,11 @@ class TableCommands(Provider):
                 await main.run_action(action.action)
             else:
                 main.action_pane(action.target)
-                await main.pane(action.target).run_action(action.action)
+                pane = main.pane(action.target)
+                name = action.action.partition("(")[0]
+                # some panes have their keys on the widget within them that has the focus
+                holder = pane if hasattr(pane, f"action_{name}") else cast("Pane", pane).focus_target()
+                await holder.run_action(action.action)
 
         return run
 

@@ -10,12 +10,10 @@ from bai_tui.app.cli.main import cli
 from bai_tui.app.settings.reading import dotted
 from bai_tui.app.settings.shown import documented
 from bai_tui.app.settings.toml import toml_value
-from bai_tui.app.tui.about import KEY_NAMES
 from bai_tui.app.tui.actions import ACTIONS
+from bai_tui.app.tui.actions.keys import Keys
+from bai_tui.app.tui.actions.papers import PAPER, document
 from click.testing import CliRunner
-
-SAME = {word: key for key, word in KEY_NAMES.items()}
-"""Words of the README -> keys of Textual."""
 
 
 def test_links_lead_to_files(checkout: Path, tracked: list[str]) -> None:
@@ -31,10 +29,15 @@ def test_links_lead_to_files(checkout: Path, tracked: list[str]) -> None:
 
 def test_the_keys_of_the_readme_are_those_of_the_screen(checkout: Path) -> None:
     rows = re.findall(r"^\| (`[^|]+) \| [\w, ]+ \| ", (checkout / "README.md").read_text(), flags=re.M)
-    told = {SAME.get(key, key) for row in rows for key in re.findall(r"`([^`]+)`", row)}
-    bound = {key for action in ACTIONS for key in action.key.split(",")}
+    told = {key for row in rows for key in re.findall(r"`([^`]+)`", row)}
+    keys = Keys({}, ACTIONS)
+    bound = {key for action in ACTIONS for key in (*keys.of(action), *keys.labels(action))}
     assert len(told) > 15, "the table of keys was not found"
     assert told <= bound, f"told but not bound: {sorted(told - bound)}"
+
+
+def test_the_paper_of_keys_is_that_of_the_table() -> None:
+    assert PAPER.read_text(encoding="utf-8") == document(), "write it anew: ./dev keys"
 
 
 def test_every_setting_is_documented_as_the_table_tells_it(checkout: Path) -> None:

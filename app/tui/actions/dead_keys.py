@@ -6,6 +6,7 @@ from typing import Final
 
 _SENT_AS: Final = {"ctrl+h": "backspace", "ctrl+i": "tab", "ctrl+m": "enter", "ctrl+left_square_bracket": "escape"}
 _TWINS: Final = frozenset(("ctrl+enter", "shift+enter", "ctrl+tab", "shift+space", "ctrl+backspace", "shift+backspace"))
+_SIGNS: Final = frozenset(("comma", "full_stop", "semicolon", "colon", "minus", "plus", "equals_sign", "apostrophe"))
 _CTRL_SENT: Final = frozenset(
     ("@", "at", "space", "backslash", "right_square_bracket", "circumflex_accent", "underscore", "slash")
 )
@@ -23,7 +24,7 @@ def why_dead(key: str) -> str | None:
         return f"most terminals send it as {name}"
     if len(name) == 1 and set(modifiers) == {"ctrl", "shift"}:
         return f"most terminals send it as ctrl+{name}"
-    single = len(name) == 1 or name in ("comma", "full_stop", "semicolon", "minus", "plus", "equals_sign")
-    if "ctrl" in modifiers and single and not name.isalpha() and name not in _CTRL_SENT:
+    letter = len(name) == 1 and name.isalpha() and name.isascii()
+    if "ctrl" in modifiers and (len(name) == 1 or name in _SIGNS) and not letter and name not in _CTRL_SENT:
         return "most terminals do not send it"
     return None

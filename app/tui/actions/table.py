@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from ..focus import pane_of
 from . import console, details, editor, events, everywhere, files, map, running, sessions, terminal
 from .action import Action
 from .keys import NO_KEY
 
 if TYPE_CHECKING:
     from textual.binding import Binding
+    from textual.dom import DOMNode
 
 PANES: Final = ("everywhere", "sessions", "editor", "console", "terminal", "files", "events", "map", "details")
 """Where keys can work: everywhere, or in the pane that has the focus."""
@@ -34,10 +36,9 @@ def of(target: str) -> Iterator[Action]:
     return (action for action in ACTIONS if action.target == target)
 
 
-def changing(action: str, namespace: object) -> Action | None:
+def changing(action: str, namespace: DOMNode | None) -> Action | None:
     """Returns the row that changes something, when this is one: done on a pane (`namespace`) or on the screen."""
-    target = getattr(namespace, "pane_name", "everywhere")
-    return _CHANGING.get((target, action))
+    return _CHANGING.get((pane_of(namespace) or "everywhere", action))
 
 
 def bindings(target: str) -> list[Binding]:
