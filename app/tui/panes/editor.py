@@ -171,7 +171,9 @@ class EditorPane(RunsCode, EditorFiles):
 
     def _open_find(self, *, replaces: bool) -> None:
         selected = self.editor.selected_text
-        self.find_bar.open(replaces=replaces, text=selected if selected and "\n" not in selected else None)
+        # while it is open, what is selected is what was found
+        taken = selected if selected and "\n" not in selected and not self.find_bar.is_open else None
+        self.find_bar.open(replaces=replaces, text=taken)
 
     def step_back(self) -> bool:
         """Does what escape does within the pane; returns whether that was anything."""
