@@ -167,7 +167,10 @@ class CodeEditor(CodeView):
             event.stop()
             event.prevent_default()
             return
-        if self.vim is not None and self.vim.take(event):
+        if event.key.startswith("alt+"):
+            # terminals send its letter along; it is a command of whoever has the key, and nothing to be typed
+            event.prevent_default()
+        elif self.vim is not None and self.vim.take(event):
             event.stop()
             event.prevent_default()
             self._restart_blink()

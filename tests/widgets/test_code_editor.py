@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bai_tui.widgets.code_editor import CodeEditor
+from textual import events
 from textual.app import App, ComposeResult
 from textual.widgets.text_area import Selection
 
@@ -73,3 +74,12 @@ async def test_tab_and_shift_tab_move_lines() -> None:
         assert app.editor.text == "a\n\nb\nc"
         await pilot.press("ctrl+z", "ctrl+z", "ctrl+z")
         assert app.editor.text == "a\n\n  b\nc"
+
+
+async def test_a_letter_with_alt_is_a_command_and_nothing_to_be_typed() -> None:
+    """Terminals send the letter along: `pilot.press` does not."""
+    async with EditorApp("ab").run_test() as pilot:
+        editor = pilot.app.query_one(CodeEditor)
+        editor.post_message(events.Key("alt+h", "h"))
+        await pilot.press("c")
+        assert editor.text == "cab"
