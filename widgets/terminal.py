@@ -116,6 +116,8 @@ class Terminal(Widget, can_focus=True):
         self._end: Cell | None = None
         self._held = RELEASED
         """The button that the program was told of as pressed."""
+        self._told_at: Cell | None = None
+        """Where the mouse was then."""
         self._later: Timer | None = None
         self._stale = False
         """More has come since the last paint."""
@@ -279,8 +281,10 @@ class Terminal(Widget, can_focus=True):
         mode = emulator.screen.mouse
         wanted = mode >= 1003 or (mode == 1002 and button != RELEASED) if moved else (pressed or mode != 9)
         if wanted:
-            offset = event.get_content_offset(self)
-            x, y = (offset.x, offset.y) if offset is not None else (0, 0)
+            y, x = self._cell(event)
+            if moved and self._told_at == (y, x):
+                return True
+            self._told_at = (y, x)
             data = encode_mouse(
                 button,
                 x,

@@ -77,11 +77,7 @@ def pieces_of(line: Mapping[int, Cell], columns: int) -> Iterator[Piece]:
         yield "".join([cell.text for cell in group]), pen
 
 
-@lru_cache(maxsize=256)
-def _palette_colour(number: int) -> int:
-    return min(max(number, 0), 255)
-
-
+@lru_cache(maxsize=1024)
 def repen(pen: Pen, codes: tuple[tuple[int, ...], ...]) -> Pen:
     """Returns the pen after a sequence that selects how to write (SGR)."""
     changes: dict[str, object] = {}
@@ -124,7 +120,7 @@ def repen(pen: Pen, codes: tuple[tuple[int, ...], ...]) -> Pen:
 def _colour(values: list[int]) -> Colour:
     match values:
         case [5, number, *_]:
-            return _palette_colour(number)
+            return min(max(number, 0), 255)
         case [2, red, green, blue] | [2, _, red, green, blue, *_]:
             return (min(max(red, 0), 255), min(max(green, 0), 255), min(max(blue, 0), 255))
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 MAX_PARAMETER: Final = 9999
@@ -22,6 +23,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<control>[\x00-\x17\x19\x1c-\x1f\x7f-\x8f\x91-\x97\x99-\x9d])"
     r"|(?P<string>\x1b[]P^_X]|[\x90\x98\x9d-\x9f])"
     r"|\x1b(?P<escape>[ -/]*[0-OQ-WYZ\\`-~])"
+    r"|(?P<broken>\x1b(?:\[[0-?]*)?[ -/]*(?=[^ -~]))"
 )
 _STRING_END: Final = re.compile(r"\x07|\x1b\\|[\x18\x1a\x9c]|\x1b(?=[^\\])")
 _UNFINISHED: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[ -/]*)\Z")
@@ -30,6 +32,7 @@ Parameters = tuple[tuple[int, ...], ...]
 """The parameters of a sequence, each with its own further ones (`38:2::1:2:3`). One that is left out is -1."""
 
 
+@lru_cache(maxsize=1024)
 def _parameters(numbers: str) -> Parameters:
     if not numbers:
         return ()
@@ -97,13 +100,13 @@ class TerminalParser:
             elif kind == "escape":
                 if (act := self._escapes.get(match["escape"])) is not None:
                     act()
-            else:
+            elif kind == "string":
                 self._in_string = True
 
     def _sequence(self, match: re.Match[str]) -> None:
         marks, numbers, between, final = match.group("marks", "numbers", "between", "final")
         if (act := self._sequences.get(marks + between + final)) is not None:
-            act(_parameters(numbers))
+            act(_parameters(numbers[:_MAX_PENDING]))
 
     def _skip_string(self, text: str, position: int) -> int:
         end = _STRING_END.search(text, position)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from bai_tui.app.model.errors import IllegalState, RemoteError, SessionExists, S
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.tests.tui.fake_pty import FakePty, FakeShell
 
 NOW_S = 1_795_000_000.0
 ENDPOINT = Endpoint(url="http://127.0.0.1:1", access_key="AK", secret_key="SK")
@@ -94,6 +96,8 @@ class FakeServer:
         self.announced = ""
         self.refuse_extend: Exception | None = None
         self.refuse_priority: Exception | None = None
+        self.shells: defaultdict[str, FakeShell] = defaultdict(FakeShell)
+        """Session id -> its terminal."""
         self.tasks: set[asyncio.Task[Any]] = set()
         self.up = True
         self.stopping = False
@@ -339,6 +343,13 @@ class FakeClient:
 
     async def __aexit__(self, *_: object) -> None:
         return None
+
+    def pty(self, ref: str) -> FakePty:
+        self._server.check()
+        session = self._server.find(ref)
+        if session.view.status not in ANSWERING:
+            raise IllegalState(f"the session {session.view.name} is {session.view.status}")
+        return FakePty(self._server.shells[session.view.id])
 
     async def handshake(self) -> ServerInfo:
         self._server.check()

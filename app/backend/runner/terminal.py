@@ -171,7 +171,8 @@ class Terminal:
                 rows, cols = self._size
                 self._shell.resize(rows, max(cols - 1, 1))
                 self._nudged_s = time.monotonic() + _NUDGE_S
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * FRAME_BYTES)  # what lies in it is behind nobody's control any more
+        # what lies in its buffers is shown before the effect of any key
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * FRAME_BYTES)
         connection.source = self._clients[connection] = _Client(self._replay)
         answer()
 
