@@ -107,7 +107,7 @@ def ask_tmux() -> str:
     import subprocess
 
     try:
-        done = subprocess.run(TMUX_QUESTION, capture_output=True, text=True, timeout=2, check=False)
+        done = subprocess.run(TMUX_QUESTION, capture_output=True, text=True, timeout=0.5, check=False)
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()

@@ -111,8 +111,7 @@ class _Walk:
         if self._in_table:
             self._cells.append("".join(text for text, _ in pieces))
         elif self._heading:
-            level = "" if self._heading == 1 else "#" * self._heading
-            self._found.append(Paragraph(tuple((text, "head") for text, _ in pieces), 0, level))
+            self._found.append(Paragraph(tuple((text, "head") for text, _ in pieces), self._indent))
         else:
             mark, self._mark = self._mark, ""
             indent = self._indent + (2 if self._lists and not mark else 0)

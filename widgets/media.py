@@ -115,8 +115,7 @@ class MediaView:
         self._looks: WeakKeyDictionary[Media, _Look] = WeakKeyDictionary()
         self._recent: OrderedDict[tuple[int, int, int], _Frame] = OrderedDict()
         self._mode: Mode | None = None
-        self._finding = False
-        self._tmux = ""
+        self._tmux: str | None = None
         self._turn = asyncio.Lock()
         self._cell: CellSize | None = None
         self.max_rows = INLINE_PICTURE_ROWS
@@ -129,6 +128,9 @@ class MediaView:
             changed: Is called when rows look different than before: a picture was decoded.
         """
         self._owner, self._prefix, self._changed = owner, prefix, changed
+        if self._in_tmux and self._setting == "auto":
+            # asked before the first picture comes, so that nothing waits for the answer then
+            owner.run_worker(self._ask_tmux(), name="pictures in tmux", group="pictures", exit_on_error=False)
 
     # -- for the widget that paints ------------------------------------------------------------------------------
 
@@ -293,12 +295,16 @@ class MediaView:
         seen = self._look(media)
         if seen.kind is None or self._setting == Mode.NONE:
             return None
-        if self._cell is None:
-            self._cell = cell_size()
         key = (width, self.max_rows)
         frame = seen.frames.get(key)
         if frame is None:
-            columns, rows = fitted(seen.kind, self._cell, max(1, width), self.max_rows, enlarge=self._whole)
+            cell = self._cell_size()
+            if self._find_mode() in (Mode.BLOCKS, Mode.SHADES):
+                # a cell holds so few pixels that a picture is as large as there is room for it
+                columns, rows = fitted(seen.kind, cell, max(1, width), self.max_rows, enlarge=True)
+                columns, rows = min(columns, seen.kind.width), min(rows, max(1, seen.kind.height // 2))
+            else:
+                columns, rows = fitted(seen.kind, cell, max(1, width), self.max_rows, enlarge=self._whole)
             frame = seen.frames[key] = _Frame(columns, min(rows, 290))
         return frame
 
@@ -348,10 +354,8 @@ class MediaView:
         async with self._turn:
             if self._recent.get(key) is not frame:
                 return
-            if self._mode is None:
-                await self._find_mode()
-            kind, mode, cell, owner = self._look(media).kind, self._mode, self._cell, self._owner
-            if kind is None or mode is None or cell is None or owner is None or not owner.is_attached:
+            kind, mode, cell, owner = self._look(media).kind, self._find_mode(), self._cell_size(), self._owner
+            if kind is None or owner is None or not owner.is_attached:
                 return
             ground = self._ground(owner)
             number = next(_numbers, 0) if mode is Mode.KITTY else 0
@@ -373,23 +377,35 @@ class MediaView:
                 frame.cells, frame.number = list(cells), number
         self._changed()
 
-    async def _find_mode(self) -> None:
-        owner = self._owner
-        if owner is None:
-            return
-        if self._in_tmux and self._setting == "auto":
-            self._tmux = await asyncio.to_thread(ask_tmux)
-        app = owner.app
-        system = app.console.color_system
-        colours = {"standard": 16, "256": 256, "truecolor": 1 << 24, "windows": 16}.get(system or "", 0)
-        self._mode = detect(
-            self._setting,
-            environment(),
-            colours=0 if app.no_color else colours,
-            ascii_only=self._ascii,
-            tmux=self._tmux,
-            in_browser=app.is_web,
-        )
+    async def _ask_tmux(self) -> None:
+        answer = await asyncio.to_thread(ask_tmux)
+        if self._tmux is None:
+            self._tmux = answer
+
+    def _find_mode(self) -> Mode:
+        """Returns how pictures are painted; what that depends on does not change while the terminal is the same."""
+        if self._mode is None:
+            owner = self._owner
+            if owner is None:
+                return Mode.BLOCKS
+            if self._tmux is None and self._in_tmux and self._setting == "auto":
+                self._tmux = ask_tmux()
+            app = owner.app
+            colours = {"standard": 16, "256": 256, "truecolor": 1 << 24, "windows": 16}
+            self._mode = detect(
+                self._setting,
+                environment(),
+                colours=0 if app.no_color else colours.get(app.console.color_system or "", 0),
+                ascii_only=self._ascii,
+                tmux=self._tmux or "",
+                in_browser=app.is_web,
+            )
+        return self._mode
+
+    def _cell_size(self) -> CellSize:
+        if self._cell is None:
+            self._cell = cell_size()
+        return self._cell
 
     @property
     def _in_tmux(self) -> bool:

@@ -96,13 +96,19 @@ class MediaScreen(ModalScreen[None]):
     # -- keys ------------------------------------------------------------------------------------------------------
 
     def action_close(self) -> None:
-        field = self.query_one("#media-path", Input)
-        if field.display:
-            field.display = False
-            self.page.focus()
+        if self._close_field():
             self.page.post_message(MediaPage.Shown(self.page))
         else:
             self.dismiss(None)
+
+    def _close_field(self) -> bool:
+        """Takes the line for a path away; returns whether it was open."""
+        field = self.query_one("#media-path", Input)
+        if not field.display:
+            return False
+        field.display = False
+        self.page.focus()
+        return True
 
     def action_other(self, step: int) -> None:
         self._at = max(0, min(self._at + step, len(self._pieces) - 1))
@@ -153,7 +159,7 @@ class MediaScreen(ModalScreen[None]):
             reason = getattr(error, "strerror", None) or error
             self._say(f"{one_line(path)} cannot be written: {reason}")
             return
-        self.action_close()
+        self._close_field()
         self._say(f"saved as {one_line(path)}")
 
     def action_open(self) -> None:
