@@ -147,7 +147,7 @@ class ConsoleFinding(ConsoleRows):
             if self.cursor is not None:
                 self.cursor.go(match[0], match[1])
                 self._cursor_moved()
-            self._following = False
+            self.pause()
             self.reveal(match[0], match[1])
         self.refresh()
 
@@ -182,7 +182,7 @@ class ConsoleFinding(ConsoleRows):
             place = self.place_at(max(0, bottom))
             if self._match is not None and self._shown(self._match[0]):
                 place = place._replace(number=self._match[0], char=self._match[1])
-            self._following = False
+            self.pause()
             self.cursor = TextCursor(self._transcript, (place.number, place.char))
         if by_line is not None:
             self.cursor.mark(by_line=by_line)
@@ -257,11 +257,23 @@ class ConsoleFinding(ConsoleRows):
             if found:
                 self._place = line_number, found[0 if direction > 0 else -1]
                 self._forget_strips()
-                self._following = False
+                self.pause()
                 self.reveal(line_number, self._place[1].start)
                 self.refresh()
                 return True
         return False
+
+    def go_to_code(self, run: Run, row: int) -> None:
+        """Goes to a line of the code of a run, which is shown below its line."""
+        lines = run.code_lines
+        if row < len(lines):
+            head = len(full_text(Header(run))) - len("\n".join(lines))
+            start = head + sum(len(line) + 1 for line in lines[:row])
+            self._place = run.start, Location(start, start + len(lines[row]), "", row)
+            self._forget_strips()
+            self.pause()
+            self.reveal(run.start, start)
+            self.refresh()
 
     def open_place(self) -> bool:
         """Opens the place that was gone to; returns whether there is one on the screen."""

@@ -295,7 +295,7 @@ class ConsoleRows(ScrollView):
             step += 1
         run = runs[max(0, min(place + step, len(runs) - 1))]
         self.choose(run)
-        self._following = False
+        self.pause()
         self.reveal(run.start, top=True)
         return run
 

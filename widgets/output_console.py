@@ -22,6 +22,7 @@ from .console_finding import ConsoleFinding
 from .console_paint import STAMP, MediaRows, Painter, Range, overlay, parts
 from .glyphs import UNICODE, Glyphs
 from .lines import Header, Line, Media, Styled
+from .wrap_index import CODE_INDENT
 
 STYLES: Final = (
     *("stderr", "run", "number", "chosen", "ok", "failed", "going", "quiet", "media", "alarm", "error"),
@@ -217,13 +218,15 @@ class OutputConsole(ConsoleFinding, can_focus=True):
         if isinstance(line, Header):
             first, after = self._transcript.span(line.run)
             if part == 0:
-                shown = self._painter.run(line.run, after - first - 1, width, chosen=line.run is self._chosen)
+                shown, begin = (
+                    self._painter.run(line.run, after - first - 1, width, chosen=line.run is self._chosen),
+                    start,
+                )
             else:
-                shown = [Segment("    "), *self._painter.code(line.run, part - 1, self._index.row_width)]
-            shown = overlay(
-                shown, self._marks(line, number, start, end, whole=part == 0), start if part == 0 else start - 4
-            )
-            return Strip(shown).crop(0, width).apply_offsets(start if part == 0 else start - 4, number)
+                code = self._painter.code(line.run, part - 1, self._index.row_width)
+                shown, begin = [Segment(" " * CODE_INDENT), *code], start - CODE_INDENT
+            shown = overlay(shown, self._marks(line, number, start, end, whole=part == 0), begin)
+            return Strip(shown).crop(0, width).apply_offsets(begin, number)
         shown = self._painter.text(line, start, end)
         if self.cursor is not None and self.cursor.spot == (number, end) == (number, start):
             shown = [Segment(" ")]
@@ -242,6 +245,8 @@ class OutputConsole(ConsoleFinding, can_focus=True):
         for place in self._locations(line):
             chosen = self._place is not None and self._place == (number, place)
             marks.append((place.start, place.end, self._style("current" if chosen else "place")))
+        if isinstance(line, Header) and not whole and self._place is not None and self._place[0] == number:
+            marks.append((self._place[1].start, self._place[1].end, self._style("current")))
         if self.search is not None and not isinstance(line, Header):
             for left, right in self.search.spans(line):
                 current = self._match is not None and self._match[:2] == (number, left)

@@ -287,7 +287,7 @@ class MainScreen(Around, CodeActions):
         wrong = await self.editor_pane.open_at(event)
         if wrong is None:
             self.action_pane("editor")
-        else:
+        elif not self.console_pane.show_code_of(event):
             self.console_pane.hint(wrong)
 
     @on(FileSaved)
@@ -331,7 +331,7 @@ class MainScreen(Around, CodeActions):
         else:
             self._prompt_for = selected
             if self.bench.execute(selected, code) is not None:
-                self.console_pane.hint(f"queued {self.bench.glyphs.dot} alt+q shows the queue")
+                self.console_pane.hint(f"queued {self.bench.glyphs.dot} {self.bench.keys.first('queue')} shows the queue")
         self.console.follow()
 
     def _show_wait(self) -> None:

@@ -247,12 +247,26 @@ async def test_places_in_a_traceback_are_opened(
         await desk.press("E", "enter")
         await desk.until(lambda: asked)
         assert asked[0].path == "" and asked[0].code == "def g():\n    boom()" and asked[0].row == 1
-        assert "    boom()" in desk.console.split("Traceback")[0]
         await desk.press("E", "enter")
         await desk.until(lambda: len(asked) == 2)
         assert (asked[1].path, asked[1].row) == (str(file), 1)
         await desk.press("e", "e")
         assert "below" in desk.hint
+
+
+async def test_a_place_in_a_cell_is_shown_where_its_code_is(open_desk: OpenDesk, server: FakeServer) -> None:
+    code = "def g():\n    boom()"
+    async with open_desk() as desk:
+        await said(desk, server, (code, [("out", TRACEBACK.format(path="/nowhere")), ("exit", 1)]))
+        await desk.code("# above\n" + code + "\n# below")
+        # the traceback names line 2 of what was run
+        await desk.press("E", "enter")
+        await desk.until(lambda: desk.app.main.focused is desk.app.main.editor)
+        assert desk.app.main.editor.cursor_location[0] == 2
+        await desk.code("something else")
+        await desk.press("f4", "enter")
+        await desk.until(lambda: "here is what was run" in desk.hint)
+        assert "        boom()" in desk.console and desk.app.main.console.transcript.runs[0].code_shown
 
 
 async def test_clear(open_desk: OpenDesk, server: FakeServer) -> None:

@@ -245,8 +245,18 @@ class ConsoleHands(Vertical):
         if run is None:
             self.hint(f"the code of cell {place.cell} is not here")
             return
-        self.console.show_code(run, True)
         self.post_message(LocationAsked("", place.row, place.column, code=run.code))
+
+    def show_code_of(self, asked: LocationAsked) -> bool:
+        """Shows a place in code that was run, where that is still known, in the console; returns whether it is."""
+        console = self.console
+        run = next((run for run in reversed(console.transcript.runs) if asked.code and run.code == asked.code), None)
+        if run is None:
+            return False
+        console.show_code(run, True)
+        console.go_to_code(run, asked.row)
+        self.hint("the editor has this code no more: here is what was run")
+        return True
 
     # -- back --------------------------------------------------------------------------------------------------
 

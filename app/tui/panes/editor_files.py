@@ -18,7 +18,7 @@ from textual.containers import Vertical
 from ....widgets.line_commands import Change
 from ..documents import Document, Documents
 from ..files import FileError, absolute, read_file, stamp_of, write_text
-from ..messages import Hinted, LocationAsked
+from ..messages import FileSaved, Hinted, LocationAsked
 
 if TYPE_CHECKING:
     from ....widgets.code_editor import CodeEditor
@@ -78,11 +78,25 @@ class EditorFiles(Vertical):
         return None
 
     async def open_at(self, asked: LocationAsked) -> str | None:
-        """Opens a file at a place; returns what is wrong, else None."""
+        """Opens a file at a place, or goes there in code that was run; returns what is wrong, else None."""
+        if asked.code and not asked.path:
+            return self._show_code(asked)
         wrong = await self.open(asked.path)
         if wrong is None:
             self.editor.go_to(asked.row, asked.column)
         return wrong
+
+    def _show_code(self, asked: LocationAsked) -> str | None:
+        code, documents = asked.code.strip("\n"), self.documents
+        lines = asked.code[: len(asked.code) - len(asked.code.lstrip("\n"))].count("\n")
+        for document in (documents.current, *documents.all):
+            text = document.buffer.text
+            at = 0 if text.startswith(code) else text.find(f"\n{code}") + 1
+            if at or text.startswith(code):
+                self.show_document(document)
+                self.editor.go_to(text.count("\n", 0, at) + asked.row - lines, asked.column)
+                return None
+        return "the editor has this code no more"
 
     # -- saving ----------------------------------------------------------------------------------------------------
 
@@ -147,6 +161,7 @@ class EditorFiles(Vertical):
                 self.editor.read_only = False
                 self.editor.language = document.buffer.language
         self.show_tabs()
+        self.post_message(FileSaved(path))
         return None
 
     async def _asks(self, title: str, question: str, choices: list[tuple[str, str]]) -> str:
