@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..config import Paths
-from ..contexts import ENVIRONMENT, LOCAL, Choice, add, check_new, checked_secret, chosen, keep, kept, named, remove
-from ..model.errors import BaiTuiError, ConfigError
+from ..contexts import (
+    ENVIRONMENT,
+    LOCAL,
+    Choice,
+    add,
+    check_new,
+    checked_secret,
+    chosen,
+    endpoint_of,
+    keep,
+    kept,
+    named,
+    remove,
+)
+from ..model.errors import ConfigError
+from ..reach import endpoint_at_once, places, reach, state_of
 from . import exit_codes
 from .lazy import CONTEXT
 from .options import complete_contexts
@@ -19,56 +33,18 @@ from .talk import emit, say
 
 if TYPE_CHECKING:
     from ..client.probe import Probe
-    from ..model.endpoint import Endpoint
 
-_CHECK_S: Final = 3.0
 _NAME = click.argument("name", metavar="NAME", shell_complete=complete_contexts)
 
 
-def _rows(paths: Paths) -> dict[str, tuple[str, str]]:
-    """Returns name -> (endpoint, access key) of all contexts; what has no address yet is ""."""
-    import os
-
-    from ..local import read_running
-
-    running = read_running(paths)
-    rows = {LOCAL: ("" if running is None else running.endpoint, "")}
-    if os.environ.get("BACKEND_ENDPOINT"):
-        rows[ENVIRONMENT] = (os.environ["BACKEND_ENDPOINT"], os.environ.get("BACKEND_ACCESS_KEY", ""))
-    return {**rows, **{name: (found.endpoint, found.access_key) for name, found in named(paths).items()}}
-
-
-def _endpoint(paths: Paths, name: str) -> Endpoint | None:
-    """Returns where a context is, None for a local backend that does not run."""
-    from ..contexts import endpoint_of
-    from ..local import running_backend
-
-    return running_backend(paths) if name == LOCAL else endpoint_of(paths, name)
-
-
-def _checked(paths: Paths, names: list[str]) -> dict[str, Probe]:
+def _checked(paths: Paths, names: Sequence[str]) -> dict[str, Probe]:
     """Asks all servers at a time."""
     import asyncio
 
-    from ..client.probe import Probe, probe
-
-    async def one(name: str) -> Probe:
-        try:
-            endpoint = _endpoint(paths, name)
-        except BaiTuiError as exc:
-            return Probe(None, exc.message)
-        return Probe(None, "starts by itself when needed") if endpoint is None else await probe(endpoint, _CHECK_S)
-
     async def every() -> list[Probe]:
-        return await asyncio.gather(*map(one, names))
+        return await asyncio.gather(*(reach(paths, name) for name in names))
 
     return dict(zip(names, asyncio.run(every()), strict=True))
-
-
-def _state(found: Probe) -> str:
-    if found.sessions is None:
-        return found.problem
-    return "1 session" if found.sessions == 1 else f"{found.sessions} sessions"
 
 
 @click.command("list", context_settings=CONTEXT)
@@ -80,23 +56,32 @@ def list_(ctx: click.Context, check: bool, output: str | None) -> int:
     from .tables import table
 
     paths = Paths.of_user()
-    rows, choice = _rows(paths), chosen(paths)
-    states = _checked(paths, list(rows)) if check else {}
+    found, choice = places(paths), chosen(paths)
+    states = _checked(paths, [place.name for place in found]) if check else {}
     if (output or ctx.find_root().obj) == "json":
         items = [
-            {"name": name, "current": name == choice.name, "endpoint": url or None, "access_key": access or None}
-            | ({"sessions": states[name].sessions, "problem": states[name].problem or None} if check else {})
-            for name, (url, access) in rows.items()
+            {
+                "name": place.name,
+                "current": place.name == choice.name,
+                "endpoint": place.url or None,
+                "access_key": place.access_key or None,
+            }
+            | (
+                {"sessions": states[place.name].sessions, "problem": states[place.name].problem or None}
+                if check
+                else {}
+            )
+            for place in found
         ]
         emit(json.dumps(items, indent=2) + "\n")
         return exit_codes.OK
     cells = [
-        ["*" if name == choice.name else " ", name, url or "(not running)", access]
-        + ([_state(states[name])] if check else [])
-        for name, (url, access) in rows.items()
+        ["*" if place.name == choice.name else " ", place.name, place.url or "(not running)", place.access_key]
+        + ([state_of(states[place.name])] if check else [])
+        for place in found
     ]
     emit(table(["", "NAME", "ENDPOINT", "ACCESS KEY", *(["STATE"] if check else [])], cells, ()))
-    if choice.name not in rows:
+    if choice.name not in {place.name for place in found}:
         say(f"the context in force, {choice.name!r} of {choice.why}, is none of these")
     return exit_codes.OK
 
@@ -118,9 +103,7 @@ def use(name: str) -> int:
 
 
 def _must_exist(paths: Paths, name: str) -> None:
-    if name not in _rows(paths):
-        from ..contexts import endpoint_of
-
+    if name not in {place.name for place in places(paths)}:
         endpoint_of(paths, name)  # its error names the nearest one
 
 
@@ -232,7 +215,7 @@ def show(ctx: click.Context, name: str | None, output: str | None) -> int:
 def _told(paths: Paths, choice: Choice) -> Mapping[str, Any]:
     from ..contexts import secret_path
 
-    endpoint = _endpoint(paths, choice.name)
+    endpoint = endpoint_at_once(paths, choice.name)
     state = _checked(paths, [choice.name])[choice.name]
     told: dict[str, Any] = {"name": choice.name, "chosen_by": choice.why or None}
     if endpoint is not None:
@@ -240,4 +223,4 @@ def _told(paths: Paths, choice: Choice) -> Mapping[str, Any]:
         told |= {"domain": endpoint.domain, "group": endpoint.group, "verify_tls": endpoint.verify_tls}
     if choice.name in (known := named(paths)):
         told["secret_key_file"] = str(secret_path(paths, choice.name, known[choice.name]))
-    return {**told, "state": _state(state), "sessions": state.sessions}
+    return {**told, "state": state_of(state), "sessions": state.sessions}

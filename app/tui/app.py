@@ -300,7 +300,7 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         await self.bench.ending.flush()
         self.exit(0)
 
-    def go_to_context(self, name: str) -> None:
+    def action_context(self, name: str) -> None:
         """Ends this screen, which its caller follows by one of another context; sessions go on."""
         self.next_context = name
         self.action_leave()

@@ -161,6 +161,15 @@ class Around(Screen[None]):
 
         self.app.push_screen(JumpScreen(places_of(self, self.panes)), jump)
 
+    def action_contexts(self) -> None:
+        from .contexts import ContextsScreen
+
+        async def go(name: str | None) -> None:
+            if name is not None:
+                await self.app.run_action(f"app.context({name!r})")
+
+        self.app.push_screen(ContextsScreen(self.bench.sync.connection.place, mark=self.bench.glyphs.running), go)
+
     def action_theme(self) -> None:
         from .theme_chooser import ThemeChooser
 

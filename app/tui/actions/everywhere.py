@@ -174,6 +174,17 @@ ROWS: Final = (
         title="resize the panes",
     ),
     Action(
+        "contexts",
+        "ctrl+k",
+        "everywhere",
+        "screen.contexts",
+        "contexts",
+        "Go to another server: the local backend, or one of the contexts of the configuration",
+        show=False,
+        key_display="^k",
+        title="contexts: go to another server",
+    ),
+    Action(
         "theme",
         "",
         "everywhere",
