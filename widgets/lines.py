@@ -23,6 +23,15 @@ class RunState(StrEnum):
     """Nobody can tell any more how it ended."""
 
 
+def title_of(code: str) -> str:
+    """Returns the first line of code; of a comment there, what it says."""
+    lines = [line.strip() for line in code.splitlines() if line.strip()]
+    if not lines:
+        return "(nothing)"
+    first = lines[0].lstrip("#% ") or lines[0]
+    return first if len(lines) == 1 else f"{first} …"
+
+
 @dataclass(slots=True, eq=False)
 class Run:
     """One execution; its line in the console shows it live."""
@@ -56,11 +65,7 @@ class Run:
     @property
     def title(self) -> str:
         """The first line of the code; of a comment there, what it says."""
-        lines = [line.strip() for line in self.code.splitlines() if line.strip()]
-        if not lines:
-            return "(nothing)"
-        first = lines[0].lstrip("#% ") or lines[0]
-        return first if len(lines) == 1 else f"{first} …"
+        return title_of(self.code)
 
     @property
     def code_lines(self) -> list[str]:

@@ -12,6 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from .glyphs import UNICODE, Glyphs
+from .lines import title_of
 from .text import fit, one_line
 
 LINES: Final = 3
@@ -72,10 +73,11 @@ class QueueLines(Widget, can_focus=False):
     def render_line(self, y: int) -> Strip:
         (waiting, paused, keys), width, glyphs = self._said, self.size.width, self._glyphs
         if y < min(LINES, len(waiting)):
-            lines = [line for line in waiting[y].split("\n") if line.strip()] or [""]
-            more = f"  +{len(lines) - 1}" if len(lines) > 1 else ""
-            text = f" {glyphs.preparing} {one_line(lines[0])}{more}"
-            return Strip([Segment(fit(text, width), self.get_component_rich_style("queue--code"))], width)
+            text = f" {glyphs.preparing} {one_line(title_of(waiting[y]))}"
+            return Strip(
+                [Segment(fit(text, width, ellipsis=glyphs.ellipsis), self.get_component_rich_style("queue--code"))],
+                width,
+            )
         head = f" {len(waiting)} queued"
         tail = f" {glyphs.dot} {keys}"
         if not paused:

@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from ...widgets.lines import title_of
 from ...widgets.text import one_line
 from ..model.inspection import Inspection
 from .code_history import Hit, search
@@ -209,7 +210,7 @@ class RunQueueScreen(ModalScreen[None]):
             at = listing.highlighted or 0
             self._seen = waiting
             listing.clear_options()
-            listing.add_options([Option(Content(_first(queued.code))) for queued in waiting])
+            listing.add_options([Option(Content(one_line(title_of(queued.code)))) for queued in waiting])
             if waiting:
                 listing.highlighted = min(at, len(waiting) - 1)
         self._preview()
@@ -251,16 +252,11 @@ class RunQueueScreen(ModalScreen[None]):
             listing.highlighted = min(max(0, self._at + step), len(self._queue) - 1)
 
 
-def _first(code: str) -> str:
-    lines = [line for line in code.split("\n") if line.strip()] or [""]
-    return one_line(lines[0]) + (f"  +{len(lines) - 1}" if len(lines) > 1 else "")
-
-
 class NameScreen(ModalScreen[None]):
     """All that a kernel tells of a name: documentation and source."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,alt+h", "dismiss(None)", "close", id="name-close", tooltip="Close"),
+        Binding("escape,q", "dismiss(None)", "close", id="name-close", tooltip="Close"),
         Binding("j", "scroll(1)", "down", show=False, id="name-down", tooltip="Scroll down a line"),
         Binding("k", "scroll(-1)", "up", show=False, id="name-up", tooltip="Scroll up a line"),
     ]

@@ -76,7 +76,7 @@ class Completer:
     # -- keys --------------------------------------------------------------------------------------------------------
 
     def take_key(self, event: events.Key) -> bool:
-        """Takes keys that are for the list or the panel; called before the editor sees them."""
+        """Takes keys that are for the list; called before the editor sees them."""
         key = event.key
         if self.popup.is_open:
             if key == "tab" or (key == "enter" and (self._wanted or self.popup.moved)):
@@ -86,8 +86,6 @@ class Completer:
                 return True
             if key in ("left", "right", "home", "end", "enter"):
                 self.close()
-        elif self.panel.is_open and key not in ("alt+h", "escape"):
-            self.panel.close()
         return False
 
     def take(self, index: int) -> None:
@@ -154,6 +152,7 @@ class Completer:
             self._cursor = self.editor.cursor_location
         offer = self._offer
         if offer is None:
+            self.panel.close()
             return
         row, column = self.editor.cursor_location
         if row != offer.row or column <= offer.start or not self.editor.selection.is_empty:

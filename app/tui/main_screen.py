@@ -331,7 +331,7 @@ class MainScreen(Around, CodeActions):
         else:
             self._prompt_for = selected
             if self.bench.execute(selected, code) is not None:
-                self.console_pane.hint(f"queued {self.bench.glyphs.dot} {self.bench.keys.first('queue')} shows the queue")
+                self.console_pane.hint("queued: it runs when the run before has succeeded")
         self.console.follow()
 
     def _show_wait(self) -> None:

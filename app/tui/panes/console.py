@@ -129,14 +129,18 @@ class ConsolePane(ConsoleHands):
         view = None if session_id is None else self.bench.store.view(session_id)
         self.console.language = "" if view is None else of_image(view.image)
         self.console.show(transcript)
-        queue = None if session_id is None else self.bench.runs.of(session_id).queue
-        if queue is not None:
-            self.queue_lines.show([queued.code for queued in queue.waiting], queue.paused, "alt+q shows them")
-        else:
-            self.queue_lines.show((), "", "")
+        self._show_queue(session_id)
         if self._run_clock is not None:
             # nothing is painted again and again while nothing runs
             (self._run_clock.pause if transcript.current is None else self._run_clock.resume)()
+
+    def _show_queue(self, session_id: str | None) -> None:
+        """Shows what waits behind the run."""
+        if session_id is None:
+            self.queue_lines.show((), "", "")
+            return
+        queue, key = self.bench.runs.of(session_id).queue, self.bench.keys.first("queue")
+        self.queue_lines.show([queued.code for queued in queue.waiting], queue.paused, f"{key} shows them")
 
     def show_prompt(self) -> bool:
         """Shows the line to answer in while the session asks and can be answered; returns whether it just opened."""

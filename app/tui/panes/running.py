@@ -52,7 +52,13 @@ class RunsCode(Widget):
         self._runs: list[Asked] = []
         self.popup, self.panel = CompletionPopup(id="completions"), DocPanel(id="doc-panel")
         self.completer = Completer(
-            self.editor, self.popup, self.panel, self.bench, lambda: self._session, self._hint, "alt+h"
+            self.editor,
+            self.popup,
+            self.panel,
+            self.bench,
+            lambda: self._session,
+            self._hint,
+            self.bench.keys.first("editor-inspect"),
         )
 
     def _hint(self, text: str) -> None:
@@ -167,7 +173,10 @@ class RunsCode(Widget):
                 self.editor.mark(row, "")
         asked = Asked(session_id, snippet.code, after)
         self._runs.append(asked)
-        self._sign(asked, self.bench.glyphs.preparing, range(snippet.first, snippet.end))
+        end = snippet.end
+        while end > snippet.first + 1 and not self._lines[end - 1].strip():
+            end -= 1
+        self._sign(asked, self.bench.glyphs.preparing, range(snippet.first, end))
 
     def _sign(self, asked: Asked, sign: str, rows: range | None = None) -> None:
         """Sets the sign of the lines of `asked`; those that have moved are found by their sign."""
