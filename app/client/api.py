@@ -28,6 +28,7 @@ from .views import (
     CreatedSession,
     EventView,
     ExtensionView,
+    FileView,
     ImageView,
     JournalLine,
     KeypairView,
@@ -311,6 +312,38 @@ class ApiClient:
             BadRequest: a file cannot be read.
         """
         await _upload.upload(self.transport, ref, files)
+
+    async def list_files(self, ref: str, path: str = ".") -> Sequence[FileView]:
+        """Returns what lies in a folder of the session's work folder, by name.
+
+        Raises:
+            BadRequest: there is no such folder.
+        """
+        from . import files
+
+        return await files.list_files(self.transport, ref, path)
+
+    async def download(self, ref: str, path: str, folder: Path) -> Path:
+        """Copies a file, or a folder with all that is in it, into a folder here; returns where it lies now.
+
+        What is there already under that name is overwritten. Cancelled, it may leave a part of a folder.
+
+        Raises:
+            NotFound: there is no such file in the session.
+        """
+        from . import files
+
+        return await files.download(self.transport, ref, path, folder)
+
+    async def delete_files(self, ref: str, paths: Sequence[str]) -> None:
+        """Removes files, and folders with all that is in them (capability `delete-files` only).
+
+        Raises:
+            NotFound: one is not there; those before it are gone.
+        """
+        from . import files
+
+        await files.delete(self.transport, ref, paths)
 
     async def logs(self, ref: str) -> str:
         """Returns what the session has written so far."""

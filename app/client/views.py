@@ -199,6 +199,26 @@ class EventView:
 
 
 @dataclass(frozen=True, slots=True)
+class FileView:
+    """An entry of a folder in a session."""
+
+    name: str
+    size_bytes: int
+    changed_s: float
+    """Unix time."""
+    mode: str = ""
+    """As `ls -l` writes it, such as `-rw-r--r--`; empty = not told."""
+
+    @property
+    def is_folder(self) -> bool:
+        return self.mode.startswith("d")
+
+    @property
+    def is_link(self) -> bool:
+        return self.mode.startswith("l")
+
+
+@dataclass(frozen=True, slots=True)
 class JournalLine:
     """One journal record of our backend; kinds as in `docs/http-api.md`."""
 

@@ -128,3 +128,12 @@ class Happened(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, Happened)
+
+
+class FileSaved(Message):
+    """A file of this machine was written from the editor."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+        """Absolute."""

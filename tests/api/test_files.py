@@ -234,3 +234,36 @@ def test_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with tarfile.open(fileobj=io.BytesIO(b"".join([*gathered, *pieces]))) as tar:
         assert tar.getmember("log").size == 1_000_000
+
+
+async def test_files_are_removed_links_only_as_links(api: Any, ref: str, folder: Path, tmp_path: Path) -> None:
+    (folder / "a").mkdir()
+    (folder / "a" / "b.txt").write_text("1")
+    (folder / "c.txt").write_text("2")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").write_text("3")
+    (folder / "link").symlink_to(kept)
+    answer = await api.send("POST", f"/session/{ref}/delete-files", {"files": ["a", "c.txt", "link"]})
+    assert (answer.status, answer.raw) == (204, b"")
+    assert not any(folder.iterdir())
+    assert (kept / "file").read_text() == "3"
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("none", 404), ("x/none", 404), (".", 400), ("..", 400), ("../x", 400), ("/etc/passwd", 400), ("", 400),
+     ("/home/work", 400), ("out/passwd", 400), ("a\0b", 400)],
+)  # fmt: skip
+async def test_what_is_not_in_the_work_folder_is_not_removed(
+    api: Any, ref: str, folder: Path, name: str, status: int
+) -> None:
+    (folder / "out").symlink_to("/etc")
+    answer = await api.send("POST", f"/session/{ref}/delete-files", {"files": [name]})
+    assert answer.status == status, answer.raw
+    assert Path("/etc/passwd").exists()
+    assert folder.is_dir()
+
+
+async def test_nothing_to_remove_is_said(api: Any, ref: str) -> None:
+    assert (await api.send("POST", f"/session/{ref}/delete-files", {"files": []})).status == 400

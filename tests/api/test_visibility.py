@@ -157,6 +157,7 @@ OF_SESSION: dict[str, Any] = {
     "GET /session/{ref}/dependency-graph": None,
     "GET /session/{ref}/files": None,
     "POST /session/{ref}/upload": UPLOAD,
+    "POST /session/{ref}/delete-files": {"files": ["a.txt"]},
     "GET /session/{ref}/download": None,
     "POST /session/{ref}/download": {"files": ["a.txt"]},
     "GET /session/{ref}/commit": None,

@@ -16,8 +16,6 @@ from bai_tui.app.client.views import (
     CreatedSession,
     DeviceView,
     EventView,
-    ExtensionView,
-    IdleCheckView,
     ImageView,
     JournalLine,
     MachineView,
@@ -31,7 +29,9 @@ from bai_tui.app.model.errors import IllegalState, RemoteError, SessionExists, S
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.tests.tui.fake_files import FakeFiles
 from bai_tui.tests.tui.fake_pty import FakePty, FakeShell
+from bai_tui.tests.tui.fake_upkeep import FakeUpkeep
 
 NOW_S = 1_795_000_000.0
 ENDPOINT = Endpoint(url="http://127.0.0.1:1", access_key="AK", secret_key="SK")
@@ -58,6 +58,8 @@ class FakeSession:
     answered: int = 0
     """Journal number of the newest prompt that was answered."""
     run: asyncio.Task[None] | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Path from the work folder -> content."""
 
     def take(self, text: str, prompt: int | None) -> None:
         """Takes an answer to the newest prompt; one to a prompt that was answered already changes nothing."""
@@ -95,6 +97,8 @@ class FakeServer:
         """Slot -> how much of it is taken, where that is not what the sessions hold."""
         self.announced = ""
         self.refuse_extend: Exception | None = None
+        self.refuse_end: Exception | None = None
+        self.refuse_restart: Exception | None = None
         self.refuse_priority: Exception | None = None
         self.shells: defaultdict[str, FakeShell] = defaultdict(FakeShell)
         """Session id -> its terminal."""
@@ -332,7 +336,7 @@ class FakeFollowing:
             yield lines
 
 
-class FakeClient:
+class FakeClient(FakeFiles, FakeUpkeep):
     """The methods of `ApiClient` that the TUI uses."""
 
     def __init__(self, server: FakeServer) -> None:
@@ -395,6 +399,8 @@ class FakeClient:
     async def terminate(self, ref: str, *, forced: bool = False, recursive: bool = False) -> Mapping[str, Any]:
         server = self._server
         server.check()
+        if server.refuse_end is not None:
+            raise server.refuse_end
         server.calls.append(("terminate", (ref, forced)))
         session = server.find(ref)
         if session.view.status in TERMINAL:
@@ -472,26 +478,6 @@ class FakeClient:
         finally:
             server.meters.remove(meter)
         raise Unreachable("connection lost: the stream of rounds ended")
-
-    async def extend(self, ref: str, seconds: float) -> ExtensionView:
-        server = self._server
-        server.check()
-        server.calls.append(("extend", (ref, seconds)))
-        if server.refuse_extend is not None:
-            raise server.refuse_extend
-        if not seconds:
-            return ExtensionView(None, server.find(ref).view.idle_remaining_s)
-        server.change(ref, idle_checks={"network_timeout": IdleCheckView(seconds)})
-        return ExtensionView(datetime.fromtimestamp(server.clock() + seconds, UTC), seconds)
-
-    async def prioritize(self, ref: str, priority: int) -> int:
-        server = self._server
-        server.check()
-        server.calls.append(("prioritize", (ref, priority)))
-        if server.refuse_priority is not None:
-            raise server.refuse_priority
-        server.change(ref, priority=priority)
-        return priority
 
     async def images(self) -> Sequence[ImageView]:
         self._server.check()

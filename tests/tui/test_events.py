@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bai_tui.app.client.views import EventView
+from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.tui.happenings import KEPT, Happenings, event_text
 from bai_tui.tests.tui.fakes import FakeServer
 
@@ -37,7 +38,8 @@ async def test_it_lists_events_and_commands_and_shows_either(open_desk: Any, ser
         desk.app.bench.did("rm", "py-9", session_id="9")
         await desk.press("f12")
         await desk.until(lambda: desk.app.focused is pane.log_list)
-        await server.terminate(one)
+        server.change(one, status=SessionStatus.TERMINATED)
+        server.tell("session_terminated", one, "user-requested")
         log = pane.log_list
         await desk.until(lambda: "py-1 has ended" in shown(log))
         assert "bai-tui rm py-9" in shown(log)

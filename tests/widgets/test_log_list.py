@@ -38,15 +38,14 @@ async def test_it_says_what_would_fill_it() -> None:
     async with log_of(0) as (log, _):
         assert "nothing yet" in text(log)[0]
         assert log.cursor is None
-        log.move(1)
+        log.action_down()
         assert log.cursor is None
 
 
 async def test_the_newest_entry_is_followed_until_one_looks_back() -> None:
     async with log_of(30) as (log, pilot):
         assert text(log)[-1].endswith("entry 29")
-        log.move(-20)
-        assert not log.following
+        log.go(9)
         log.set_lines(lines(0, 40))
         await pilot.pause()
         assert log.cursor == 9
@@ -59,7 +58,7 @@ async def test_the_newest_entry_is_followed_until_one_looks_back() -> None:
 
 async def test_the_cursor_and_what_is_read_stay_when_the_oldest_leave() -> None:
     async with log_of(50) as (log, pilot):
-        log.move(-20)
+        log.go(29)
         before = text(log)
         log.set_lines(lines(5, 55), gone=5)
         await pilot.pause()

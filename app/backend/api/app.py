@@ -38,7 +38,17 @@ from .replays import Replays
 from .runner import ProblemRunner
 
 GIB = 1024**3
-CAPABILITIES = ("journal", "devices", "end-of-input", "stats", "extend", "follow", "keypairs", "inspect")
+CAPABILITIES = (
+    "journal",
+    "devices",
+    "end-of-input",
+    "stats",
+    "extend",
+    "follow",
+    "keypairs",
+    "inspect",
+    "delete-files",
+)
 """What this backend offers beyond the public API."""
 _GOODBYE_S: Final = 1.0
 _NOT_HERE = ("commit", "imagify", "start-service", "shutdown-service")
@@ -176,6 +186,7 @@ def _routes() -> list[web.RouteDef]:
         web.get(f"{session}/dependency-graph", sessions.dependency_graph),
         web.get(f"{session}/files", files.list_files),
         web.post(f"{session}/upload", files.upload),
+        web.post(f"{session}/delete-files", files.delete_files),
         web.get(f"{session}/download", files.download),
         web.post(f"{session}/download", files.download),
         web.get(f"{session}/commit", sessions.not_here),

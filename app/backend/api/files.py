@@ -18,7 +18,7 @@ from ...model.errors import BadRequest
 from .body import Fields, parse_object, read_body, read_object
 from .context import caller_of, context_of, service_of
 from .problems import ContentTooLarge, MalformedBody, TooSlow
-from .workfolder import Staging, check_wanted, listing, tar_stream, upload_name
+from .workfolder import Staging, check_wanted, listing, remove, tar_stream, upload_name
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -159,6 +159,14 @@ async def _store(part: BodyPartReader, file: BinaryIO, left: int, pace: _Pace) -
     finally:
         await asyncio.to_thread(file.close)
     return left
+
+
+async def delete_files(request: web.Request) -> web.Response:
+    """POST /session/{ref}/delete-files (capability `delete-files`): files and whole folders go for good."""
+    folder = await _folder(request)
+    asked = Fields(await read_object(request)).texts("files")
+    await asyncio.to_thread(remove, folder, asked)
+    return web.Response(status=204)
 
 
 async def download(request: web.Request) -> web.StreamResponse:

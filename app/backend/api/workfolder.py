@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from ...model.errors import BadRequest, NotFound
 from ..ports import UPLOAD_PREFIX
-from .beneath import Place, find
+from .beneath import HOME, Place, find
 
 MAX_DEPTH: Final = 100
 """Of folders in one download: each that is being packed is held open."""
@@ -187,6 +187,34 @@ def check_wanted(root: Path, asked: list[str]) -> None:
                 raise NotFound(f"there is no file {name!r} in the session's work folder")
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 raise BadRequest(f"{name!r} is neither a file nor a folder, but {stat.filemode(mode)}")
+
+
+def remove(root: Path, asked: list[str]) -> None:
+    """Removes files, and folders with all that is in them; a link goes, not what it leads to.
+
+    Raises:
+        BadRequest: nothing asked for, the work folder itself, a path that leads out, or what cannot be removed.
+        NotFound: there is no such file; those that stand before it are gone then.
+    """
+    if not asked:
+        raise BadRequest("name the files to remove in 'files'")
+    for name in asked:
+        path = PurePosixPath(name)
+        if path.name in ("", "..") or str(path) == HOME or "\0" in name:
+            raise BadRequest(f"{name!r} names no file in the work folder")
+        with find(root, str(path.parent)) as place:
+            mode = 0 if place.rest else _mode(place, path.name)
+            if not mode or (path.name.startswith(UPLOAD_PREFIX) and not place.names):
+                raise NotFound(f"there is no file {name!r} in the session's work folder")
+            try:
+                if stat.S_ISDIR(mode):
+                    shutil.rmtree(path.name, dir_fd=place.fd)
+                else:
+                    os.unlink(path.name, dir_fd=place.fd)
+            except FileNotFoundError:
+                raise NotFound(f"{name!r} was removed by somebody else meanwhile") from None
+            except OSError as exc:
+                raise BadRequest(f"{name!r} cannot be removed: {exc.strerror}") from None
 
 
 def tar_stream(root: Path, asked: str) -> Iterator[bytes]:

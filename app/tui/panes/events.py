@@ -97,10 +97,8 @@ class EventsPane(Vertical):
         gone = 0
         if before and self._entries and self._entries[0] is not before[0]:
             gone = next((at for at, entry in enumerate(before) if entry is self._entries[0]), 0)
-        here = self._memory.one_session
-        self.log_list.set_lines(
-            [self._line(entry) for entry in self._entries], gone=gone, empty=_EMPTY_HERE if here else _EMPTY
-        )
+        self.log_list.empty = _EMPTY_HERE if self._memory.one_session else _EMPTY
+        self.log_list.set_lines([self._line(entry) for entry in self._entries], gone=gone)
 
     def _wanted(self, entry: Happening) -> bool:
         if self._memory.kind != "both" and entry.kind != self._memory.kind.removesuffix("s"):
@@ -134,7 +132,7 @@ class EventsPane(Vertical):
 
     def _changed(self) -> None:
         self._entries = ()
-        self.log_list.following = True
+        self.log_list.set_lines([])
         self.show_news()
         self._show_stand()
 

@@ -215,6 +215,15 @@ SESSIONS: Paths = {
             },
         )
     },
+    "/session/{ref}/delete-files": {
+        "post": operation(
+            "files",
+            "Remove files, and folders with all that is in them (capability `delete-files`)",
+            EMPTY,
+            parameters=SESSION,
+            body=asked({"files": listing(TEXT)}),
+        )
+    },
     "/session/{ref}/download": {"get": _download(), "post": _download()},
     "/session/{ref}/commit": {"get": not_here("Commits"), "post": not_here("Commit")},
     "/session/{ref}/direct-access-info": {"get": not_here("Direct access")},
