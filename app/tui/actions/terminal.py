@@ -27,6 +27,7 @@ ROWS: Final = (
         "Start another shell after the one that has ended",
         priority=True,
         palette=False,
+        changes=True,
     ),
     Action(
         "terminal-page-up",

@@ -18,6 +18,7 @@ from ....widgets.terminal import Terminal
 from ....widgets.text import one_line
 from ..actions import bindings
 from ..messages import Hinted
+from ..read_only import SENTENCE
 from ..terminals import SessionTerminal, Terminals
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ class TerminalPane(Vertical):
     @on(Terminal.Typed)
     async def _typed(self, event: Terminal.Typed) -> None:
         event.stop()
-        if self._shown is not None:
+        if self.bench.read_only:
+            self.border_subtitle = Content(SENTENCE)
+        elif self._shown is not None:
             await self._shown.type(event.data)
 
     @on(Terminal.Sized)
