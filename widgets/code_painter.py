@@ -44,7 +44,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Everything that decides how a row looks; the spans are compared by identity."""
+    """Everything that decides how a row looks."""
 
     text: str
     start: int
@@ -86,7 +86,7 @@ class Painter:
     def strip(self, key: tuple[int, int], row: Row) -> Strip:
         """Returns the strip of a row, of which there is one for each key."""
         kept = self._kept.get(key)
-        if kept is not None and kept[0].spans is row.spans and kept[0] == row:
+        if kept is not None and kept[0] == row:
             return kept[1]
         if len(self._kept) > _KEPT_ROWS:
             self._kept.clear()

@@ -20,7 +20,7 @@ Span = tuple[int, int, str]
 MAX_LINE_CHARS: Final = 20_000
 """A text with a longer line is not coloured."""
 _ROOT: Final = ("root",)
-_WINDOW_LINES: Final = 1_000
+_WINDOW_LINES: Final = 10_000
 """How far beyond the lines that are asked for a rule can look ahead; more when a token reaches that far."""
 _SLICE_LINES: Final = 4_000
 _REACH_LINES: Final = 400
