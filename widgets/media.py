@@ -83,6 +83,8 @@ class _Frame:
     """Why it cannot be shown."""
     number: int = 0
     """By which the terminal knows it; 0 = it does not."""
+    painted: int = 0
+    """Since which change of pictures it was painted."""
 
 
 @dataclass(slots=True)
@@ -116,6 +118,8 @@ class MediaView:
         self._recent: OrderedDict[tuple[int, int, int], _Frame] = OrderedDict()
         self._mode: Mode | None = None
         self._tmux: str | None = None
+        self._changes = 0
+        """How often pictures came to look different."""
         self._turn = asyncio.Lock()
         self._cell: CellSize | None = None
         self.max_rows = INLINE_PICTURE_ROWS
@@ -153,7 +157,8 @@ class MediaView:
         if media.mime.startswith("image/"):
             return self._picture_row(media, width, row)
         lines = self._text(media, width).lines
-        return self._strip(lines[row]) if row < len(lines) else Strip([])
+        strip = self._strip(lines[row]) if row < len(lines) else Strip([])
+        return strip if self._whole else strip.crop(0, width)
 
     def can_toggle(self, media: Media, width: int, row: int) -> bool:
         """Whether a row opens or closes a part of a tree."""
@@ -314,6 +319,7 @@ class MediaView:
             return self._caption(media, width, seen.sentence or (frame.sentence if frame is not None else ""))
         if frame is None or frame.sentence:
             return Strip([])
+        frame.painted = self._changes
         if frame.cells is None:
             self._ask(media, width, frame)
             return Strip([Segment("decoding", self._style("quiet"))]) if row == 1 and width >= 8 else Strip([])
@@ -341,11 +347,13 @@ class MediaView:
         key = (id(media), width, self.max_rows)
         if owner is None or not owner.is_attached or key in self._recent:
             return
+        # those on the screen stay, however many there are: else they would push each other out for ever
+        gone = [other for other, old in self._recent.items() if old.painted < self._changes]
+        for other in gone[: max(0, len(self._recent) + 1 - _KEPT_PICTURES)]:
+            old = self._recent.pop(other)
+            self._free(old.number)
+            old.cells, old.number = None, 0
         self._recent[key] = frame
-        while len(self._recent) > _KEPT_PICTURES:
-            _, oldest = self._recent.popitem(last=False)
-            self._free(oldest.number)
-            oldest.cells, oldest.number = None, 0
         owner.run_worker(
             self._decode(media, frame, key), name="picture", group="pictures", exit_on_error=False, exclusive=False
         )
@@ -375,6 +383,7 @@ class MediaView:
                     write_to_terminal(owner.app, sequence)
                     cells = kitty_rows(number, frame.columns, frame.rows)
                 frame.cells, frame.number = list(cells), number
+        self._changes += 1
         self._changed()
 
     async def _ask_tmux(self) -> None:
