@@ -15,7 +15,7 @@ from textual.selection import Selection
 from textual.timer import Timer
 
 from .console_paint import MediaRows, full_text
-from .console_rows import ConsoleRows
+from .console_rows import ConsoleRows, Place
 from .console_search import Search
 from .console_select import TextCursor, text_between
 from .lines import Header, Line, Media, Run
@@ -85,6 +85,12 @@ class ConsoleFinding(ConsoleRows):
         self._searching: Timer | None = None
         self._match: tuple[int, int, int] | None = None
         """(number of the line, begin, end) of the match that was gone to."""
+        self._origin: Place | None = None
+        """Where the search began; None = at the end, which was followed."""
+        self._begun = False
+        """The pattern is still being written."""
+        self._going = False
+        """A match is to be gone to when it is known."""
         self._place: tuple[int, Location] | None = None
         """The place in code that was gone to, after the number of its line."""
 
@@ -101,29 +107,65 @@ class ConsoleFinding(ConsoleRows):
 
     # -- searching ---------------------------------------------------------------------------------------------
 
+    def begin_search(self) -> None:
+        """Notes where the reader is: from there the nearest match is gone to, and back there if nothing comes of it."""
+        self._origin = None if self._following else self._anchor
+        self._begun = True
+
+    def accept_search(self) -> None:
+        """Stays where the search led to."""
+        self._begun = False
+
+    def end_search(self) -> None:
+        """Forgets the search; who has not accepted it is taken back to where it began."""
+        if self._begun:
+            self._begun = False
+            if self._origin is None:
+                self.follow()
+            else:
+                self._anchor = self._origin
+                self._stay()
+        self.find("", go=False)
+
     def find(self, pattern: str, *, regex: bool = False, case: bool | None = None, go: bool = True) -> None:
         """Highlights what a pattern finds, in what is here and what comes; an empty one finds nothing.
 
         Args:
             case: Whether capitals count; None = only where the pattern has some.
-            go: Whether the nearest match above is gone to, or the nearest below where there is none above.
+            go: Whether a match is gone to: the newest for who follows, else the first from the top of the view on.
         """
+        if not self._begun:
+            self._origin = None if self._following else self._anchor
         self.search = Search(self._transcript, pattern, regex=regex, case=case) if pattern else None
         self._match = None
+        self._going = go and self.search is not None
         self._forget_strips()
         self.refresh()
         if self.search is not None:
             self.search.advance(_SEARCH_SLICE_S)
+            self._go_to_first()
             self._go_on_searching()
-            if go:
-                number = self._anchor.number if not self._following else self._transcript.end
-                self._go_to_match(self.search.nearest(number))
         self.post_message(self.Found(self))
+
+    def _go_to_first(self) -> None:
+        """Goes to the match that a search is to lead to, once it is known which one that is."""
+        if self.search is None or not self._going:
+            return
+        if self._origin is None:
+            if self.search.done:
+                self._going = False
+                self._go_to_match(self.search.step(self._transcript.end, 0, -1))
+            return
+        match = self.search.step(self._origin.number, self._origin.char - 1, 1)
+        if self.search.done or (match is not None and match[0] >= self._origin.number):
+            self._going = False
+            self._go_to_match(match)
 
     def find_next(self, direction: int) -> bool:
         """Goes to the next match, or the last one for -1; returns whether there is one."""
         if self.search is None:
             return False
+        self._going = False
         if self._match is not None:
             number, char = self._match[0], self._match[1]
         elif direction > 0:
@@ -164,6 +206,7 @@ class ConsoleFinding(ConsoleRows):
         self._searching = None
         if self.search is not None:
             self.search.advance(_SEARCH_SLICE_S)
+            self._go_to_first()
             self._go_on_searching()
             self.post_message(self.Found(self))
 

@@ -119,10 +119,6 @@ class Search:
         line = self._lines[bisect_left(self._lines, number) - 1]
         return (line, *self._spans_of(line)[-1])
 
-    def nearest(self, number: int) -> tuple[int, int, int] | None:
-        """Returns the last match in the lines up to one, else the first below it."""
-        return self.step(number + 1, 0, -1)
-
     def place(self, number: int, char: int) -> int:
         """Returns which match it is that begins at a place, counted from 1; 0 = none does."""
         at = bisect_left(self._lines, number)

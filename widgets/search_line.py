@@ -8,14 +8,30 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from .console_search import Search
 from .glyphs import Glyphs
 
 
+class _Field(Input):
+    """Gives the focus away at once when enter is pressed: the next key of the same burst is for who gets it."""
+
+    leads_to: Widget | None = None
+
+    async def action_submit(self) -> None:
+        if self.leads_to is not None:
+            self.screen.set_focus(self.leads_to)
+        await super().action_submit()
+
+
 class SearchLine(Horizontal):
-    """A field, two switches and a count. Shown with the class `-open`."""
+    """A field, two switches and a count. Shown with the class `-open`.
+
+    Args:
+        leads_to: Gets the focus when enter is pressed.
+    """
 
     DEFAULT_CSS: ClassVar[str] = """
     SearchLine { height: 1; display: none; }
@@ -38,15 +54,18 @@ class SearchLine(Horizontal):
     class Entered(Message):
         """Enter was pressed."""
 
-    def __init__(self, glyphs: Glyphs, *, id: str | None = None) -> None:
+    def __init__(self, glyphs: Glyphs, leads_to: Widget | None = None, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._glyphs = glyphs
+        self._leads_to = leads_to
         self._regex = False
         self._case: bool | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("/", markup=False, classes="search-mark")
-        yield Input(compact=True, select_on_focus=True, placeholder="search the output", classes="search-field")
+        field = _Field(compact=True, select_on_focus=True, placeholder="search the output", classes="search-field")
+        field.leads_to = self._leads_to
+        yield field
         yield Static("", markup=False, classes="search-count")
         yield Static(".*", markup=False, classes="search-switch search-regex")
         yield Static("Aa", markup=False, classes="search-switch search-case")

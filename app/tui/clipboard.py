@@ -63,10 +63,16 @@ async def to_programs(text: str, environ: Mapping[str, str] | None = None) -> li
     return taken
 
 
-def said(text: str, what: str = "") -> str:
-    """Returns the sentence about a copy: how much it was, and what a terminal may not have taken."""
+def said(text: str, what: str = "", *, alone: bool | None = None) -> str:
+    """Returns the sentence about a copy: how much it was, and what a terminal may not have taken.
+
+    Args:
+        alone: Whether nothing but the terminal can take it; None = as it is on this machine.
+    """
+    if alone is None:
+        alone = not any(shutil.which(argv[0]) for argv in programs(os.environ))
     lines = text.count("\n") + (not text.endswith("\n"))
     amount = f"{lines:,} {'line' if lines == 1 else 'lines'} copied" + (f": {what}" if what else "")
-    if len(text.encode("utf-8", "replace")) > OSC52_CHARS:
-        amount += "; over ssh a terminal may take none of so much: save it instead"
+    if alone and len(text.encode("utf-8", "replace")) > OSC52_CHARS:
+        amount += "; not every terminal takes so much: s saves it"
     return amount

@@ -71,7 +71,7 @@ class ConsolePane(ConsoleHands):
         self._glyphs = glyphs = bench.glyphs
         media = MediaView(images=bench.settings.images, ascii_only=glyphs is ASCII)
         self.console = ConsoleView(clock=bench.clock, glyphs=glyphs, empty=_SILENT, media=media, id="console")
-        self.search_line = SearchLine(glyphs, id="search-line")
+        self.search_line = SearchLine(glyphs, self.console, id="search-line")
         self.queue_lines = QueueLines(glyphs, id="queue-lines")
         self._memory = bench.memory.of(ConsoleMemory)
         self._session: str | None = None
@@ -237,6 +237,7 @@ class ConsolePane(ConsoleHands):
     # -- searching -----------------------------------------------------------------------------------------------
 
     def open_search(self) -> None:
+        self.console.begin_search()
         self.search_line.add_class("-open")
         self.search_line.focus_field()
 
@@ -244,7 +245,7 @@ class ConsolePane(ConsoleHands):
         if not self.search_line.has_class("-open"):
             return False
         self.search_line.remove_class("-open")
-        self.console.find("", go=False)
+        self.console.end_search()
         self.screen.set_focus(self.console)
         return True
 
@@ -256,7 +257,7 @@ class ConsolePane(ConsoleHands):
     @on(SearchLine.Entered)
     def _search_entered(self, event: SearchLine.Entered) -> None:
         event.stop()
-        self.screen.set_focus(self.console)
+        self.console.accept_search()
 
     def action_search_option(self, option: str) -> None:
         """Switches how the search looks: `regex` or `case`."""
