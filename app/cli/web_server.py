@@ -186,7 +186,7 @@ class _Workspaces(Server):
         try:
             await workspace.start(_cells(request, "width", 80), _cells(request, "height", 24))
             await self._process_messages(socket, workspace)
-        except (ConnectionError, ValueError, LookupError, TypeError, AttributeError) as exc:
+        except (ConnectionError, AssertionError, ValueError, LookupError, TypeError, AttributeError) as exc:
             # the page has gone, or sends what is no message
             log.info("a page was left: %s", exc)
         finally:
