@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from ..app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 
@@ -35,6 +35,18 @@ class SessionRow:
     """Unix time at which an idle check ends it if nothing happens; None = none does, or its time is not running."""
     ends_why: str = ""
     """Which check that is, in a word or two: `unused`."""
+    kill_at_s: float | None = None
+    """Unix time at which the end that the user asked for is sent to the server; until then it can be taken back."""
+    priority: int | None = None
+    """None = the server does not tell."""
+    type: str = ""
+    tag: str = ""
+    owner: str = ""
+    project: str = ""
+    ended_s: float | None = None
+    """Unix time of its end; None = it lives, or nobody knows."""
+    why: str = ""
+    """Why it ended, in words; shown in the history only."""
 
     @property
     def answering(self) -> bool:
@@ -43,6 +55,16 @@ class SessionRow:
     @property
     def ended(self) -> bool:
         return self.status in TERMINAL
+
+
+class SessionUse(NamedTuple):
+    """What a session uses now. None = not measured."""
+
+    cpu_pct: float | None = None
+    """Of one core."""
+    mem_bytes: float | None = None
+    gpu_pct: float | None = None
+    gpu_mem_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

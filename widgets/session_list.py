@@ -6,7 +6,7 @@ Line API: only what is on the screen is rendered, so that thousands of rows cost
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Final
 
 from rich.segment import Segment
@@ -17,35 +17,32 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from ..app.model.slots import CPU, MEM
-from .glyphs import UNICODE, Glyphs, status_class, status_glyph, status_word
-from .rows import SessionRow
-from .text import count, duration, fit, gpu_amount, left, one_line, share, size
+from .glyphs import UNICODE, Glyphs
+from .rows import SessionRow, SessionUse
+from .session_columns import BY_ID, COLUMNS, LISTED, Look
+from .session_filter import Test
+from .session_paint import RowPainter
+from .session_table import SessionTable
+from .text import fit
 
 ONE_LINE_FROM: Final = 70
 """Cells from which a session takes one line with columns instead of two lines."""
-NEAR_S: Final = 600.0
-"""Time left from which the row of a session says when an idle check ends it, in place of its age."""
-SOON_S: Final = 120.0
-"""Time left from which that is said in words, and how to keep it."""
-_AGE_WIDTH: Final = 6
-_WORD_WIDTH: Final = 10
-_IMAGE_LEAST: Final = 8
-"""Cells below which an image's name says nothing any more."""
-
-
-def idle_level(remaining_s: float) -> str:
-    """Returns how much an end that is so far off needs the user: `soon`, `near`, or nothing."""
-    return "soon" if remaining_s <= SOON_S else "near" if remaining_s <= NEAR_S else ""
+HEADER_FROM: Final = 6
+"""Lines from which the columns have a line with their titles."""
+_SORTED_EVERY: Final = 3
+"""Rounds of measuring after which rows that are sorted by a measured column change their places."""
 
 
 class SessionList(ScrollView, can_focus=True):
-    """Shows rows in the order given.
+    """Shows sessions, filtered and sorted.
 
     | Component class | What |
     | --- | --- |
     | `sessions--cursor` | the row under the cursor |
+    | `sessions--cursor-mark` | the bar before it |
+    | `sessions--header`, `sessions--header-sorted` | titles of columns; of the one that rows are sorted by |
     | `sessions--name`, `sessions--quiet` | the name; everything that only adds to it |
+    | `sessions--marked` | name and mark of a marked row |
     | `sessions--running`, `-busy`, `-waiting`, `-asks`, `-failed`, `-ended` | glyph and word of a state |
     | `sessions--alarm` | what needs the user now |
     | `sessions--near` | an end that comes nearer |
@@ -54,8 +51,11 @@ class SessionList(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "sessions--cursor",
         "sessions--cursor-mark",
+        "sessions--header",
+        "sessions--header-sorted",
         "sessions--name",
         "sessions--quiet",
+        "sessions--marked",
         "sessions--running",
         "sessions--busy",
         "sessions--waiting",
@@ -81,89 +81,186 @@ class SessionList(ScrollView, can_focus=True):
         def control(self) -> SessionList:
             return self.sessions
 
+    class HeaderClicked(Message):
+        """The title of a column was clicked."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
+    class MarksChanged(Message):
+        """Other rows are marked."""
+
     def __init__(
         self,
         *,
         clock: Callable[[], float] = time.time,
         glyphs: Glyphs = UNICODE,
         empty: Sequence[str] = (),
-        live: Callable[[str], str] | None = None,
+        use: Callable[[str], SessionUse | None] | None = None,
+        columns: Sequence[str] = LISTED,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self._rows: Sequence[SessionRow] = ()
-        self._places: dict[str, int] = {}
-        self._cursor: str | None = None
         self._clock = clock
         self._glyphs = glyphs
         self._empty = empty
+        self._use = use or (lambda session_id: None)
+        self._columns = tuple(columns)
+        self.table = SessionTable(self._look)
+        """What is shown, and in which order: to be changed by the methods of the list only."""
         self._styles: dict[str, Style] = {}
-        self._ages: list[tuple[str, str]] = []
-        self._live = live or (lambda session_id: "")
-        """Id -> what the session uses now, in few cells of fixed width; empty = not known."""
-        self._lives: dict[str, str] = {}
-        """What of that is on the screen."""
+        self._ages: list[tuple[str, str, str]] = []
+        self._lives: dict[str, tuple[str, ...]] = {}
+        """What of the measured columns is on the screen."""
+        self._rounds = 0
+        self._blank = {column.id for column in COLUMNS if column.live or column.id == "gpu"}
+        """Columns that said nothing of any session so far: they take no room."""
+        self._painter: RowPainter | None = None
+        self._painted_s = -1.0
+
+    # -- reading ---------------------------------------------------------------------------------------------------
 
     @property
     def rows(self) -> Sequence[SessionRow]:
-        return self._rows
+        """The rows that are shown."""
+        return self.table.shown
 
     @property
     def cursor(self) -> str | None:
-        """Id of the session under the cursor."""
-        return self._cursor
+        """Id of the session under the cursor; of one that the filter hides where it hides all."""
+        return self.table.cursor
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Ids of the columns that were chosen."""
+        return self._columns
 
     @property
     def row_height(self) -> int:
         """Lines of one session."""
         return 1 if self.scrollable_content_region.width >= ONE_LINE_FROM else 2
 
+    @property
+    def header_height(self) -> int:
+        """Lines of the titles: 1, or 0 where they have no room."""
+        return 1 if self.row_height == 1 and self.size.height >= HEADER_FROM and len(self.table) else 0
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
     def set_empty(self, lines: Sequence[str]) -> None:
         """Sets what stands in the empty list: what would fill it, and which key does."""
         self._empty = lines
-        if not self._rows:
+        if not self.table.shown:
             self.refresh()
 
     def set_rows(self, rows: Sequence[SessionRow]) -> None:
-        """Shows `rows`. The cursor stays on its session; when that is gone, on the one that took its place."""
-        old_place = self._places.get(self._cursor or "", 0)
-        old_count = len(self._rows)
-        old_top = old_place * self.row_height - self.scroll_offset.y
-        self._rows = rows
-        self._places = {row.id: place for place, row in enumerate(rows)}
-        before = self._cursor
-        if before not in self._places:
-            self._cursor = rows[min(old_place, len(rows) - 1)].id if rows else None
-        if len(rows) != old_count:
-            self._resize_virtual()
-        place = self._places.get(self._cursor or "", 0)
-        if before is not None and place != old_place:
-            # what came or went above must not move what is being looked at
-            self.scroll_to(y=place * self.row_height - old_top, animate=False, force=True)
-        self.refresh()
-        if self._cursor != before:
-            self.post_message(self.Selected(self, self._cursor))
+        """Shows `rows`. The cursor stays on its session; when that is gone, on one that stood beside it."""
+        self._seen(rows)
+        self._rearranged(lambda: self.table.replace(rows))
 
-    def select(self, session_id: str) -> None:
-        """Puts the cursor on a session that is in the list."""
-        if session_id in self._places and session_id != self._cursor:
-            self._cursor = session_id
-            self._show_cursor()
+    def change_rows(self, changed: Iterable[SessionRow], gone: Iterable[str] = ()) -> None:
+        """Shows rows that changed or came, and no more those that went: paints what reads differently now."""
+        changed = list(changed)
+        self._seen(changed)
+        shown = len(self.table.shown)
+        moved = False
+
+        def change() -> None:
+            nonlocal moved
+            moved = self.table.change(changed, gone)
+
+        place, before, total = self.table.places.get(self.cursor or ""), self.cursor, len(self.table)
+        change()
+        if moved or self.cursor != before or (not total) != (not len(self.table)):
+            self._settle(before, place, shown)
+            return
+        if len(self.table.shown) != shown:
+            self._resize_virtual()
+        first, end = self._range()
+        for row in changed:
+            at = self.table.places.get(row.id)
+            if at is not None and first <= at < end:
+                self._refresh_row(row)
+
+    def _seen(self, rows: Iterable[SessionRow]) -> None:
+        """Gives room to columns that say something of a session for the first time."""
+        if not self._blank:
+            return
+        look = self._look()
+        columns = [BY_ID[column] for column in self._blank]
+        found = {column.id for row in rows for column in columns if column.text(row, look)}
+        if found:
+            self._blank -= found
+            self._painter = None
             self.refresh()
-            self.post_message(self.Selected(self, session_id))
 
     def rename_row(self, old_id: str, new_id: str) -> None:
-        """Lets the cursor go along when a session gets its real id; call before `set_rows`."""
-        if self._cursor == old_id:
-            self._cursor = new_id
-        if old_id in self._places:
-            self._places[new_id] = self._places[old_id]
+        """Lets cursor and marks go along when a session gets its real id; call before its row comes."""
+        self.table.renamed(old_id, new_id)
+
+    def set_filter(self, test: Test | None) -> None:
+        """Shows the rows that meet `test`; None = all."""
+        self._rearranged(lambda: self.table.filter(test))
+
+    def set_sort(self, column: str, *, falling: bool = False) -> None:
+        """Sorts by a column; an empty id = by arrival."""
+        self._rearranged(lambda: self.table.sort(BY_ID.get(column), falling=falling))
+
+    def set_columns(self, columns: Sequence[str]) -> None:
+        """Shows other columns."""
+        self._columns = tuple(columns)
+        self._painter = None
+        self.refresh()
+
+    def set_pinned(self, ids: Iterable[str], pinned: bool) -> None:
+        """Puts sessions before all others, or back."""
+        self._rearranged(lambda: self.table.pin(ids, pinned))
+
+    def _rearranged(self, change: Callable[[], object]) -> None:
+        before, shown = self.cursor, len(self.table.shown)
+        place = self.table.places.get(before or "")
+        change()
+        self._settle(before, place, shown)
+
+    def _settle(self, before: str | None, old_place: int | None, old_count: int) -> None:
+        """Shows another order: the row under the cursor stays where it is on the screen."""
+        if len(self.table.shown) != old_count:
+            self._resize_virtual()
+        place = self.table.places.get(self.cursor or "", 0)
+        if before is not None and old_place is not None and place != old_place:
+            # what came or went above must not move what is being looked at
+            self.scroll_to(
+                y=place * self.row_height - (old_place * self.row_height - self.scroll_offset.y),
+                animate=False,
+                force=True,
+            )
+            self._show_cursor()
+        self.refresh()
+        if self.cursor != before:
+            self.post_message(self.Selected(self, self.cursor))
+
+    def select(self, session_id: str) -> None:
+        """Puts the cursor on a session that is shown."""
+        if session_id in self.table.places and session_id != self.cursor:
+            before, self.table.cursor = self.cursor, session_id
+            scrolled = self.scroll_offset.y
+            self._show_cursor()
+            if self.scroll_offset.y != scrolled:
+                self.refresh()
+            else:
+                self._refresh_id(before)
+                self._refresh_id(session_id)
+            self.post_message(self.Selected(self, session_id))
+
+    # -- time ------------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Paints the rows anew in which an age or the time that is left reads differently now."""
-        visible = self._visible()
-        ages = [(self._age(row), self._doomed(row)) for row in visible]
+        visible, look = self._visible(), self._look()
+        painter = self._painter_of()
+        ages = [(look.age(row), look.doomed(row), painter.told(row)[0]) for row in visible]
         if ages != self._ages:
             for row, before, now in zip(visible, self._ages or ages, ages, strict=False):
                 if before != now or len(self._ages) != len(ages):
@@ -172,26 +269,47 @@ class SessionList(ScrollView, can_focus=True):
 
     def live_changed(self) -> None:
         """Paints the rows in view anew whose use reads differently now."""
-        shown, self._lives = self._lives, {row.id: self._live(row.id) for row in self._visible()}
-        for row in self._visible():
+        self._rounds += 1
+        sorted_by = self.table.column
+        if sorted_by is not None and sorted_by.live and self._rounds % _SORTED_EVERY == 0:
+            self._rearranged(self.table.arrange)
+            return
+        self._seen(self._visible())
+        live = [BY_ID[column] for column in self._columns if BY_ID[column].live]
+        if not live:
+            return
+        look, visible = self._look(), self._visible()
+        shown = self._lives
+        self._lives = {row.id: tuple(column.text(row, look) for column in live) for row in visible}
+        for row in visible:
             if shown.get(row.id) != self._lives[row.id]:
                 self._refresh_row(row)
 
+    def _range(self) -> tuple[int, int]:
+        """Returns the first place on the screen, and the one after the last."""
+        height = self.row_height
+        first = self.scroll_offset.y // height
+        return first, (self.scroll_offset.y + self.size.height) // height + 1
+
     def _visible(self) -> Sequence[SessionRow]:
         """Returns the rows that are on the screen."""
-        first = self.scroll_offset.y // self.row_height
-        return self._rows[first : (self.scroll_offset.y + self.size.height) // self.row_height + 1]
+        first, end = self._range()
+        return self.table.shown[first:end]
 
     def _refresh_row(self, row: SessionRow) -> None:
-        self.refresh_lines(self._places[row.id] * self.row_height, self.row_height)
+        self._refresh_id(row.id)
 
-    # -- moving --------------------------------------------------------------------------------------------------
+    def _refresh_id(self, session_id: str | None) -> None:
+        place = self.table.places.get(session_id or "")
+        if place is not None:
+            self.refresh_lines(place * self.row_height + self.header_height, self.row_height)
+
+    # -- moving and marking ----------------------------------------------------------------------------------------
 
     def _move(self, step: int) -> None:
-        if not self._rows:
-            return
-        place = self._places.get(self._cursor or "", 0)
-        self.select(self._rows[max(0, min(len(self._rows) - 1, place + step))].id)
+        target = self.table.move(step)
+        if target is not None:
+            self.select(target)
 
     def action_up(self) -> None:
         self._move(-1)
@@ -200,32 +318,63 @@ class SessionList(ScrollView, can_focus=True):
         self._move(1)
 
     def action_page(self, direction: int) -> None:
-        self._move(direction * max(1, self.size.height // self.row_height - 1))
+        self._move(direction * max(1, (self.size.height - self.header_height) // self.row_height - 1))
 
     def action_first(self) -> None:
-        self._move(-len(self._rows))
+        self._move(-len(self.table.shown))
 
     def action_last(self) -> None:
-        self._move(len(self._rows))
+        self._move(len(self.table.shown))
+
+    def action_mark(self) -> None:
+        """Marks the row under the cursor, or not, and goes on to the next one."""
+        self.table.toggle()
+        self._refresh_id(self.cursor)
+        self.post_message(self.MarksChanged())
+        self._move(1)
+
+    def action_mark_range(self) -> None:
+        self._marked(self.table.mark_range)
+
+    def action_mark_shown(self) -> None:
+        self._marked(self.table.mark_shown)
+
+    def action_clear_marks(self) -> None:
+        self._marked(self.table.clear_marks)
+
+    def _marked(self, change: Callable[[], None]) -> None:
+        change()
+        self.refresh()
+        self.post_message(self.MarksChanged())
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
         if offset is None:
             return
-        place = (offset.y + self.scroll_offset.y) // self.row_height
-        if 0 <= place < len(self._rows):
-            self.select(self._rows[place].id)
+        if offset.y < self.header_height:
+            column = self._painter_of().column_at(offset.x - 1, self._inner)
+            if column is not None:
+                self.post_message(self.HeaderClicked(column))
+            return
+        place = (offset.y - self.header_height + self.scroll_offset.y) // self.row_height
+        if 0 <= place < len(self.table.shown):
+            self.select(self.table.shown[place].id)
+            if event.ctrl:
+                self._marked(self.table.toggle)
+            elif event.shift:
+                self._marked(self.table.mark_range)
 
     def _show_cursor(self) -> None:
-        place, height = self._places.get(self._cursor or "", 0), self.row_height
-        top = self.scroll_offset.y
+        place, height = self.table.places.get(self.cursor or "", 0), self.row_height
+        top, room = self.scroll_offset.y, self.size.height - self.header_height
         if place * height < top:
             self.scroll_to(y=place * height, animate=False, force=True)
-        elif (place + 1) * height > top + self.size.height:
-            self.scroll_to(y=(place + 1) * height - self.size.height, animate=False, force=True)
+        elif room > 0 and (place + 1) * height > top + room:
+            self.scroll_to(y=(place + 1) * height - room, animate=False, force=True)
 
     def _resize_virtual(self) -> None:
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self._rows) * self.row_height)
+        lines = len(self.table.shown) * self.row_height + self.header_height
+        self.virtual_size = Size(self.scrollable_content_region.width, lines)
 
     def on_resize(self) -> None:
         self._resize_virtual()
@@ -235,16 +384,39 @@ class SessionList(ScrollView, can_focus=True):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles.clear()
+        self._painter = None
 
     # -- painting --------------------------------------------------------------------------------------------------
 
     def row_region(self, session_id: str) -> Region | None:
         """Returns where a session is painted, None when it is out of view."""
-        place = self._places.get(session_id)
+        place = self.table.places.get(session_id)
         if place is None:
             return None
-        region = Region(0, place * self.row_height - self.scroll_offset.y, self.size.width, self.row_height)
-        return region if region.overlaps(Region(0, 0, self.size.width, self.size.height)) else None
+        top = self.header_height
+        region = Region(0, place * self.row_height - self.scroll_offset.y + top, self.size.width, self.row_height)
+        return region if region.overlaps(Region(0, top, self.size.width, self.size.height - top)) else None
+
+    def _look(self) -> Look:
+        return Look(self._glyphs, self._clock(), self._use)
+
+    @property
+    def _inner(self) -> int:
+        """Cells beside the cursor's bar."""
+        return max(1, self.scrollable_content_region.width - 1)
+
+    def _painter_of(self) -> RowPainter:
+        """Returns what paints rows now."""
+        now_s = self._clock()
+        if self._painter is None:
+            columns = [column for column in self._columns if column not in self._blank]
+            self._painter = RowPainter(
+                self._look(), self._style, columns=columns, marks=self.table.marks, pins=self.table.pins
+            )
+        elif now_s != self._painted_s:
+            self._painter.look = self._look()
+        self._painted_s = now_s
+        return self._painter
 
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)
@@ -254,108 +426,26 @@ class SessionList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
-        if not self._rows:
-            text = self._empty[y] if y < len(self._empty) else ""
+        table = self.table
+        if not table.shown:
+            lines = ("", "nothing here matches the filter", "escape clears it") if len(table) else self._empty
+            text = lines[y] if y < len(lines) else ""
             return Strip([Segment(fit(" " + text, width), base + self._style("quiet"))], width)
-        place, part = divmod(y + self.scroll_offset.y, self.row_height)
-        if place >= len(self._rows):
+        painter, inner, top = self._painter_of(), self._inner, self.header_height
+        if y < top:
+            column = table.column
+            title = painter.header(inner, column.id if column is not None else "", table.falling)
+            return Strip([Segment(" ", None), *title]).adjust_cell_length(width).apply_style(base)
+        place, part = divmod(y - top + self.scroll_offset.y, self.row_height)
+        if place >= len(table.shown):
             return Strip.blank(width, base)
-        row = self._rows[place]
-        inner = max(1, self.scrollable_content_region.width - 1)
+        row = table.shown[place]
         if self.row_height == 1:
-            segments = self._columns(row, inner)
+            segments = painter.line(row, inner)
         else:
-            segments = self._head(row, inner) if part == 0 else self._foot(row, inner)
-        mark = self._glyphs.cursor if row.id == self._cursor else " "
+            segments = painter.head(row, inner) if part == 0 else painter.foot(row, inner)
+        mark = self._glyphs.cursor if row.id == table.cursor else " "
         strip = Strip([Segment(mark, self._style("cursor-mark")), *segments]).adjust_cell_length(width)
-        if row.id == self._cursor:
+        if row.id == table.cursor:
             base = base + self._style("cursor")
         return strip.apply_style(base)
-
-    def _head(self, row: SessionRow, width: int) -> list[Segment]:
-        """First of two lines: glyph, name, word, age."""
-        glyph, word, style = self._state(row)
-        name_width = width - 2 - _WORD_WIDTH - _AGE_WIDTH - 1
-        return [
-            Segment(glyph + " ", style),
-            Segment(fit(one_line(row.name), name_width, ellipsis=self._glyphs.ellipsis), self._style("name")),
-            Segment(fit(word, _WORD_WIDTH, right=True), style),
-            self._when(row),
-        ]
-
-    def _foot(self, row: SessionRow, width: int) -> list[Segment]:
-        """Second of two lines: what needs the user, else why it waits, else image and slots."""
-        told = self._told(row, width - 2)
-        if told is not None:
-            return [Segment("  ", None), told]
-        return [Segment("  " + self._amounts(row, width - 2), self._style("quiet"))]
-
-    def _columns(self, row: SessionRow, width: int) -> list[Segment]:
-        """One line: glyph, word, name, image, slots, age."""
-        glyph, word, style = self._state(row)
-        name_width = min(24, (width - 24) // 3)
-        rest = width - 2 - _WORD_WIDTH - 1 - name_width - 1 - _AGE_WIDTH - 1
-        told = self._told(row, rest)
-        ellipsis = self._glyphs.ellipsis
-        if told is None:
-            told = Segment(self._amounts(row, rest), self._style("quiet"))
-        return [
-            Segment(f"{glyph} {fit(word, _WORD_WIDTH)} ", style),
-            Segment(fit(one_line(row.name), name_width, ellipsis=ellipsis) + " ", self._style("name")),
-            told,
-            self._when(row),
-        ]
-
-    def _amounts(self, row: SessionRow, width: int) -> str:
-        """Returns the image as far as it has room, what is used, and what was asked for."""
-        slots = self._slots(row)
-        live = self._live(row.id)
-        numbers = f"{live}  {slots}" if live else slots
-        image = width - len(numbers) - 2
-        if image < _IMAGE_LEAST:
-            return fit(numbers, width - 1, right=True) + " "
-        return f"{fit(one_line(row.image), image, ellipsis=self._glyphs.ellipsis)} {numbers} "
-
-    def _when(self, row: SessionRow) -> Segment:
-        """Returns the age, or the time that is left when that is little."""
-        doomed = self._doomed(row)
-        text, style = (f"{self._glyphs.left}{doomed}", "near") if doomed else (self._age(row), "quiet")
-        return Segment(fit(text, _AGE_WIDTH, right=True) + " ", self._style(style))
-
-    def _doomed(self, row: SessionRow) -> str:
-        """Returns the time until an idle check ends it; empty when that is far off or never."""
-        remaining = None if row.ends_at_s is None else row.ends_at_s - self._clock()
-        return left(remaining) if remaining is not None and idle_level(remaining) else ""
-
-    def _told(self, row: SessionRow, width: int) -> Segment | None:
-        alarm = row.alarm
-        if not alarm and row.ends_at_s is not None and idle_level(row.ends_at_s - self._clock()) == "soon":
-            alarm = f"ends soon: {row.ends_why} {self._glyphs.dot} + keeps it"
-        text, style = (alarm, "alarm") if alarm else (row.note, "failed" if row.ended else "quiet")
-        if not text:
-            return None
-        line = text if alarm else f"{self._glyphs.branch} {text}"
-        return Segment(fit(one_line(line), width, ellipsis=self._glyphs.ellipsis), self._style(style))
-
-    def _state(self, row: SessionRow) -> tuple[str, str, Style]:
-        return (
-            status_glyph(self._glyphs, row.status, busy=row.busy, asks=row.asks),
-            status_word(row.status, one_line(row.status_text), busy=row.busy, asks=row.asks),
-            self._style(status_class(row.status, busy=row.busy, asks=row.asks)),
-        )
-
-    def _age(self, row: SessionRow) -> str:
-        return "" if row.since_s is None else duration(self._clock() - row.since_s)
-
-    def _slots(self, row: SessionRow) -> str:
-        """Returns `▰▰▱▱ 0.50  1c   1G`, cpu and memory in fixed columns at the right."""
-        slots = dict(row.slots)
-        cpu = f"{count(slots[CPU])}c" if CPU in slots else ""
-        mem = size(slots[MEM]) if MEM in slots else ""
-        gpu = gpu_amount(slots)
-        text = f"{cpu:>3} {mem:>4}"
-        if not gpu:
-            return text
-        lit = min(4, max(1, round(gpu * 4)))
-        glyphs = self._glyphs
-        return f"{glyphs.share_on * lit}{glyphs.share_off * (4 - lit)} {share(gpu):>4} {text}"

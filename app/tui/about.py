@@ -6,8 +6,14 @@ from typing import Final
 
 ABOUT: Final = {
     "sessions": (
-        "Every session that you have, oldest first. The shape and the word say its state: running, busy (it runs "
-        "code), asks (a run waits for input), pending (with the reason), preparing, failed, ended."
+        "Every session that you have, as they came. The shape and the word say its state: running, busy (it runs "
+        "code), asks (a run waits for input), pending (with the reason), preparing, failed, ended. The filter takes "
+        "words that must all be met: a regular expression, !what-not, -f for fuzzy letters, status:busy,pending, "
+        "image: name: tag: owner: project: type:, gpu:>0 cpu:4 mem:<2g age:>1h prio:10, is:marked, is:pinned."
+    ),
+    "history": (
+        "The sessions that ended, the newest first, why they did, and what they wrote. More are asked for as you go "
+        "down. The filter is that of the session list; why: searches in the reasons."
     ),
     "map": (
         "A bar per GPU, one for all cores and one for all memory. Above, in the colour of each session, what it was "

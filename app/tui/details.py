@@ -7,14 +7,14 @@ from typing import Final
 
 from ...widgets.glyphs import status_word
 from ...widgets.rows import Detail
-from ...widgets.session_list import idle_level
+from ...widgets.session_columns import idle_level
 from ...widgets.text import count, duration, left, share, size
 from ..client.views import SessionView, WaitingView
 from ..model.metrics import CPU_UTIL, CUDA_MEM, CUDA_UTIL, MEM_USED, Metric, Metrics
 from ..model.sessions import ANSWERING, SessionStatus
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, ResourceSlots
 from .live import LiveStats
-from .store import IDLE_WHY, first_end
+from .session_rows import IDLE_WHY, first_end
 
 _LABELS: Final = {CPU: "cpu", MEM: "mem", CUDA_SHARES: "gpu", CUDA_DEVICE: "gpus"}
 _CHECKS: Final = {"network_timeout": "idle", "session_lifetime": "life", "utilization": "util"}

@@ -18,7 +18,7 @@ from .sync import Sync
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
-    from ..client.views import CreatedSession
+    from ..client.views import CreatedSession, SessionView
 
 _NAMES_TRIED: Final = 20
 """Free names that may turn out to be taken before a launch gives up."""
@@ -70,6 +70,12 @@ class Launching:
         """Asks for a session with default slots, of the default image unless another one is given."""
         image = image or self.default_image
         return self.launch(LaunchRequest(image, free_name(image, self._store.names()), {}, any_name=True))
+
+    def like(self, view: SessionView) -> str:
+        """Asks for another session with the image and the slots of one; returns the passing id of its row."""
+        resources = {slot: str(amount) for slot, amount in view.requested_slots.items()}
+        name = free_name(view.image, self._store.names())
+        return self.launch(LaunchRequest(view.image, name, resources, any_name=True))
 
     async def _launch(self, passing_id: str, request: LaunchRequest) -> None:
         try:

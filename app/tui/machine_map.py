@@ -9,7 +9,7 @@ from typing import Final
 from ...widgets.rows import OTHERS, BarUse, Gauge, Machine, MapBar, MapPart
 from ...widgets.text import count, share, size
 from ..client.views import SessionView
-from ..model.metrics import CPU_UTIL, CUDA_MEM, MEM_USED, Metrics
+from ..model.metrics import CPU_UTIL, CUDA_MEM, MEM_USED
 from ..model.sessions import TERMINAL
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, GPU_ALIAS, MEM
 from .live import GpuUse, LiveStats
@@ -117,12 +117,3 @@ def _told(bar: MapBar, live: LiveStats) -> str:
         return "" if live.cpu_pct is None else f"{'':<6}{live.cpu_pct:>3.0f} %"
     used = live.mem_used_bytes if bar.id == MEM else None
     return "" if used is None or not bar.capacity else f"{size(used):<6}{100 * used / float(bar.capacity):>3.0f} %"
-
-
-def live_text(metrics: Metrics) -> str:
-    """Returns what a session uses in 10 cells, for its row: percent of one core, and memory; empty = not known."""
-    cpu, mem = metrics.get(CPU_UTIL), metrics.get(MEM_USED)
-    if cpu is None and mem is None:
-        return ""
-    percent = "" if cpu is None else f"{cpu.current:.0f}%"
-    return f"{percent:>5} {'' if mem is None else size(mem.current):>4}"

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from ...widgets.text import left, size
 from ..client.views import EventView
-from .store import IDLE_WHY
+from .session_rows import IDLE_WHY
 
 IDLE_WARNING: Final = "bai_idle_warning"
 OVERUSE_WARNING: Final = "bai_overuse_warning"

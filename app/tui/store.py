@@ -14,19 +14,14 @@ from typing import Final
 
 from ...widgets.rows import SessionRow
 from ..client.views import EventView, SessionView
-from ..model.sessions import ANSWERING, LIVE, STARTING, TERMINAL, SessionStatus
-from ..model.slots import CUDA_SHARES, GPU_ALIAS, ResourceSlots
+from ..model.sessions import TERMINAL, SessionStatus
+from ..model.slots import ResourceSlots
+from .session_rows import Extra, first_end, row_of
 
 KEPT_ENDED: Final = 50
 """Ended sessions that stay in the list; the oldest leaves first."""
 LAUNCHING: Final = "launching-"
 """How the id of a session begins that the server has not named yet."""
-IDLE_WHY: Final[Mapping[str, str]] = {
-    "network_timeout": "unused",
-    "session_lifetime": "its lifetime",
-    "utilization": "too little used",
-}
-"""Idle check -> why it ends a session, in a word or two."""
 _SAME_TIME_S: Final = 1.5
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)
 
@@ -39,8 +34,6 @@ _OF_EVENT: Final[Mapping[str, SessionStatus]] = {
     "session_terminated": SessionStatus.TERMINATED,
     "session_cancelled": SessionStatus.CANCELLED,
 }
-_ENDED_AS_ASKED: Final = frozenset({"", "user-requested", "self-terminated", "force-terminated", "task-finished"})
-"""Reasons that need no telling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +47,28 @@ class LaunchRequest:
     """The name was made up: another free one does as well."""
 
 
-@dataclass(slots=True)
-class _Extra:
-    """What we know that the server does not say."""
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What became different since somebody last asked."""
 
-    running_here: bool = False
-    asks: bool = False
-    alarm: str = ""
-    ending: bool = False
-    note: str = ""
-    ends_at_s: float | None = None
-    ends_why: str = ""
+    rows: Sequence[SessionRow]
+    """Those that changed or came."""
+    gone: Sequence[str]
+    """Ids of those that went."""
+    everything: bool
+    """The order is another one: all rows are to be read anew."""
+
+
+_PLACE: Final = SessionRow(id="", name="")
+"""Stands for a row that is not made yet."""
 
 
 class SessionStore:
-    """All rows by id."""
+    """All rows by id. What changes costs what it changes, however many sessions there are."""
 
     def __init__(self) -> None:
         self._views: dict[str, SessionView] = {}
-        self._extras: dict[str, _Extra] = {}
+        self._extras: dict[str, Extra] = {}
         self._news = count(1)
         self._time = 0
         self._told: dict[str, int] = {}
@@ -80,7 +76,19 @@ class SessionStore:
         self._renames: list[tuple[str, str]] = []
         self._real: dict[str, str] = {}
         """Passing id of a launch -> the id that the server gave it."""
-        self._rows: tuple[SessionRow, ...] | None = None
+        self._made: dict[str, SessionRow] = {}
+        """Rows by id, in their order, but for those in `_stale`."""
+        self._stale: set[str] = set()
+        """Ids whose row is to be made anew."""
+        self._rows: tuple[SessionRow, ...] | None = ()
+        self._changed: dict[str, None] = {}
+        """Ids whose row became another one since `take_changes`."""
+        self._gone: list[str] = []
+        self._reordered = False
+        self._launching: dict[str, None] = {}
+        """Passing ids."""
+        self._ended: dict[str, None] = {}
+        """Ids of sessions that ended, in that order."""
         self._launches = count(1)
         self.known = False
         """A list has come: what is not here is not there."""
@@ -89,9 +97,26 @@ class SessionStore:
 
     def rows(self) -> tuple[SessionRow, ...]:
         """Returns the rows in their order; the same object while nothing changed."""
+        self._make()
         if self._rows is None:
-            self._rows = tuple(self._row(view) for view in self._views.values())
+            self._rows = tuple(self._made.values())
         return self._rows
+
+    def take_changes(self) -> Changes:
+        """Returns what became different since the last call."""
+        self._make()
+        if self._reordered:
+            changes = Changes(self.rows(), (), everything=True)
+        else:
+            rows = [row for key in self._changed if (row := self._made.get(key)) is not None]
+            changes = Changes(rows, self._gone, everything=False)
+        self._changed, self._gone, self._reordered = {}, [], False
+        return changes
+
+    @property
+    def live_count(self) -> int:
+        """How many sessions have not ended."""
+        return len(self._views) - len(self._ended)
 
     def view(self, session_id: str) -> SessionView | None:
         """Returns what the server last said of a session."""
@@ -102,8 +127,8 @@ class SessionStore:
         return list(self._views.values())
 
     def row(self, session_id: str) -> SessionRow | None:
-        view = self._views.get(session_id)
-        return None if view is None else self._row(view)
+        self._make()
+        return self._made.get(session_id)
 
     def names(self) -> set[str]:
         """Returns the names that are taken."""
@@ -129,18 +154,23 @@ class SessionStore:
 
         Returns the ids of sessions that were live and are in the list no more: someone should ask what became of them.
         """
-        fresh = sorted(views, key=lambda view: (view.created_at is not None and view.created_at.timestamp()) or 0.0)
-        seen = set()
+        listed = list(views)
+        # what is known keeps its place
+        fresh = [view for view in listed if view.id not in self._views]
+        fresh.sort(key=lambda view: (view.created_at is not None and view.created_at.timestamp()) or 0.0)
         for view in fresh:
-            seen.add(view.id)
             self._adopt(view.id, view.name, view.created_at)
+            self._put(view)
+        seen = set()
+        for view in listed:
+            seen.add(view.id)
             old = self._views.get(view.id)
             if old is not None and self._told.get(view.id, 0) > asked_at:
                 # an event that came while the list was on its way knows better
                 view = replace(view, status=old.status, status_text=old.status_text, status_info=old.status_info)
-            self._views[view.id] = view
+            self._put(view)
             self._take_end(view, now_s)
-        self._rows, self.known = None, True
+        self.known = True
         return [
             view.id
             for view in self._views.values()
@@ -156,8 +186,7 @@ class SessionStore:
         if old is None and view.status in TERMINAL:
             return
         self._adopt(view.id, view.name, view.created_at)
-        self._views[view.id] = view
-        self._rows = None
+        self._put(view)
         self._forget_old()
 
     def extended(self, session_id: str, ends_at_s: float | None) -> None:
@@ -168,8 +197,13 @@ class SessionStore:
         """Shows a session with another priority."""
         view = self._views.get(session_id)
         if view is not None:
-            self._views[session_id] = replace(view, priority=priority)
-            self._rows = None
+            self._put(replace(view, priority=priority))
+
+    def renamed(self, session_id: str, name: str) -> None:
+        """Shows a session under another name."""
+        view = self._views.get(session_id)
+        if view is not None:
+            self._put(replace(view, name=name))
 
     def ends_at_s(self, session_id: str) -> float | None:
         """Returns the clock time at which an idle check ends a session if nothing happens; None = never, not known."""
@@ -180,8 +214,7 @@ class SessionStore:
         """Takes that the server knows a session no more."""
         view = self._views.get(session_id)
         if view is not None and view.status not in TERMINAL:
-            self._views[session_id] = replace(view, status=SessionStatus.TERMINATED, status_text="", busy=False)
-            self._rows = None
+            self._put(replace(view, status=SessionStatus.TERMINATED, status_text="", busy=False))
             self._forget_old()
 
     def event(self, event: EventView) -> bool:
@@ -200,13 +233,12 @@ class SessionStore:
             info = event.reason or (view.status_info if status is SessionStatus.PENDING else None)
             over = status in TERMINAL
             view = replace(view, status=status, status_text=status.value, status_info=info, busy=view.busy and not over)
-        self._views[event.session_id] = view
+        self._put(view)
         if status is not None:
             self._time = next(self._news)
             self._told[event.session_id] = self._time
             if event.session_id in self._extras:
                 self._extras[event.session_id].note = ""
-        self._rows = None
         self._forget_old()
         return True
 
@@ -215,23 +247,24 @@ class SessionStore:
     def launching(self, name: str, image: str, slots: ResourceSlots, now: datetime) -> str:
         """Adds a row for a session that the server is only being asked for; returns its passing id."""
         session_id = f"{LAUNCHING}{next(self._launches)}"
-        self._views[session_id] = SessionView(
-            id=session_id,
-            name=name,
-            status=SessionStatus.PREPARING,
-            image=image,
-            requested_slots=slots,
-            created_at=now,
+        self._launching[session_id] = None
+        self._put(
+            SessionView(
+                id=session_id,
+                name=name,
+                status=SessionStatus.PREPARING,
+                image=image,
+                requested_slots=slots,
+                created_at=now,
+            )
         )
-        self._rows = None
         return session_id
 
     def launching_as(self, passing_id: str, name: str) -> None:
         """Takes that a launch goes on under another name."""
         view = self._views.get(passing_id)
         if view is not None:
-            self._views[passing_id] = replace(view, name=name)
-            self._rows = None
+            self._put(replace(view, name=name))
 
     def launched(self, passing_id: str, session_id: str, name: str) -> None:
         """Takes the id that the server gave to a launch."""
@@ -241,13 +274,15 @@ class SessionStore:
 
     def launch_failed(self, passing_id: str) -> None:
         """Takes a row away that never became a session."""
-        self._views.pop(passing_id, None)
-        self._extras.pop(passing_id, None)
-        self._rows = None
+        self._drop(passing_id)
 
     def ending(self, session_id: str, value: bool = True) -> None:
         """Shows a session as ending before the server says so; False takes that back."""
         self._extra(session_id).ending = value
+
+    def killing(self, session_id: str, at_s: float | None) -> None:
+        """Shows when the end that the user asked for is sent; None = it is not."""
+        self._extra(session_id).kill_at_s = at_s
 
     def alarm(self, session_id: str, text: str) -> None:
         """Shows what needs the user now in the row; empty = nothing."""
@@ -259,15 +294,16 @@ class SessionStore:
 
     def running(self, session_id: str, *, here: bool, asks: bool) -> None:
         """Takes whether a run of ours goes on in a session, and whether it waits for input."""
-        extra = self._extra(session_id)
-        extra.running_here, extra.asks = here, asks
+        extra = self._extras.get(session_id)
+        if extra is None or (extra.running_here, extra.asks) != (here, asks):
+            extra = self._extra(session_id)
+            extra.running_here, extra.asks = here, asks
 
     def idle(self, session_id: str) -> None:
         """Takes that the run of ours has ended: until the next list says otherwise nothing runs there."""
         view = self._views.get(session_id)
         if view is not None and view.busy:
-            self._views[session_id] = replace(view, busy=False)
-            self._rows = None
+            self._put(replace(view, busy=False))
 
     def dismiss(self, session_id: str) -> None:
         """Takes an ended session off the list."""
@@ -292,17 +328,43 @@ class SessionStore:
             if known is not None:
                 known.ends_at_s = None
             return
-        extra = known or self._extras.setdefault(view.id, _Extra())
+        extra = known or self._extras.setdefault(view.id, Extra())
         ends_at_s = now_s + remaining
         if extra.ends_at_s is None or abs(extra.ends_at_s - ends_at_s) > _SAME_TIME_S:
             extra.ends_at_s = ends_at_s
         extra.ends_why = why
 
-    def _extra(self, session_id: str) -> _Extra:
-        self._rows = None
+    def _put(self, view: SessionView) -> None:
+        """Takes what is known of a session now."""
+        session_id = view.id
+        if session_id not in self._made:
+            # keeps its place until the row is made
+            self._made[session_id] = _PLACE
+        self._views[session_id] = view
+        if view.status in TERMINAL:
+            self._ended.setdefault(session_id)
+        else:
+            self._ended.pop(session_id, None)
+        self._stale.add(session_id)
+
+    def _make(self) -> None:
+        """Makes the rows anew that may have become different."""
+        if not self._stale:
+            return
+        stale, self._stale = self._stale, set()
+        for session_id in stale if len(stale) < len(self._views) // 2 else self._views:
+            if session_id in stale and (view := self._views.get(session_id)) is not None:
+                row = row_of(view, self._extras.get(session_id))
+                if row != self._made.get(session_id):
+                    self._made[session_id] = row
+                    self._changed[session_id] = None
+                    self._rows = None
+
+    def _extra(self, session_id: str) -> Extra:
         if session_id not in self._views:
-            return _Extra()
-        return self._extras.setdefault(session_id, _Extra())
+            return Extra()
+        self._stale.add(session_id)
+        return self._extras.setdefault(session_id, Extra())
 
     def _adopt(self, session_id: str, name: str, created_at: datetime | None = None) -> None:
         """Gives a launch its id when the list or an event brings it before the answer does.
@@ -311,8 +373,9 @@ class SessionStore:
         """
         if session_id in self._views:
             return
-        for view in self._views.values():
-            if view.id.startswith(LAUNCHING) and view.name == name:
+        for passing_id in self._launching:
+            view = self._views[passing_id]
+            if view.name == name:
                 if created_at and view.created_at and created_at < view.created_at - _CLOCKS_DIFFER:
                     return
                 self._rename(view.id, session_id, view)
@@ -323,6 +386,7 @@ class SessionStore:
         self._real[old_id] = new_id
         known = self._views.get(new_id)
         merged = replace(known or view, id=new_id)
+        self._launching.pop(old_id, None)
         self._views = {
             (new_id if key == old_id else key): (merged if key == old_id else value)
             for key, value in self._views.items()
@@ -330,68 +394,25 @@ class SessionStore:
         }
         if old_id in self._extras:
             self._extras[new_id] = self._extras.pop(old_id)
-        self._rows = None
+        self._made = {key: self._made.get(key, _PLACE) for key in self._views}
+        self._changed.pop(old_id, None)
+        self._reordered, self._rows = True, None
+        self._put(merged)
 
     def _drop(self, session_id: str) -> None:
         self._views.pop(session_id, None)
         self._extras.pop(session_id, None)
         self._told.pop(session_id, None)
-        self._rows = None
+        self._ended.pop(session_id, None)
+        self._launching.pop(session_id, None)
+        self._changed.pop(session_id, None)
+        if self._made.pop(session_id, None) is not None:
+            self._rows = None
+            self._gone.append(session_id)
 
     def _forget_old(self) -> None:
-        ended = [view.id for view in self._views.values() if view.status in TERMINAL]
-        for session_id in ended[: max(0, len(ended) - KEPT_ENDED)]:
-            self._drop(session_id)
-
-    def _row(self, view: SessionView) -> SessionRow:
-        extra = self._extras.get(view.id) or _Extra()
-        status = view.status
-        if extra.ending and status in LIVE:
-            status = SessionStatus.TERMINATING
-        slots = view.occupying_slots or view.requested_slots
-        busy = (view.busy or extra.running_here) and status in ANSWERING
-        spared = busy and extra.ends_why == IDLE_WHY["network_timeout"]
-        return SessionRow(
-            id=view.id,
-            name=view.name,
-            status=status,
-            status_text=view.status_text,
-            image=view.image,
-            slots=dict(slots),
-            since_s=None if view.created_at is None else view.created_at.timestamp(),
-            busy=busy,
-            asks=extra.asks and status in ANSWERING,
-            note=extra.note or _note(view),
-            alarm=extra.alarm if status not in TERMINAL else "",
-            ends_at_s=extra.ends_at_s if status in ANSWERING and not spared else None,
-            ends_why=extra.ends_why,
-        )
-
-
-def first_end(view: SessionView) -> tuple[float | None, str]:
-    """Returns in how many seconds an idle check ends a session if nothing happens, and why; None = none does."""
-    running = [
-        (check.remaining_s, IDLE_WHY.get(name, name.replace("_", " ")))
-        for name, check in view.idle_checks.items()
-        if check.remaining_s is not None and not check.in_grace
-    ]
-    if running:
-        return min(running)
-    if view.idle_checks or view.busy or view.idle_remaining_s is None:
-        return None, ""
-    return view.idle_remaining_s, IDLE_WHY["network_timeout"]
-
-
-def _note(view: SessionView) -> str:
-    """Returns what the second line says in place of image and slots."""
-    info = (view.status_info or "").replace(CUDA_SHARES, GPU_ALIAS)
-    if view.status in STARTING or view.status in (SessionStatus.PENDING, SessionStatus.RUNNING_DEGRADED):
-        return info
-    if view.status is SessionStatus.ERROR:
-        return info or "failed without a reason: see the backend's log"
-    if view.status in TERMINAL and info not in _ENDED_AS_ASKED:
-        return info
-    return ""
+        while len(self._ended) > KEPT_ENDED:
+            self._drop(next(iter(self._ended)))
 
 
 def free_name(image: str, taken: Iterable[str]) -> str:

@@ -79,7 +79,7 @@ class Desk:
 
     @property
     def list_text(self) -> str:
-        sessions = self.app.main.sessions
+        sessions = self.app.main.sessions.list
         return "\n".join(sessions.render_line(y).text.rstrip() for y in range(sessions.size.height)).rstrip()
 
     @property

@@ -99,6 +99,7 @@ class FakeServer:
         self.refuse_extend: Exception | None = None
         self.refuse_end: Exception | None = None
         self.refuse_restart: Exception | None = None
+        self.refuse_past: Exception | None = None
         self.refuse_priority: Exception | None = None
         self.shells: defaultdict[str, FakeShell] = defaultdict(FakeShell)
         """Session id -> its terminal."""
@@ -368,6 +369,10 @@ class FakeClient(FakeFiles, FakeUpkeep):
             await self._server.hold_list.wait()
         found = [one.view for one in self._server.sessions.values() if statuses is None or one.view.status in statuses]
         found.reverse()
+        if statuses is not None and set(statuses) == TERMINAL:
+            if self._server.refuse_past is not None:
+                raise self._server.refuse_past
+            found.sort(key=lambda view: view.terminated_at or view.created_at, reverse=True)
         return found[offset : offset + limit], len(found)
 
     async def session(self, ref: str) -> SessionView:

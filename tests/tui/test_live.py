@@ -5,7 +5,6 @@ from __future__ import annotations
 from bai_tui.app.client.views import StatsView
 from bai_tui.app.model.metrics import CPU_UTIL, MEM_USED, Metric
 from bai_tui.app.tui.live import ROUNDS, LiveStats
-from bai_tui.app.tui.machine_map import live_text
 
 
 def taken(live: LiveStats, *rounds: dict[str, float]) -> LiveStats:
@@ -62,13 +61,3 @@ def test_a_server_that_does_not_measure_the_machine_says_nothing_of_it() -> None
     live = LiveStats()
     live.take(StatsView(time_s=0.0, sessions={}))
     assert live.fresh and live.cpu_pct is None and live.mem_used_bytes is None
-
-
-def test_the_text_of_a_row_has_a_fixed_width() -> None:
-    assert live_text({}) == ""
-    texts = [
-        live_text({CPU_UTIL: Metric(cpu), MEM_USED: Metric(mem)})
-        for cpu, mem in ((0.0, 0.0), (99.6, 1.5 * 2**30), (1600.0, 999 * 2**30))
-    ]
-    assert texts == ["   0%    0", " 100% 1.5G", "1600% 999G"]
-    assert live_text({MEM_USED: Metric(2**20)}) == "        1M"

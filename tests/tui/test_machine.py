@@ -137,7 +137,7 @@ async def test_the_map_fits_every_size(open_desk: Any, shared: FakeServer, size:
         await desk.press("f7", "f9")
         await desk.pilot.pause()
         await desk.press("escape")
-        assert main.sessions.has_focus
+        assert main.sessions.list.has_focus
 
 
 async def test_a_cluster_has_others_too(open_desk: Any, server: FakeServer) -> None:
@@ -264,7 +264,7 @@ async def test_a_round_lays_nothing_out_and_paints_only_what_changed(open_desk: 
         await desk.until(lambda: "50%" in desk.list_text and main.map.display)
         painted: list[int] = []
         laid_out: list[object] = []
-        render, layout = main.sessions.render_line, main._refresh_layout
+        render, layout = main.sessions.list.render_line, main._refresh_layout
 
         def watched_render(y: int) -> Any:
             painted.append(y)
@@ -274,7 +274,7 @@ async def test_a_round_lays_nothing_out_and_paints_only_what_changed(open_desk: 
             laid_out.append(args)
             layout(*args, **more)
 
-        main.sessions.render_line = watched_render
+        main.sessions.list.render_line = watched_render
         main._refresh_layout = watched_layout
         for _ in range(5):
             # what the start and the map that appeared then have still to lay out
@@ -428,7 +428,7 @@ async def test_limits_and_idle_checks_are_in_the_details_which_scroll(open_desk:
         await desk.press("pagedown", "pagedown", "j", "space", "space")
         await desk.until(lambda: "00000000-0000" in text_of(details))
         await desk.press("escape")
-        await desk.until(lambda: not details.display and desk.app.main.sessions.has_focus)
+        await desk.until(lambda: not details.display and desk.app.main.sessions.list.has_focus)
         await desk.press("f8")
         await desk.until(lambda: details.has_focus)
         await desk.press("f3")

@@ -141,7 +141,7 @@ async def test_a_prompt_elsewhere_is_not_missed(open_desk: Any, server: FakeServ
         await desk.press("k")
         await desk.until(lambda: desk.app.main.console_pane.asking)
         # moving over it does not take the focus: the next key is still the list's
-        assert desk.app.main.sessions.has_focus
+        assert desk.app.main.sessions.list.has_focus
         await desk.press("enter")
         await desk.until(lambda: desk.app.main.query_one("#answer").has_focus)
         await desk.press("y", "enter")
@@ -412,7 +412,7 @@ async def test_a_prompt_takes_no_key_from_who_does_something_else(open_desk: Any
         await desk.until(lambda: "busy" in desk.list_text)
         gate.set()
         await desk.until(lambda: desk.app.main.console_pane.asking)
-        assert desk.app.main.sessions.has_focus
+        assert desk.app.main.sessions.list.has_focus
         await desk.press("x")
         await desk.until(lambda: "x again in 3 s" in desk.list_text)
         await desk.press("x")

@@ -137,41 +137,6 @@ async def test_a_wrong_amount_is_told_before_it_is_sent(open_desk: Any, server: 
         await desk.until(lambda: "will wait for cpu" in str(form.query_one("#form-state").content))
 
 
-async def test_x_kills_an_idle_session_at_once(open_desk: Any, server: FakeServer) -> None:
-    ref = server.add("py-1")
-    async with open_desk() as desk:
-        await desk.until(lambda: desk.names == ["py-1"])
-        await desk.press("x")
-        await desk.until(lambda: ("terminate", (ref, False)) in server.calls)
-        await desk.until(lambda: "ended" in desk.list_text)
-        await desk.press("delete")
-        await desk.until(lambda: desk.names == [])
-
-
-async def test_a_busy_session_asks_for_a_second_press(open_desk: Any, server: FakeServer) -> None:
-    ref = server.add("py-1", busy=True)
-    async with open_desk() as desk:
-        await desk.until(lambda: "busy" in desk.list_text)
-        await desk.press("x")
-        await desk.until(lambda: "x again in 3 s" in desk.list_text)
-        desk.clock.now += 3.5
-        await desk.press("x")
-        await desk.pilot.pause()
-        assert not [call for call, _ in server.calls if call == "terminate"]
-        await desk.press("x")
-        await desk.until(lambda: ("terminate", (ref, False)) in server.calls)
-
-
-async def test_a_session_that_somebody_else_uses_is_not_killed_by_one_press(open_desk: Any, server: FakeServer) -> None:
-    ref = server.add("py-1")
-    async with open_desk() as desk:
-        await desk.until(lambda: desk.names == ["py-1"])
-        server.change(ref, busy=True)
-        await desk.press("x")
-        await desk.until(lambda: "x again in 3 s" in desk.list_text)
-        assert not [call for call, _ in server.calls if call == "terminate"]
-
-
 async def test_a_lost_connection_is_said_and_healed(open_desk: Any, server: FakeServer) -> None:
     server.add("py-1")
     async with open_desk() as desk:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from ..focus import pane_of
-from . import console, details, editor, events, everywhere, files, map, running, sessions, terminal
+from . import console, details, editor, events, everywhere, files, history, map, running, sessions, terminal
 from .action import Action
 from .keys import NO_KEY
 
@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from textual.binding import Binding
     from textual.dom import DOMNode
 
-PANES: Final = ("everywhere", "sessions", "editor", "console", "terminal", "files", "events", "map", "details")
+PANES: Final = (
+    "everywhere",
+    "sessions",
+    "editor",
+    "console",
+    "terminal",
+    "files",
+    "events",
+    "map",
+    "details",
+    "history",
+)
 """Where keys can work: everywhere, or in the pane that has the focus."""
 
 ACTIONS: Final[tuple[Action, ...]] = (
@@ -28,6 +39,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *events.ROWS,
     *map.ROWS,
     *details.ROWS,
+    *history.ROWS,
 )
 
 

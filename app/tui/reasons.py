@@ -1,0 +1,72 @@
+"""Why a session ended, in words. Pure."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+from typing import Final
+
+from ..client.views import SessionView
+from ..model.sessions import SessionStatus
+from ..model.slots import CUDA_SHARES, GPU_ALIAS
+
+_WORDS: Final[Mapping[str, str]] = {
+    "user-requested": "ended by its user",
+    "self-terminated": "ended by itself",
+    "force-terminated": "forced to end by its user",
+    "task-finished": "its command succeeded",
+    "task-failed": "its command failed",
+    "task-timeout": "its command took too long",
+    "idle-timeout": "unused for too long",
+    "idle-session-lifetime": "its lifetime was over",
+    "idle-utilization": "it used too little of what it had",
+    "wall-time": "its time was over",
+    "pending-timeout": "waited too long in the queue",
+    "dependency-failed": "a session that it depended on failed",
+    "failed-to-start": "could not be started",
+    "restarting failed": "could not be restarted",
+    "overuse": "used more than it had",
+    "launch-failed": "could not be started",
+}
+_EXIT: Final = re.compile(r"exit status (-?\d+)")
+_SIGNALS: Final[Mapping[int, str]] = {
+    signal.SIGKILL: "killed: by the system when memory is short, or by force",
+    signal.SIGTERM: "told to end",
+    signal.SIGINT: "interrupted",
+    signal.SIGSEGV: "crashed: it touched memory that is not its own",
+    signal.SIGABRT: "aborted itself",
+}
+
+
+def exit_words(code: int) -> str:
+    """Returns an exit status in words: what a shell or a system means by it, where that is known."""
+    number = -code if code < 0 else code - 128 if code > 128 else 0
+    if number:
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            return f"exit status {code}"
+        about = _SIGNALS.get(number)
+        return f"{name}: {about}" if about else name
+    known = {0: "success", 1: "a general failure", 2: "wrong usage", 126: "not executable", 127: "command not found"}
+    return f"exit status {code}" + (f": {known[code]}" if code in known else "")
+
+
+def why_ended(view: SessionView) -> str:
+    """Returns why a session ended, in a few words."""
+    info = (view.status_info or "").replace(CUDA_SHARES, GPU_ALIAS).strip()
+    head, _, rest = info.partition(":")
+    rest = _EXIT.sub(lambda match: exit_words(int(match[1])), rest.strip())
+    words = _WORDS.get(head.strip())
+    if words is None:
+        if info:
+            return info
+        if view.result == "SUCCESS":
+            return _WORDS["task-finished"]
+        if view.status is SessionStatus.ERROR:
+            return "failed without a reason: see the server's log"
+        return "cancelled before it started" if view.status is SessionStatus.CANCELLED else ""
+    if view.status is SessionStatus.CANCELLED and head == "user-requested":
+        words = "cancelled by its user before it started"
+    return f"{words}: {rest}" if rest else words
