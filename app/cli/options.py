@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
+    from ..model.endpoint import Endpoint
 
 T = TypeVar("T")
 Items = list[CompletionItem]
@@ -105,7 +106,7 @@ def _asked(work: Callable[[ApiClient], Coroutine[Any, Any, dict[str, str]]]) -> 
     from ..local import running_backend
     from ..model.errors import BaiTuiError
 
-    async def ask() -> dict[str, str]:
+    async def ask(endpoint: Endpoint) -> dict[str, str]:
         from ..client.api import ApiClient
 
         async with asyncio.timeout(_ANSWER_S), ApiClient(endpoint) as client:
@@ -113,7 +114,7 @@ def _asked(work: Callable[[ApiClient], Coroutine[Any, Any, dict[str, str]]]) -> 
 
     try:
         paths = Paths.of_user()
-        endpoint = chosen_endpoint(paths) or running_backend(paths)
-        return {} if endpoint is None else asyncio.run(ask())
+        found = chosen_endpoint(paths) or running_backend(paths)
+        return {} if found is None else asyncio.run(ask(found))
     except (BaiTuiError, TimeoutError, OSError):
         return {}

@@ -159,7 +159,7 @@ class _Workspaces(Server):
             "Cache-Control": "no-store",
         }
 
-    async def handle_index(self, request: web.Request) -> web.Response:  # type: ignore[override]  # theirs is a template
+    async def handle_index(self, request: web.Request) -> web.Response:
         """Returns the page."""
         size = request.query.get("fontsize", "")
         page = _PAGE.format(
@@ -176,11 +176,15 @@ class _Workspaces(Server):
         self._sockets.add(task)
         socket = web.WebSocketResponse(heartbeat=15, timeout=1.0)
         await socket.prepare(request)
+
+        async def close() -> None:
+            await socket.close()
+
         workspace = _Workspace(
             self.command,
             write_bytes=socket.send_bytes,
             write_str=socket.send_str,
-            close=socket.close,
+            close=close,
             download_manager=self.download_manager,
         )
         try:

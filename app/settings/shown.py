@@ -52,7 +52,8 @@ def shown(table: Mapping[str, Any], *, environment: bool = True) -> list[Shown]:
     forced = of_environment() if environment else {}
     fields = {path: key.field for path, key in documented() if path[0] == "tui"}
     for index, row in enumerate(rows):
-        if (field := fields.get(row.path)) in forced:
+        field = fields.get(row.path, "")
+        if field in forced:
             variable, value = forced[field]
             rows[index] = replace(row, value=value, origin="environment", variable=variable)
     return rows

@@ -14,7 +14,7 @@ from bai_tui.app.contexts import chosen, chosen_endpoint
 from bai_tui.app.local import current_endpoint
 from bai_tui.app.model.errors import ConfigError
 
-from .conftest import ACCESS_KEY, SECRET_KEY, Manager, Outcome
+from .conftest import Manager, Outcome
 
 Bai = Callable[..., Outcome]
 
@@ -122,8 +122,8 @@ def test_the_order_of_what_chooses(bai: Bai, lab: Manager, monkeypatch: pytest.M
     bai("context", "use", "lab")
     assert chosen(paths).name == "lab"
     monkeypatch.setenv("BACKEND_ENDPOINT", "http://elsewhere")
-    monkeypatch.setenv("BACKEND_ACCESS_KEY", ACCESS_KEY)
-    monkeypatch.setenv("BACKEND_SECRET_KEY", SECRET_KEY)
+    monkeypatch.setenv("BACKEND_ACCESS_KEY", "E")
+    monkeypatch.setenv("BACKEND_SECRET_KEY", "S")
     assert current_endpoint(paths).url == "http://elsewhere"
     assert "BACKEND_ENDPOINT wins" in bai("context", "use", "lab").err
     monkeypatch.setenv("BAI_TUI_CONTEXT", "lab")
