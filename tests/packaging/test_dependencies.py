@@ -8,12 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-MODULE_OF = {"graphql-core": "graphql", "nvidia-ml-py": "pynvml", "textual-serve": "textual_serve"}
+MODULE_OF = {
+    "graphql-core": "graphql",
+    "nvidia-ml-py": "pynvml",
+    "textual-image": "textual_image",
+    "textual-serve": "textual_serve",
+}
 """Distributions whose module has another name."""
 LENT = {"ipython"}
 """Lent to sessions by its folder, and used by the runner inside them."""
-BROUGHT_ALONG = {"rich", "yarl", "multidict", "traitlets", "matplotlib"}
-"""Rich belongs to Textual's interface, yarl and multidict to aiohttp's; the others belong to images."""
+BROUGHT_ALONG = {"rich", "markdown_it", "pil", "yarl", "multidict", "traitlets", "matplotlib", "_typeshed"}
+"""Rich and markdown-it belong to Textual's interface, PIL to that of textual-image, yarl and multidict to aiohttp's, what
+the typeshed has to type checkers; the others belong to images."""
 
 
 def test_dependencies_are_those_that_are_imported(checkout: Path, shipped: list[str], project: dict[str, Any]) -> None:
