@@ -9,13 +9,17 @@ changes it.
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from functools import wraps
 from itertools import islice
 from typing import Any, Final
 
 from rich.cells import cell_len
+from textual import constants, events
 from textual._wrap import compute_wrap_offsets
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.document._document import Document, EditResult, Location
 from textual.document._document_navigator import DocumentNavigator
@@ -26,7 +30,16 @@ from textual.expand_tabs import expand_tabs_inline, get_tab_widths
 from textual.geometry import Offset, Size
 from textual.widgets import TextArea
 
-__all__ = ["Edit", "EditHistory", "FastDocument", "FastTextArea", "FastWrapped", "Location", "write_to_terminal"]
+__all__ = [
+    "Edit",
+    "EditHistory",
+    "FastDocument",
+    "FastTextArea",
+    "FastWrapped",
+    "Location",
+    "read_alt",
+    "write_to_terminal",
+]
 
 LEANS_ON: Final = (
     (Document, "replace_range"),
@@ -54,6 +67,8 @@ LEANS_ON: Final = (
     (TextArea, "_redo_batch"),
     (TextArea, "_on_key"),
     (TextArea, "_on_paste"),
+    (XTermParser, "_sequence_to_key_events"),
+    (XTermParser, "parse"),
 )
 """What the overrides below and the painter rely on, for the test."""
 
@@ -369,3 +384,28 @@ def write_to_terminal(app: App[Any], sequence: str) -> None:
     if driver is not None and not driver.is_headless:
         driver.write(sequence)
         driver.flush()
+
+
+ESCAPE_S: Final = 0.025
+"""How long after an escape what follows belongs to it: terminals send within less, people do not."""
+
+
+def read_alt() -> None:
+    """Has alt told with every key, where Textual tells it with letters and digits only, and the escape key without
+    delay. Twice is once.
+
+    Without it alt+. is a dot, and whoever is quick to type a colon after escape, as in vim, has typed the colon alone.
+    """
+    if "ESCDELAY" not in os.environ:
+        constants.ESCAPE_DELAY = ESCAPE_S  # type: ignore[misc]  # which Textual reads for each escape
+    read = XTermParser._sequence_to_key_events
+    if hasattr(read, "__wrapped__"):
+        return
+
+    @wraps(read)
+    def with_alt(parser: XTermParser, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        for event in read(parser, sequence, alt):
+            named = alt and "alt+" not in event.key
+            yield events.Key(f"alt+{event.key}", event.character) if named else event
+
+    XTermParser._sequence_to_key_events = with_alt  # type: ignore[assignment, method-assign]  # no other way in

@@ -23,7 +23,7 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from ...styles.themes import DARK, DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES, fallbacks
-from ...widgets._textual_private import write_to_terminal
+from ...widgets._textual_private import read_alt, write_to_terminal
 from ..config import Paths, tui_settings
 from ..contexts import choose
 from ..model.endpoint import Endpoint
@@ -331,6 +331,7 @@ def run(endpoint: Endpoint | None = None, first: FirstList | None = None) -> int
     paths = Paths.of_user()
     settings = tui_settings(paths)
     _log_to(paths.state)
+    read_alt()
     while True:
         locator = CurrentEndpoint() if endpoint is None else FixedEndpoint(endpoint)
         app = BaiTuiApp(

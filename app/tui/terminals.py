@@ -44,9 +44,10 @@ class SessionTerminal:
         self._size: tuple[int, int] | None = None
 
     @property
-    def is_open(self) -> bool:
-        """Whether what is typed arrives."""
-        return self._pty is not None and not self.has_ended
+    def holds_keys(self) -> bool:
+        """Whether keys are for it and for nothing else, also while it is being opened again: what was meant for a
+        program must not end sessions."""
+        return self.emulator is not None and not self.has_ended and not self.is_over
 
     def _stands(self, note: str) -> None:
         self.note = note

@@ -86,8 +86,8 @@ async def test_it_comes_back_with_the_server(open_desk: Any, server: FakeServer)
         shell.lose()
         await desk.until(lambda: "connection lost" in note(desk) or "does not answer" in note(desk))
         assert "vim is open" in text(desk), "what was there can still be read"
-        await desk.press("x")
-        assert shell.typed == b""
+        await desk.press("escape", "x", "ctrl+r")
+        assert shell.typed == b"" and desk.app.focused is view(desk), "keys for a program are for nothing else"
         server.up = True
         await desk.until(lambda: shell.attached == 2 and note(desk) == "")
         await desk.until(lambda: text(desk).count("vim is open") == 1)

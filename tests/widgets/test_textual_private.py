@@ -6,9 +6,11 @@ import hashlib
 import inspect
 
 import pytest
-from bai_tui.widgets._textual_private import LEANS_ON, FastDocument, FastWrapped, joined
+from bai_tui.widgets._textual_private import LEANS_ON, FastDocument, FastWrapped, joined, read_alt
 from hypothesis import given
 from hypothesis import strategies as st
+from textual import constants, events
+from textual._xterm_parser import XTermParser
 from textual.document._document import Document
 from textual.document._wrapped_document import WrappedDocument
 from textual.geometry import Offset
@@ -39,6 +41,8 @@ KNOWN = {
     "TextArea._redo_batch": "617241443293",
     "TextArea._on_key": "7d96cf803349",
     "TextArea._on_paste": "786b2d3d97b5",
+    "XTermParser._sequence_to_key_events": "00dfe99846ed",
+    "XTermParser.parse": "a5834ad1def8",
 }
 
 
@@ -123,3 +127,39 @@ def test_edits_join() -> None:
     assert joined([(5, 5, 6), (2, 2, 2)]) == (2, 5, 6)
     assert joined([(5, 5, 8), (9, 9, 8)]) == (5, 6, 8)
     assert joined([(3, 6, 3), (3, 4, 4)]) == (3, 7, 4)
+
+
+@pytest.mark.parametrize(
+    ("sent", "key"),
+    [
+        ("\x1b:", "alt+colon"),
+        ("\x1b.", "alt+full_stop"),
+        ("\x1b\r", "alt+enter"),
+        ("\x1bx", "alt+x"),
+        ("\x1bX", "alt+shift+x"),
+        ("\x1bö", "alt+ö"),
+        ("\x1b", "escape"),
+        (":", "colon"),
+        ("\x1b[A", "up"),
+    ],
+)
+def test_alt_is_told_with_every_key(monkeypatch: pytest.MonkeyPatch, sent: str, key: str) -> None:
+    monkeypatch.setattr(XTermParser, "_sequence_to_key_events", XTermParser._sequence_to_key_events)
+    monkeypatch.setattr(constants, "ESCAPE_DELAY", 0.0)
+    monkeypatch.setenv("ESCDELAY", "0")
+    read_alt()
+    read_alt()
+    parser = XTermParser()
+    keys = [event.key for event in (*parser.feed(sent), *parser.tick()) if isinstance(event, events.Key)]
+    assert keys == [key]
+
+
+def test_the_users_own_delay_after_escape_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(XTermParser, "_sequence_to_key_events", XTermParser._sequence_to_key_events)
+    monkeypatch.setattr(constants, "ESCAPE_DELAY", 0.1)
+    monkeypatch.setenv("ESCDELAY", "100")
+    read_alt()
+    assert constants.ESCAPE_DELAY == 0.1
+    monkeypatch.delenv("ESCDELAY")
+    read_alt()
+    assert constants.ESCAPE_DELAY < 0.05

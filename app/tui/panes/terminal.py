@@ -114,7 +114,7 @@ class TerminalPane(Vertical):
         if view.can_restart != terminal.has_ended:
             view.can_restart = terminal.has_ended
             view.refresh_bindings()
-        view.show(terminal.emulator, is_open=terminal.is_open, note=terminal.note)
+        view.show(terminal.emulator, is_open=terminal.holds_keys, note=terminal.note)
         self._show_note(0)
 
     def _show_note(self, back: int) -> None:
