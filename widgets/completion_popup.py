@@ -26,6 +26,7 @@ ROWS: Final = 9
 """Suggestions that are seen at a time."""
 _LEAST_CELLS: Final = 16
 _MOST_CELLS: Final = 44
+_KIND_CHARS: Final = 12
 _DOC_CELLS: Final = 72
 _DOC_ROWS: Final = 14
 LETTERS: Final = {
@@ -144,6 +145,7 @@ class CompletionPopup(Widget, can_focus=False):
         again = self.is_open and anchor == self._anchor
         self._anchor, self._typed, self._note = anchor, typed, one_line(note)
         marked = self.items[self.cursor].label if self.moved and again and self.cursor < len(self.items) else None
+        items = [PopupItem(one_line(item.label), one_line(item.kind)[:_KIND_CHARS]) for item in items]
         self.items = items
         self.cursor = next((at for at, item in enumerate(items) if item.label == marked), 0)
         if not again:
@@ -152,7 +154,7 @@ class CompletionPopup(Widget, can_focus=False):
             self._cells = _LEAST_CELLS
         self._top = 0
         self._scroll()
-        widest = max((cell_len(one_line(item.label)) + len(item.kind) + 6 for item in items[:200]), default=0)
+        widest = max((cell_len(item.label) + len(item.kind) + 6 for item in items[:200]), default=0)
         # never narrower while it is open: what jumps cannot be read
         self._cells = min(_MOST_CELLS, max(self._cells, widest, cell_len(self._note) + 2))
         self.display = True
@@ -247,9 +249,8 @@ class CompletionPopup(Widget, can_focus=False):
         style = self.get_component_rich_style("popup--cursor" if marked else "popup--item")
         quiet = style if marked else self.get_component_rich_style("popup--kind")
         typed = style + Style(bold=True) if marked else self.get_component_rich_style("popup--typed")
-        label = one_line(item.label)
         room = max(4, cells - 5 - len(item.kind))
-        text = fit(label, room)
+        text = fit(item.label, room)
         same = len(self._typed) if text.lower().startswith(self._typed.lower()) else 0
         return Strip(
             [
