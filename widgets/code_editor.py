@@ -133,10 +133,6 @@ class CodeEditor(CodeView):
         self.soft_wrap = self.buffer.wrap
         self.forget_rows()
 
-    def action_toggle_guides(self) -> None:
-        """Shows or hides the lines of indentation."""
-        self.indent_guides = not self.indent_guides
-
     def action_matching_bracket(self) -> None:
         """Goes to the partner of the bracket at the cursor."""
         if self.matching_bracket_location is not None:

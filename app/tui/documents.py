@@ -30,6 +30,10 @@ class Tabs:
 
     open: list[dict[str, Any]] = field(default_factory=list)
     current: int = 0
+    auto_close: bool = False
+    """A bracket that is typed brings its partner."""
+    guides: bool = True
+    """Levels of indentation have a line."""
 
 
 class Document:
@@ -110,6 +114,11 @@ class Document:
         return not same
 
     @property
+    def baseline_known(self) -> bool:
+        """Whether it is known what its file holds: not after a start with a changed text."""
+        return self._saved is not None
+
+    @property
     def worth_asking(self) -> bool:
         """Whether something is lost when it is closed."""
         return self.changed if self.path else bool(self.buffer.history.undo_stack) and bool(self.buffer.text.strip())
@@ -182,7 +191,7 @@ class Documents:
 
     def __init__(self, memory: Memory, sample: str) -> None:
         self._memory = memory
-        self._tabs = memory.of(Tabs)
+        self.options = self._tabs = memory.of(Tabs)
         self.first_start = not self._tabs.open and memory.text(TEXT_NAME) is None
         """Nothing was there before."""
         self.all: list[Document] = []
@@ -209,8 +218,11 @@ class Documents:
             {"key": 0, "file": draft.file, "changed": draft.changed, "row": draft.row, "column": draft.column},
         ]
 
-    def _made(self, key: int, text: str | None = None) -> Document:
-        document = Document(key, lambda: text if text is not None else self._memory.text(document.text_name) or "")
+    def _made(self, key: int, text: str | None = None, language: str = "python") -> Document:
+        def load() -> str:
+            return text if text is not None else self._memory.text(document.text_name) or ""
+
+        document = Document(key, load, language=language)
         return document
 
     def _free_key(self) -> int:
@@ -224,8 +236,7 @@ class Documents:
     def new(self, text: str = "", language: str = "python") -> Document:
         """Opens an empty text, right of the one that is looked at, and goes there."""
         titles = {document.title for document in self.all if not document.path}
-        document = self._made(self._free_key(), text)
-        document._language = language
+        document = self._made(self._free_key(), text, language)
         document.title = next(
             title
             for number in range(1, 10_000)
@@ -241,8 +252,7 @@ class Documents:
             self.current = found
             return found
         document = self._made(self._free_key(), file.text)
-        document.path, document.bom = file.path, file.bom
-        document._place = {"read_only": not file.writable}
+        document.restore({"file": file.path, "bom": file.bom, "read_only": not file.writable})
         document.is_file(file.path, file.text, file.stamp)
         replaced = self.current
         self._insert(document)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from bai_tui.app.tui import choice
 from bai_tui.app.tui.actions import of
+from bai_tui.tests.tui.fakes import FakeServer
 from textual import events
 from textual.widgets import Input
 from textual.widgets.text_area import Selection
@@ -69,6 +70,26 @@ async def test_trimming_selecting_brackets_wrap_and_guides(open_desk: Any) -> No
         wraps, guides = editor.soft_wrap, editor.indent_guides
         await desk.press("alt+z", "alt+i")
         assert (editor.soft_wrap, editor.indent_guides) == (not wraps, not guides)
+
+
+async def test_brackets_in_pairs_are_remembered(open_desk: Any, tmp_path: Path) -> None:
+    async with open_desk(folder=tmp_path) as desk:
+        editor = await at_editor(desk, "")
+        await desk.press("alt+9", "(")
+        assert editor.text == "()"
+        await desk.press("ctrl+q")
+    async with open_desk(folder=tmp_path) as desk:
+        assert desk.app.main.editor.auto_close
+
+
+async def test_an_empty_text_is_in_the_language_of_the_session(open_desk: Any, server: FakeServer) -> None:
+    server.add("r-1", image="r-base:4.4")
+    async with open_desk() as desk:
+        editor = await at_editor(desk, "")
+        await desk.until(lambda: desk.cursor == "r-1")
+        await desk.until(lambda: editor.language == "r")
+        await desk.press("x", "alt+t")
+        assert editor.language == "r"
 
 
 async def test_going_to_a_line(open_desk: Any) -> None:
@@ -215,6 +236,10 @@ async def test_open_texts_are_there_at_the_next_start(open_desk: Any, tmp_path: 
         await desk.until(lambda: editor.cursor_location == (200, 1))
         assert editor.document[200] == "x" and editor.scroll_offset.y > 150
         assert "a.py ●" in str(desk.app.main.editor_pane._border_title)
+        document = desk.app.bench.documents.current
+        await desk.until(lambda: document.baseline_known)
+        await desk.press("f3", "backspace")
+        assert not document.changed, "the file is known again"
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

@@ -97,10 +97,18 @@ ROWS: Final[tuple[Action, ...]] = (
     _row(
         "guides",
         "alt+i",
-        "editor('toggle_guides')",
+        "toggle_guides",
         "guides",
         "Show or hide the lines of indentation",
         "indent guides: toggle",
+    ),
+    _row(
+        "pairs",
+        "alt+9",
+        "toggle_auto_close",
+        "pairs",
+        "Let a bracket or quote that is typed bring its partner, or not",
+        "auto-close brackets: toggle",
     ),
     _row("tab-new", "alt+t", "new_tab", "new tab", "Open an empty text", "new tab"),
     _row(

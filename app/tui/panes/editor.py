@@ -59,6 +59,8 @@ class EditorPane(RunsCode, EditorFiles):
 
     def on_mount(self) -> None:
         self.editor.use_vim(self.bench.settings.vim)
+        self.editor.auto_close = self.documents.options.auto_close
+        self.editor.indent_guides = self.documents.options.guides
         self.call_after_refresh(self._restored)
 
     def _restored(self) -> None:
@@ -81,7 +83,11 @@ class EditorPane(RunsCode, EditorFiles):
         view = None if session_id is None else bench.store.view(session_id)
         self._where = "" if view is None else f"{one_line(view.name)} {bench.glyphs.dot} {one_line(view.image)}"
         self._session = session_id
-        self.documents.current.session = session_id or ""
+        current = self.documents.current
+        current.session = session_id or ""
+        if view is not None and not current.path and not current.buffer.document.chars:
+            # what is begun now is in the language of the session
+            self.editor.language = languages.of_image(view.image)
         self.show_tabs()
 
     def show_tabs(self) -> None:
@@ -306,6 +312,15 @@ class EditorPane(RunsCode, EditorFiles):
         self.show_tabs()
         if self.editor.vim is not None:
             self.hint("vim's keys: U is redo, since ^r runs")
+
+    def action_toggle_guides(self) -> None:
+        """Shows or hides the lines of indentation."""
+        self.editor.indent_guides = self.documents.options.guides = not self.editor.indent_guides
+
+    def action_toggle_auto_close(self) -> None:
+        """Lets a bracket that is typed bring its partner, or not."""
+        self.editor.auto_close = self.documents.options.auto_close = not self.editor.auto_close
+        self.hint("brackets bring their partner" if self.editor.auto_close else "brackets come alone")
 
     def action_trim(self) -> None:
         """Takes the spaces at the ends of lines away."""

@@ -7,9 +7,10 @@ import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import SuspendNotSupported
@@ -185,13 +186,27 @@ class EditorFiles(Vertical):
 
     async def _look_at_disk(self, document: Document) -> None:
         stamp = await asyncio.to_thread(stamp_of, document.path)
-        if stamp is None or stamp == document.stamp or document not in self.documents.all:
+        if stamp is None or document not in self.documents.all:
+            return
+        if stamp == document.stamp:
+            if not document.baseline_known:
+                await self._learn_baseline(document)
             return
         if not document.changed:
             await self._reload(document)
         elif stamp != document.refused:
             document.refused = stamp
             self._ask_about_change(document)
+
+    async def _learn_baseline(self, document: Document) -> None:
+        """Reads what the file of a text holds that was changed before this start."""
+        try:
+            file = await asyncio.to_thread(read_file, document.path)
+        except FileError:
+            # it counts as changed until it is saved
+            return
+        document.is_file(document.path, file.text, file.stamp)
+        self.show_tabs()
 
     def _ask_about_change(self, document: Document, *, at_save: bool = False) -> None:
         self._work(self._settle_change(document, at_save), "changed on disk")
@@ -326,5 +341,5 @@ class EditorFiles(Vertical):
             selection = self.editor.selection.start, self.editor.selection.end
             self.editor.apply(Change((0, 0), self.editor.document.end, text, selection))
 
-    def _work(self, work: object, name: str) -> None:
-        self.run_worker(work, name=name, group=f"editor {name}", exit_on_error=False)  # type: ignore[arg-type]  # a coroutine
+    def _work(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self.run_worker(work, name=name, group=f"editor {name}", exit_on_error=False)
