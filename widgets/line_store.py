@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from .lines import Gap, Line, weight
+from .lines import Gap, Line, weight, weights
 
 
 class LineStore:
@@ -104,7 +104,7 @@ class LineStore:
         last = self.number(stop - 1)
         going = lines[start:stop]
         gap = Gap(sum(line.count if isinstance(line, Gap) else 1 for line in going), self.where)
-        self.chars = max(0, self.chars - sum(map(weight, going)))
+        self.chars = max(0, self.chars - weights(going))
         removed = stop - start - 1
         lines[start:stop] = [gap]
         before = [pair for pair in self._stretches if pair[0] < start]
@@ -115,7 +115,7 @@ class LineStore:
 
     def drop(self, index: int) -> None:
         """Forgets the lines from an index on; the next ones get their numbers."""
-        self.chars = max(0, self.chars - sum(map(weight, self.lines[index:])))
+        self.chars = max(0, self.chars - weights(self.lines[index:]))
         self.touch(self.number(index))
         del self.lines[index:]
 

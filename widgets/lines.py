@@ -5,8 +5,10 @@ Pure data: no Textual, no clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import cast
 
 from .ansi import Sgr
 
@@ -148,3 +150,12 @@ def weight(line: Line) -> int:
     if isinstance(line, Media):
         return len(line.data) + len(line.alt) + 80
     return len(line.text) if isinstance(line, Styled | Note) else 80
+
+
+def weights(lines: Sequence[Line]) -> int:
+    """Returns how many characters lines count as together."""
+    try:
+        # nearly all lines are output without style: worth the while where thousands are left out at a time
+        return sum(map(len, cast("Sequence[str]", lines)))
+    except TypeError:
+        return sum(map(weight, lines))

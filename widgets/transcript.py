@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from .line_store import LineStore
-from .lines import Gap, Header, Line, Media, Note, Run, RunState, Styled, plain_text, text_of, weight
+from .lines import Gap, Header, Line, Media, Note, Run, RunState, Styled, plain_text, text_of, weight, weights
 from .pen import MAX_CLIMB, MAX_LINE_CHARS, Pen
 
 __all__ = [
@@ -215,7 +215,7 @@ class Transcript:
         store = self.store
         if store.chars > self._max_chars:
             # what was rewritten in place was counted again and again
-            store.chars = sum(map(weight, store.lines))
+            store.chars = weights(store.lines)
         too_long = len(store.lines) > self._max_lines + self._max_lines // 10
         if not too_long and store.chars <= self._max_chars:
             return
@@ -272,7 +272,7 @@ class _Trimming:
         return len(self._store.lines) > self._max_lines or self._store.chars > self._max_chars
 
     def _chars_from(self, number: int) -> int:
-        return sum(map(weight, self._store.lines[self._store.index(number) :]))
+        return weights(self._store.lines[self._store.index(number) :])
 
     def _cut(self, start: int, stop: int) -> None:
         """Leaves out as much from `start` on as is too much, at most up to `stop`, sparing what is held."""
@@ -292,9 +292,10 @@ class _Trimming:
             return
         # two gaps beside each other become one, which makes room for a line
         lines_over, chars_over = len(store.lines) - self._max_lines + 1, store.chars - self._max_chars
-        at = start
-        while at < stop and (lines_over > 0 or chars_over > 0):
-            chars_over -= weight(store.lines[at])
-            lines_over -= 1
-            at += 1
+        at = min(stop, start + max(0, lines_over))
+        if chars_over > 0:
+            chars_over -= weights(store.lines[start:at])
+            while at < stop and chars_over > 0:
+                chars_over -= weight(store.lines[at])
+                at += 1
         store.leave_out(start, at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Final, cast
 
 from rich.cells import cell_len, get_character_cell_size
@@ -95,11 +96,17 @@ class _Chunk:
         width = index.width
         texts = cast("Sequence[str]", lines)
         try:
-            widest = max(map(len, texts))
-            if not all(map(str.isascii, texts)):
-                widest *= 2
+            lengths = list(map(len, texts))
+            ascii_only = all(map(str.isascii, texts))
+            widest = max(lengths) if ascii_only else max(lengths) * 2
             if widest <= width:
                 self.widest = widest
+                return
+            if ascii_only:
+                self.widest = widest
+                ends = list(accumulate((length + width - 1) // width or 1 for length in lengths))
+                self.rows = ends.pop()
+                self.starts = [0, *ends]
                 return
         except TypeError:
             # not output without style only
