@@ -40,7 +40,15 @@ class CurrentEndpoint:
     """
 
     def __init__(self) -> None:
-        self._choice = chosen(Paths.of_user())
+        """Finds out which it is.
+
+        Raises:
+            ConfigError: there is no such context, or it cannot be read: better told before there is a screen.
+        """
+        paths = Paths.of_user()
+        self._choice = chosen(paths)
+        if self._choice.name != LOCAL:
+            endpoint_of(paths, self._choice.name, self._choice.why)
 
     @property
     def place(self) -> str:

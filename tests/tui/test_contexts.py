@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+from bai_tui.app.model.errors import ConfigError
 from bai_tui.app.tui import app as app_module
 from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.contexts import ContextsScreen
@@ -103,3 +104,12 @@ def test_one_screen_follows_the_other(monkeypatch: pytest.MonkeyPatch, contexts:
     monkeypatch.setenv("BAI_TUI_CONTEXT", "far")
     assert app_module.run(None) == 0
     assert seen == [("far", "far"), ("lab", "lab"), ("local", "local")]
+
+
+def test_a_context_that_there_is_not_is_told_before_there_is_a_screen(
+    monkeypatch: pytest.MonkeyPatch, contexts: Path
+) -> None:
+    monkeypatch.setattr(BaiTuiApp, "run", lambda app: pytest.fail("there was a screen"))
+    monkeypatch.setenv("BAI_TUI_CONTEXT", "lbb")
+    with pytest.raises(ConfigError, match="did you mean 'lab'"):
+        app_module.run(None)
