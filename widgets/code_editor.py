@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from textual import events
 from textual.message import Message
@@ -14,7 +14,10 @@ from . import languages, line_commands
 from ._textual_private import Edit, Location
 from .code_view import CodeView
 from .line_commands import PAIRS, Change
-from .vim_keys import VimKeys, VimShown
+from .vim_messages import VimShown
+
+if TYPE_CHECKING:
+    from .vim_keys import VimKeys
 
 _CLOSERS: Final = frozenset(PAIRS.values())
 
@@ -49,6 +52,9 @@ class CodeEditor(CodeView):
     def use_vim(self, wanted: bool) -> None:
         """Gives the editor Vim's keys, or takes them away."""
         if wanted != (self.vim is not None):
+            # not on the way to the first frame of those who do without
+            from .vim_keys import VimKeys
+
             self.vim = VimKeys(self) if wanted else None
             self.post_message(VimShown("" if self.vim is None else self.vim.shown))
 

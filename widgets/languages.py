@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Final
@@ -34,8 +34,8 @@ class Language:
     """Cells of a level."""
     tabs: bool = False
     """Levels are tabs."""
-    opens: re.Pattern[str] = field(default=re.compile(r"[\[({]$"))
-    """Ends a line after which a level is deeper."""
+    opens: str = r"[\[({]$"
+    """A regular expression of a line after which a level is deeper."""
     leaves: frozenset[str] = frozenset()
     """First words of lines after which a level is left."""
     closes: frozenset[str] = frozenset()
@@ -44,12 +44,9 @@ class Language:
     """Words in the name of an image that speaks it."""
 
 
-_BRACKETS: Final = re.compile(r"[\[({]$")
-
-
-def _ends(*words: str) -> re.Pattern[str]:
+def _ends(*words: str) -> str:
     """Returns what opens a block in a language of words: one of them begins the line or ends it."""
-    return re.compile(rf"[\[({{]$|^(?:{'|'.join(words)})\b(?!.*\bend\b)|\b(?:do|then|begin)$")
+    return rf"[\[({{]$|^(?:{'|'.join(words)})\b(?!.*\bend\b)|\b(?:do|then|begin)$"
 
 
 _LANGUAGES: Final = (
@@ -57,7 +54,7 @@ _LANGUAGES: Final = (
         "python",
         (".py", ".pyw", ".pyi", ".ipy", "SConstruct", "SConscript"),
         "#",
-        opens=re.compile(r"[:\[({]$"),
+        opens=r"[:\[({]$",
         leaves=frozenset({"return", "pass", "break", "continue", "raise"}),
         images=("python", "ipython", "xpython", "pytorch", "tensorflow", "jax", "conda"),
     ),
@@ -74,7 +71,7 @@ _LANGUAGES: Final = (
         "bash",
         (".sh", ".bash", ".zsh", ".bashrc", ".profile", ".zshrc"),
         "#",
-        opens=re.compile(r"[\[({]$|\b(?:do|then|else)$|^case\b.*\bin$"),
+        opens=r"[\[({]$|\b(?:do|then|else)$|^case\b.*\bin$",
         closes=frozenset({"fi", "done", "else", "elif", "esac"}),
         images=("bash", "zsh", "sh", "shell"),
     ),
@@ -135,7 +132,7 @@ _LANGUAGES: Final = (
         (".hs",),
         "--",
         indent=2,
-        opens=re.compile(r"[\[({=]$|\b(?:do|where|of|let)$"),
+        opens=r"[\[({=]$|\b(?:do|where|of|let)$",
         images=("haskell", "ihaskell"),
     ),
     Language(
@@ -143,7 +140,7 @@ _LANGUAGES: Final = (
         (".ml", ".mli"),
         around=("(*", "*)"),
         indent=2,
-        opens=re.compile(r"[\[({=]$|->$|\b(?:begin|struct|sig|in)$"),
+        opens=r"[\[({=]$|->$|\b(?:begin|struct|sig|in)$",
         images=("ocaml",),
     ),
     Language("clojure", (".clj", ".cljs", ".edn"), ";", indent=2, images=("clojure",)),
@@ -153,7 +150,7 @@ _LANGUAGES: Final = (
     Language("cmake", ("CMakeLists.txt", ".cmake"), "#", indent=2),
     Language("make", ("Makefile", "makefile", "GNUmakefile", ".mk"), "#", tabs=True),
     Language("docker", ("Dockerfile", "Containerfile", ".dockerfile"), "#"),
-    Language("yaml", (".yaml", ".yml"), "#", indent=2, opens=re.compile(r"[:\[({]$|^-$")),
+    Language("yaml", (".yaml", ".yml"), "#", indent=2, opens=r"[:\[({]$|^-$"),
     Language("toml", (".toml",), "#", indent=2),
     Language("ini", (".ini", ".cfg", ".conf"), "#"),
     Language("json", (".json", ".jsonl", ".ipynb", ".webmanifest"), indent=2),

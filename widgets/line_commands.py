@@ -179,7 +179,7 @@ def indent_after(before: str, language: Language, width: int, tabs: bool) -> str
     indent = before[: len(before) - len(before.lstrip())]
     code = _bare(before, language)
     unit = "\t" if tabs else " " * width
-    if code and language.opens.search(code):
+    if code and re.search(language.opens, code):
         return indent + unit
     word = _WORD.match(code)
     if word is not None and word.group() in language.leaves:

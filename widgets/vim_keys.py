@@ -5,33 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.message import Message
 from textual.widgets.text_area import Selection
 
 from . import languages, line_commands
 from .line_commands import Change
 from .text_find import Finder, PatternError, Query
 from .vim import Act, Edit, Effect, Group, Look, Mode, Move, Replay, Say, Select, Text, Undo, Vim
+from .vim_messages import VimActed, VimShown
 
 if TYPE_CHECKING:
     from .code_editor import CodeEditor
-
-
-class VimActed(Message):
-    """A command of Vim is for those around the editor: `write`, `quit`, `edit`, `next-tab`, `say`, ..."""
-
-    def __init__(self, name: str, argument: str = "") -> None:
-        super().__init__()
-        self.name = name
-        self.argument = argument
-
-
-class VimShown(Message):
-    """The mode, or what of a command is typed, is another."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
 
 
 class VimKeys:

@@ -20,7 +20,7 @@ from ....widgets.find_bar import FindBar
 from ....widgets.line_commands import Change
 from ....widgets.text import one_line
 from ....widgets.text_find import Finder, PatternError
-from ....widgets.vim_keys import VimActed, VimShown
+from ....widgets.vim_messages import VimActed, VimShown
 from ..actions import bindings
 from ..documents import Document
 from .editor_files import EditorFiles
