@@ -24,9 +24,9 @@ _HARMLESS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/+=,-]*")
 
 def choose_context(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     """Makes `value` the context of this process, and of what it starts."""
-    from ..contexts import choose
-
     if value is not None:
+        from ..contexts import choose
+
         choose(value)
 
 

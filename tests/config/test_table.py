@@ -184,3 +184,38 @@ _PLAIN = st.recursive(
 def test_what_is_written_as_toml_is_read_back(table: dict[str, Any]) -> None:
     text = "".join(f"{toml_key(key)} = {toml_value(value)}\n" for key, value in table.items())
     assert tomllib.loads(text) == table
+
+
+_VALUES = st.one_of(
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["10m", "8g", "0.01", "2:16g", "auto", "http://x", "fifo", "and"]),
+    st.datetimes(),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4) | st.floats(), max_size=2),
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([path for path, _ in documented()]) | st.tuples(st.text(max_size=5), st.text(max_size=5)),
+        _VALUES,
+        max_size=6,
+    )
+)
+def test_whatever_is_written_is_read_or_told_in_sentences(entries: dict[tuple[str, ...], Any]) -> None:
+    table: dict[str, Any] = {}
+    for path, value in entries.items():
+        inner = table
+        for name in path[:-1]:
+            inner = inner.setdefault(name, {})
+            if not isinstance(inner, dict):
+                break
+        else:
+            inner[path[-1]] = value
+    found = problems_of(table)
+    assert all(problem.message for problem in found)
+    if not found:
+        assert {row.path for row in shown(table)} >= {path for path in entries if path[0] in ("tui", "gpu")}
