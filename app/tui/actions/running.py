@@ -16,6 +16,7 @@ ROWS: Final = (
         "Run the selection, or the whole statement under the cursor, and go on to the next one",
         key_display="^j",
         title="run the selection or the statement under the cursor",
+        changes=True,
     ),
     Action(
         "editor-run-cell-next",
@@ -26,6 +27,7 @@ ROWS: Final = (
         "Run the cell (between lines like # %%) and go to the next one",
         key_display="^t",
         title="run the cell and go to the next",
+        changes=True,
     ),
     Action(
         "editor-run-cell",
@@ -36,6 +38,7 @@ ROWS: Final = (
         "Run the cell and stay in it",
         show=False,
         title="run the cell and stay in it",
+        changes=True,
     ),
     Action(
         "editor-run-above",
@@ -46,6 +49,7 @@ ROWS: Final = (
         "Run everything above the cell, or above the statement where there are no cells",
         show=False,
         title="run everything above",
+        changes=True,
     ),
     Action(
         "editor-next-cell",
