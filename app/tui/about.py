@@ -28,12 +28,15 @@ ABOUT: Final = {
     ),
     "editor": (
         "What is to run: the whole text, a cell (between lines like # %%), the selection or the statement under the "
-        "cursor. Each open text is a tab; texts, cursors and what is not saved are kept when you leave. Escape leads to "
-        "the session list."
+        "cursor. Each open text is a tab; texts, cursors and what is not saved are kept when you leave. A click on a "
+        "tab shows it, one with the middle button closes it. Escape leads to the session list. With vim's keys U is "
+        "redo, since ^r runs, and : knows w q wq e s d bn bp set noh and line numbers."
     ),
     "console": (
         "What the selected session said, run by run. At the end it follows new output; scroll up and what you read "
-        "stays where it is. Drag with the mouse to select, ctrl+c copies."
+        "stays where it is, whatever comes. A click on the line of a run puts its output away, a click on a place in a "
+        "traceback opens it. Drag with the mouse or press v to select, y copies; with nothing selected, what the run "
+        "said."
     ),
     "terminal": (
         "A shell in the selected session. While it runs every key is for it, but the one that leaves; the mouse is for "
@@ -44,6 +47,5 @@ ABOUT: Final = {
         "What happened to sessions, newest last, and what this program did, each as the bai-tui command that does the "
         "same."
     ),
-    "history": "Sessions that ended: why they did, and what they wrote.",
 }
 """What a pane is, for help."""
