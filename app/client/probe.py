@@ -17,7 +17,7 @@ class Probe:
     sessions: int | None
     """Live ones that our keypair sees; None = no answer."""
     problem: str = ""
-    """Why there is none, one sentence."""
+    """Why there is none: a sentence, of which the address stands beside it."""
 
 
 async def probe(endpoint: Endpoint, timeout_s: float) -> Probe:
@@ -30,4 +30,4 @@ async def probe(endpoint: Endpoint, timeout_s: float) -> Probe:
     except TimeoutError:
         return Probe(None, f"no answer within {timeout_s:g} s")
     except BaiTuiError as exc:
-        return Probe(None, exc.message)
+        return Probe(None, exc.message.removeprefix(f"{endpoint.url} "))

@@ -54,8 +54,8 @@ async def test_every_server_is_there_with_its_state(open_desk: Start, contexts: 
         await here.until(lambda: "asking" not in " ".join(rows(screen)) and len(rows(screen)) == 3)
         assert rows(screen) == [
             "● local this machine starts by itself when needed",
-            "lab http://127.0.0.1:1 http://127.0.0.1:1 does not answer: Connection refused",
-            "far http://127.0.0.1:2 http://127.0.0.1:2 does not answer: Connection refused",
+            "lab http://127.0.0.1:1 does not answer: Connection refused",
+            "far http://127.0.0.1:2 does not answer: Connection refused",
         ]
         await here.press("escape")
         await here.until(lambda: here.app.screen is here.app.main)
