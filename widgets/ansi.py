@@ -262,6 +262,29 @@ def next_style(style: Sgr, written: str, base: Sgr) -> Sgr:
     return after
 
 
+Span = tuple[int, int, Sgr]
+"""(start, end, style) within a line, in characters."""
+SGR: Final = re.compile(r"\x1b\[([0-9:;]*)m")
+
+
+def spans_of(written: str, begin: Sgr) -> tuple[Span, ...]:
+    """Returns the styles of a line that is text with SGR sequences in it and nothing else."""
+    base = ERROR if begin.error else PLAIN
+    spans: list[Span] = []
+    at, style = 0, begin
+    for index, part in enumerate(SGR.split(written)):
+        if index % 2:
+            style = next_style(style, part, base)
+        elif part:
+            end = at + len(part)
+            if spans and spans[-1][2] == style:
+                spans[-1] = (spans[-1][0], end, style)
+            else:
+                spans.append((at, end, style))
+            at = end
+    return tuple(spans)
+
+
 def apply_sgr(style: Sgr, codes: tuple[int, ...], base: Sgr = PLAIN) -> Sgr:
     """Returns `style` after the numbers of an SGR sequence; 0 leads back to `base`, but not out of a link."""
     index = 0

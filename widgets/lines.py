@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
 
-from .ansi import Sgr
+from .ansi import PLAIN, Sgr, Span, spans_of
 
 
 class RunState(StrEnum):
@@ -75,12 +75,43 @@ class Run:
         return self.code.rstrip().expandtabs(4).splitlines()
 
 
-@dataclass(frozen=True, slots=True)
 class Styled:
-    """A line with styles: spans `(start, end, style)` that follow each other without gaps."""
+    """A line with styles: spans `(start, end, style)` that follow each other without gaps.
 
-    text: str
-    spans: tuple[tuple[int, int, Sgr], ...]
+    Most lines are never looked at: what they look like is found out when somebody asks.
+    """
+
+    __slots__ = ("_begin", "_spans", "_written", "text")
+
+    def __init__(self, text: str, spans: tuple[Span, ...]) -> None:
+        self.text = text
+        self._spans: tuple[Span, ...] | None = spans
+        self._written = ""
+        self._begin = PLAIN
+
+    @classmethod
+    def later(cls, text: str, written: str, begin: Sgr) -> Styled:
+        """Returns a line that was written with SGR sequences in it, beginning in a style; `text` is without them."""
+        line = cls.__new__(cls)
+        line.text, line._spans, line._written, line._begin = text, None, written, begin
+        return line
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The styles of the characters."""
+        if self._spans is None:
+            self._spans = spans_of(self._written, self._begin)
+            self._written = ""
+        return self._spans
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Styled) and (self.text, self.spans) == (other.text, other.spans)
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Styled({self.text!r}, {self.spans!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from .ansi import ERROR, HALVES, HIDDEN, MARKS, MAX_MARKS, PLAIN, Parser, Sgr, next_style, plain
+from .ansi import ERROR, HALVES, HIDDEN, MARKS, MAX_MARKS, PLAIN, SGR, Parser, Sgr, next_style, plain
 from .cells import Cells
 from .line_store import LineStore
 from .lines import Styled
@@ -27,7 +27,7 @@ _TAB: Final = 8
 _AT_END: Final = -1
 """The column after the last cell of the last line, whatever that is."""
 
-_SGR: Final = re.compile(r"\x1b\[([0-9:;]*)m")
+_RESETS: Final = frozenset(("", "0"))
 _COMPLEX: Final = re.compile(
     f"[\\x00-\\x08\\x0b-\\x1a\\x1c-\\x1f\\x7f-\\x9f{HIDDEN}{HALVES}]|\\x1b(?!\\[[0-9:;]*m)|{MARKS}{{{MAX_MARKS + 1}}}"
 )
@@ -146,10 +146,48 @@ class Pen:
 
     def _add(self, text: str, error: bool) -> None:
         """Adds text with nothing in it but colours, tabs and line ends."""
+        self._store.touch(self._row)
+        self._store.chars += len(text)
+        begin, end = 0, text.rfind("\n")
+        if self._row < self._store.end:
+            # what goes on in a line that is there already
+            begin = text.find("\n") + 1 or len(text)
+            self._add_pieces(text[:begin], error)
+        if begin <= end:
+            if "\t" in text or len(max(text[begin:end].split("\n"), key=len)) > MAX_LINE_CHARS:
+                end = begin - 1
+            else:
+                self._add_lines(text[begin:end].split("\n"), error)
+        if end + 1 < len(text) and begin < len(text):
+            self._add_pieces(text[max(begin, end + 1) :], error)
+
+    def _add_lines(self, written: list[str], error: bool) -> None:
+        """Adds whole lines, of which those with colours are interpreted when they are looked at."""
+        style, base, append = self._style[error], ERROR if error else PLAIN, self._store.lines.append
+        for line in written:
+            if "\x1b" in line:
+                codes = SGR.findall(line)
+                text = SGR.sub("", line)
+                if not text or (style is PLAIN and all(code in _RESETS for code in codes)):
+                    append(text)
+                else:
+                    append(Styled.later(text, line, style))
+                if codes[-1] in _RESETS and not style.link:
+                    style = base
+                else:
+                    for code in codes:
+                        style = next_style(style, code, base)
+            elif style is PLAIN or not line:
+                append(line)
+            else:
+                append(Styled(line, ((0, len(line), style),)))
+        self._style[error] = style
+        self._row, self._column = self._store.end, 0
+
+    def _add_pieces(self, text: str, error: bool) -> None:
+        """Adds to the line that is not ended yet, and whatever follows."""
         store, style = self._store, self._style[error]
         base = ERROR if error else PLAIN
-        store.touch(self._row)
-        store.chars += len(text)
         pieces: list[tuple[str, Sgr]] = []
         used = 0
         if self._row < store.end:
@@ -161,7 +199,7 @@ class Pen:
                 pieces = [(before, PLAIN)]
                 used = len(before)
         lines = store.lines
-        parts = _SGR.split(text)
+        parts = SGR.split(text)
         for index in range(0, len(parts), 2):
             if index:
                 style = next_style(style, parts[index - 1], base)

@@ -94,10 +94,11 @@ class _Chunk:
     def count(self, lines: Sequence[Line], index: WrapIndex) -> None:
         """Counts the rows, of nearly all chunks without looking at each line."""
         width = index.width
-        texts = cast("Sequence[str]", lines)
-        try:
-            lengths = list(map(len, texts))
-            ascii_only = all(map(str.isascii, texts))
+        texts = [line if line.__class__ is str else getattr(line, "text", None) for line in lines]
+        if None not in texts:
+            shown = cast("list[str]", texts)
+            lengths = list(map(len, shown))
+            ascii_only = all(map(str.isascii, shown))
             widest = max(lengths) if ascii_only else max(lengths) * 2
             if widest <= width:
                 self.widest = widest
@@ -108,9 +109,6 @@ class _Chunk:
                 self.rows = ends.pop()
                 self.starts = [0, *ends]
                 return
-        except TypeError:
-            # not output without style only
-            pass
         starts, rows, widest = [], 0, 0
         for line in lines:
             starts.append(rows)
