@@ -97,7 +97,7 @@ async def test_going_to_a_line(open_desk: Any) -> None:
         editor = await at_editor(desk, "\n".join(f"line {number}" for number in range(500)))
         for key, typed, place in (
             ("ctrl+l", "300", (299, 0)),
-            ("alt+g", "12:5", (11, 4)),
+            ("ctrl+l", "12:5", (11, 4)),
             ("ctrl+l", "9999", (499, 0)),
         ):
             await desk.press(key)
@@ -140,7 +140,7 @@ async def test_finding_and_replacing(open_desk: Any) -> None:
         bar.query_one("#replace-text", Input).value = r"<\1>"
         bar.query_one("#replace-text", Input).focus()
         editor.move_cursor((0, 0))
-        await desk.press("alt+p", "alt+n")
+        await desk.press("alt+p", "alt+g")
         assert editor.selected_text == "Beta"
         await desk.press("enter")
         await desk.until(lambda: editor.selected_text == "beta")

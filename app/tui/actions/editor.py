@@ -34,7 +34,7 @@ ROWS: Final[tuple[Action, ...]] = (
         "Look for text and put something else in its place",
         "replace text",
     ),
-    _row("find-next", "alt+n", "find_step(1)", "next match", "Go to the next match", "find the next match"),
+    _row("find-next", "alt+g", "find_step(1)", "next match", "Go to the next match", "find the next match"),
     _row("find-previous", "alt+p", "find_step(-1)", "match before", "Go to the match before", "find the match before"),
     _row("find-case", "alt+c", "find_turn('case')", "case", "Tell upper from lower case, or not", "find: case"),
     _row(
@@ -66,7 +66,7 @@ ROWS: Final[tuple[Action, ...]] = (
     ),
     _row(
         "line",
-        "ctrl+l,alt+g",
+        "ctrl+l",
         "go_to_line",
         "line",
         "Go to a line, or to a line and a column",
