@@ -175,6 +175,9 @@ class Workbench:
         view = self.store.view(session_id)
         name, image = ("", "") if view is None else (view.name, view.image)
         self._spawn(self._add_to_history(Entry(code, self.clock(), name, image)), "history")
+        if name:
+            short = "\n" not in code.strip()
+            self.did("run", "-t", name, image, "-c", code.strip() if short else "-", session_id=session_id)
 
     async def _add_to_history(self, entry: Entry) -> None:
         try:
@@ -185,9 +188,6 @@ class Workbench:
     def execute_in_place_of(self, ended: SessionRow | None, code: str) -> str:
         """Runs code in a session that is started for it, like the one that ended if there is one; returns its id."""
         session_id = self.launching.default(ended.image if ended is not None else "")
-        if name:
-            short = "\n" not in code.strip()
-            self.did("run", "-t", name, image, "-c", code.strip() if short else "-", session_id=session_id)
         if ended is not None:
             self.runs.of(session_id).feed.transcript.note(f"{ended.name} has ended: this is a new one like it")
         self.execute(session_id, code)
