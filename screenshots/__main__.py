@@ -22,7 +22,7 @@ from bai_tui.app.local import ensure_backend
 from bai_tui.app.model.endpoint import Endpoint
 from bai_tui.app.model.metrics import CPU_UTIL
 from bai_tui.app.tui.app import BaiTuiApp
-from bai_tui.app.tui.dialogs import LaunchScreen
+from bai_tui.app.tui.launch_screen import LaunchScreen
 from bai_tui.app.tui.locate import FixedEndpoint
 from textual.pilot import Pilot
 

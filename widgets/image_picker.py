@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from textual import on
@@ -14,10 +14,12 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from .glyphs import UNICODE, Glyphs
 from .rows import ImageRow
-from .text import one_line
+from .text import one_line, size
 
 ALIASES_SHOWN: Final = 3
+PACKAGES_SHOWN: Final = 4
 
 
 def ranked(images: Iterable[ImageRow], query: str) -> list[tuple[ImageRow, Sequence[int]]]:
@@ -40,8 +42,11 @@ def ranked(images: Iterable[ImageRow], query: str) -> list[tuple[ImageRow, Seque
                 alias_score += 100
             if alias_score > score:
                 score, offsets = alias_score, ()
+        for word in (image.language, *image.packages):
+            if word and word.lower().startswith(query.lower()):
+                score = max(score, 50.0 if word.lower() == query.lower() else 2.0)
         if not score:
-            score = search.match(query, image.detail)[0] * 0.1
+            score = search.match(query, f"{image.detail} {image.language} {' '.join(image.packages)}")[0] * 0.1
         if score > 0:
             hits.append((-score, place, image, offsets))
     return [(image, offsets) for _, _, image, offsets in sorted(hits, key=lambda hit: hit[:2])]
@@ -74,13 +79,24 @@ class ImagePicker(Vertical):
         def control(self) -> ImagePicker:
             return self.picker
 
-    def __init__(self, images: Sequence[ImageRow] = (), *, id: str | None = None) -> None:
+    def __init__(
+        self,
+        images: Sequence[ImageRow] = (),
+        *,
+        pinned: Collection[str] = (),
+        recent: Collection[str] = (),
+        glyphs: Glyphs = UNICODE,
+        id: str | None = None,
+    ) -> None:
         super().__init__(id=id)
         self._images = tuple(images)
+        self._pinned = frozenset(pinned)
+        self._recent = frozenset(recent)
+        self._glyphs = glyphs
         self._shown: list[ImageRow] = []
 
     def compose(self) -> ComposeResult:
-        yield Input(placeholder="search images, aliases", id="image-search", compact=True)
+        yield Input(placeholder="search images: name, alias, language, package", id="image-search", compact=True)
         yield OptionList(id="image-list", compact=True)
         yield Static("", id="image-empty", markup=False)
 
@@ -98,6 +114,11 @@ class ImagePicker(Vertical):
         chosen = self.image
         self._images = tuple(images)
         self._fill(self.query_one("#image-search", Input).value, keep=chosen)
+
+    def set_pinned(self, pinned: Collection[str], images: Sequence[ImageRow]) -> None:
+        """Shows which images are pinned, in an order that says so."""
+        self._pinned = frozenset(pinned)
+        self.set_images(images)
 
     def choose(self, reference: str) -> None:
         """Puts the cursor on an image, by reference or alias."""
@@ -118,7 +139,7 @@ class ImagePicker(Vertical):
         found = ranked(self._images, query)
         self._shown = [image for image, _ in found]
         listing.clear_options()
-        listing.add_options([Option(_prompt(image, offsets)) for image, offsets in found])
+        listing.add_options([Option(self._prompt(image, offsets)) for image, offsets in found])
         place = next((at for at, image in enumerate(self._shown) if keep and image.reference == keep.reference), 0)
         listing.highlighted = place if self._shown else None
         empty = self.query_one("#image-empty", Static)
@@ -145,13 +166,27 @@ class ImagePicker(Vertical):
         event.stop()
         self.post_message(self.Chosen(self, self.image))
 
+    def _prompt(self, image: ImageRow, offsets: Sequence[int]) -> Content:
+        glyphs = self._glyphs
+        names = image.names
+        mark = glyphs.pinned if any(name in self._pinned for name in names) else " "
+        name = Content(one_line(image.reference))
+        for offset in offsets:
+            name = name.stylize("bold underline", offset, offset + 1)
+        short = sorted(image.aliases, key=len)[:ALIASES_SHOWN]
+        more = f" {glyphs.ellipsis}" if len(image.aliases) > ALIASES_SHOWN else ""
+        about = ["= " + ", ".join(short) + more] if short else []
+        about += [
+            part for part in (image.language if image.language not in image.reference else "", image.detail) if part
+        ]
+        about += [", ".join(image.packages[:PACKAGES_SHOWN])] if image.packages else []
+        if any(name in self._recent for name in names):
+            about.append("used lately")
+        state = "" if image.installed else f"  {_missing(image)}"
+        quiet = "  " + one_line(f" {glyphs.dot} ".join(about)) if about else ""
+        return Content.assemble(f"{mark} ", name, (quiet, "$foreground 65%"), (state, "$warning"))
 
-def _prompt(image: ImageRow, offsets: Sequence[int]) -> Content:
-    name = Content(one_line(image.reference))
-    for offset in offsets:
-        name = name.stylize("bold underline", offset, offset + 1)
-    short = sorted(image.aliases, key=len)[:ALIASES_SHOWN]
-    more = " …" if len(image.aliases) > ALIASES_SHOWN else ""
-    aliases = "  = " + ", ".join(short) + more if short else ""
-    detail = f"  {image.detail}" if image.detail else ""
-    return Content.assemble(name, (one_line(aliases + detail), "$foreground 65%"))
+
+def _missing(image: ImageRow) -> str:
+    """Returns what must happen before it can run."""
+    return f"must be fetched first ({size(image.size_bytes)})" if image.size_bytes else "must be fetched first"

@@ -160,7 +160,18 @@ class ImageRow:
     reference: str
     aliases: tuple[str, ...] = ()
     detail: str = ""
+    """What distinguishes it in a few words, such as the version that really runs."""
     installed: bool = True
+    language: str = ""
+    packages: tuple[str, ...] = ()
+    """What is installed in it, where that is told."""
+    size_bytes: int = 0
+    """What must be fetched where it is not installed; 0 = not told."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The reference and the aliases."""
+        return self.reference, *self.aliases
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ class ApiClient:
         resources: Mapping[str, str] | None = None,
         resource_opts: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
+        mounts: Sequence[str] = (),
         type: str = "interactive",
         startup_command: str | None = None,
         enqueue_only: bool = False,
@@ -128,6 +129,7 @@ class ApiClient:
         Args:
             name: None = a fresh one.
             resources: slot -> amount as typed; `gpu` is understood by every server.
+            mounts: names of storage folders of a cluster; our backend has none and refuses them.
             max_wait_s: give up waiting after so many seconds (status `TIMEOUT`, the session stays queued); 0 = never.
             depends_on: ids, names or unique prefixes of live sessions that must end with success first; ids or whole
                 names of ended ones, of which the last counts.
@@ -141,6 +143,7 @@ class ApiClient:
             resources=resources,
             resource_opts=resource_opts,
             environ=environ,
+            mounts=mounts,
             type=type,
             startup_command=startup_command,
             enqueue_only=enqueue_only,

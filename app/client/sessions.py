@@ -48,6 +48,7 @@ async def create(
     resources: Mapping[str, str] | None,
     resource_opts: Mapping[str, str] | None,
     environ: Mapping[str, str] | None,
+    mounts: Sequence[str],
     type: str,
     startup_command: str | None,
     enqueue_only: bool,
@@ -85,7 +86,7 @@ async def create(
             "environ": dict(environ or {}),
             "resources": wire_resources(resources or {}, info),
             "resource_opts": dict(resource_opts or {}),
-            "mounts": [],
+            "mounts": list(mounts),
         },
     }
     if priority is not None and version_of(info) >= PRIORITY_SINCE:

@@ -12,6 +12,7 @@ from textual.message import Message
 from ...widgets.transcript import Transcript
 from ..model.errors import BaiTuiError, SessionExists
 from ..model.slots import ResourceSlots
+from .launch_memory import LaunchMemory
 from .messages import Launched, LaunchFailed, SessionsChanged
 from .store import LaunchRequest, SessionStore, default_image, free_name
 from .sync import Sync
@@ -31,6 +32,7 @@ class Launching:
         connected: Waits for the connection.
         news: Wakes the runs that wait for their session.
         welcome: Where a failure is told of that has no session.
+        did: Notes in the log which command does the same.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class Launching:
         connected: Callable[[], Awaitable[ApiClient]],
         news: Callable[[], Awaitable[None]],
         welcome: Transcript,
+        memory: LaunchMemory,
+        did: Callable[..., None],
     ) -> None:
         self._store = store
         self._sync = sync
@@ -52,17 +56,35 @@ class Launching:
         self._connected = connected
         self._news = news
         self._welcome = welcome
+        self._memory = memory
+        self._did = did
 
     @property
     def default_image(self) -> str:
         return default_image([(image.reference, image.aliases) for image in self._sync.connection.images])
 
     def launch(self, request: LaunchRequest) -> str:
-        """Asks for a session; returns the passing id of its row, which is there at once."""
+        """Asks for as many sessions as the request says; returns the passing id of the first, whose rows are there
+        at once."""
+        first, *others = _each(request, self._store.names())
+        self._memory.launched(request)
+        passing_id = self._begin(first)
+        for other in others:
+            self._begin(other)
+        self._post(SessionsChanged())
+        return passing_id
+
+    def again(self) -> str | None:
+        """Asks for what was launched last once more; returns the passing id, None when nothing was launched yet."""
+        request = self._memory.newest()
+        if request is None:
+            return None
+        return self.launch(replace(request, name=free_name(request.image, self._store.names())))
+
+    def _begin(self, request: LaunchRequest) -> str:
         slots = ResourceSlots.parse(request.resources)
         now = datetime.fromtimestamp(self._clock(), UTC)
         passing_id = self._store.launching(request.name, request.image, slots, now)
-        self._post(SessionsChanged())
         self._spawn(self._launch(passing_id, request), f"launch {request.name}")
         return passing_id
 
@@ -86,6 +108,7 @@ class Launching:
             self._post(LaunchFailed(error.message))
         else:
             self._store.launched(passing_id, created.id, created.name)
+            self._did(*command_of(request, created.name), session_id=created.id)
             self._post(SessionsChanged())
             self._post(Launched(created.id))
         finally:
@@ -102,6 +125,8 @@ class Launching:
                     request.image,
                     name=request.name,
                     resources=request.resources or None,
+                    environ=request.environ or None,
+                    mounts=request.mounts,
                     enqueue_only=True,
                     reuse=False,
                 )
@@ -113,3 +138,27 @@ class Launching:
                 self._store.launching_as(passing_id, request.name)
                 self._post(SessionsChanged())
         raise BaiTuiError(f"{_NAMES_TRIED} names were taken: give one, with n")
+
+
+def command_of(request: LaunchRequest, name: str) -> list[str]:
+    """Returns the arguments of `bai-tui` that make such a session."""
+    argv = ["create", "-t", name]
+    for slot, amount in request.resources.items():
+        argv += ["-r", f"{slot}={amount}"]
+    for key in request.environ:
+        # its value may be a secret: the command takes it from where it is typed
+        argv += ["-e", key]
+    return [*argv, request.image]
+
+
+def _each(request: LaunchRequest, taken: set[str]) -> list[LaunchRequest]:
+    """Returns a request for each session that is wanted; those after the first are numbered."""
+    found = [replace(request, count=1)]
+    taken = taken | {request.name}
+    number = 2
+    while len(found) < request.count:
+        name = f"{request.name[:60]}-{number}"
+        number += 1
+        if name not in taken:
+            found.append(replace(request, count=1, name=name, any_name=True))
+    return found

@@ -34,7 +34,7 @@ from .store import LaunchRequest
 if TYPE_CHECKING:
     from ...widgets.code_editor import CodeEditor
     from .actions.keys import Keys
-    from .dialogs import LaunchScreen
+    from .launch_screen import LaunchScreen
     from .panes.console import ConsoleView
     from .workbench import Workbench
 
@@ -164,7 +164,7 @@ class MainScreen(Around, CodeActions):
         """The launch form while it is open."""
         if len(self.app.screen_stack) < 2:
             return None
-        from .dialogs import LaunchScreen
+        from .launch_screen import LaunchScreen
 
         return self.app.screen if isinstance(self.app.screen, LaunchScreen) else None
 
@@ -353,19 +353,19 @@ class MainScreen(Around, CodeActions):
                 self.console_pane.hint(wrong)
 
     def action_launch(self) -> None:
-        from .dialogs import LaunchScreen
+        from .launch_screen import LaunchScreen
 
-        connection = self.bench.sync.connection
-        self.app.push_screen(
-            LaunchScreen(
-                connection.images,
-                connection.machine,
-                default_image=self.bench.launching.default_image,
-                taken=self.bench.store.names,
-                asked=self._launch,
-            )
-        )
+        self.app.push_screen(LaunchScreen(self.bench, self._launch))
         self.bench.refresh_images()
+
+    def action_again(self) -> None:
+        """Launches what was launched last once more."""
+        wanted = self.bench.launching.again()
+        if wanted is None:
+            self.action_launch()
+        else:
+            self._wanted = wanted
+            self.show_sessions()
 
     def _launch(self, request: LaunchRequest) -> None:
         self._wanted = self.bench.launching.launch(request)

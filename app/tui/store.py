@@ -7,7 +7,7 @@ are until they are dismissed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
@@ -45,6 +45,11 @@ class LaunchRequest:
     resources: dict[str, str]
     any_name: bool = False
     """The name was made up: another free one does as well."""
+    environ: dict[str, str] = field(default_factory=dict)
+    mounts: tuple[str, ...] = ()
+    """Names of storage folders of a cluster."""
+    count: int = 1
+    """So many sessions of this kind; the others get names of their own."""
 
 
 @dataclass(frozen=True, slots=True)

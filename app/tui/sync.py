@@ -353,8 +353,18 @@ def gpu_of(view: DeviceView) -> GpuGauge:
 
 def image_of(view: ImageView) -> ImageRow:
     """Returns a server's image as a line of the picker."""
-    detail = view.labels.get("ai.backend.runtime-version", "") or view.labels.get("runtime_version", "")
-    return ImageRow(view.reference, view.aliases, detail, view.installed)
+    labels = view.labels
+    environment = labels.get("bai-tui.environment", "")
+    version = labels.get("ai.backend.runtime-version", "") or labels.get("runtime_version", "")
+    return ImageRow(
+        view.reference,
+        view.aliases,
+        " ".join(part for part in (version, environment) if part),
+        view.installed,
+        language=labels.get("ai.backend.runtime-type", ""),
+        packages=tuple(part.strip() for part in labels.get("bai-tui.packages", "").split(",") if part.strip()),
+        size_bytes=view.size_bytes,
+    )
 
 
 def api_client(endpoint: Endpoint) -> ApiClient:

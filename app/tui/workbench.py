@@ -25,6 +25,7 @@ from .code_history import CodeHistory, Entry
 from .documents import Documents
 from .ending import Ending
 from .happenings import Happenings
+from .launch_memory import LaunchMemory
 from .launching import Launching
 from .messages import Complained, ConsoleChanged
 from .read_only import Switch
@@ -45,7 +46,7 @@ WELCOME: Final = "bai-tui runs code in sessions, each with its own share of this
 WELCOME_KEYS: Final = (
     ("run", "runs the text above in a new session"),
     ("list-new", "picks an image and launches"),
-    ("help", "explains the pane that you are in and lists every key"),
+    ("help", "explains the pane you are in, lists all keys"),
     ("jump", "goes to any pane"),
 )
 """Action -> what the first screen says of it."""
@@ -97,17 +98,26 @@ class Workbench:
         self.runs = Runs(self.store, self.sync.connection, post, clock, spawn)
         self.runs.scrollback_lines = self.settings.scrollback_lines
         self.welcome = Transcript()
+        self.folder = folder
+        self.memory = Memory(folder, place)
+        self.happenings = Happenings(post, clock)
         self.launching = Launching(
-            self.store, self.sync, post, spawn, clock, self.connected, self.runs.news, self.welcome
+            self.store,
+            self.sync,
+            post,
+            spawn,
+            clock,
+            self.connected,
+            self.runs.news,
+            self.welcome,
+            self.memory.of(LaunchMemory),
+            self.did,
         )
         self.ending = Ending(self.store, self.sync, post, spawn, clock, self.connected, self.runs.forget, self.did)
         self.upkeep = Upkeep(self.store, self.sync, post, spawn, clock, self.connected, self.did)
-        self.happenings = Happenings(post, clock)
         self.sync.heard = self.happenings.event
         self._post = post
         self._spawn = spawn
-        self.folder = folder
-        self.memory = Memory(folder, place)
         self.history = CodeHistory(folder, place)
         self.documents = Documents(self.memory, SAMPLE)
         self._forgetful = False

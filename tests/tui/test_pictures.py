@@ -12,7 +12,7 @@ import pytest
 from bai_tui.app.client.views import DeviceView, IdleCheckView, LayerView, WaitingView
 from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.tui.app import BaiTuiApp
-from bai_tui.app.tui.dialogs import LaunchScreen
+from bai_tui.app.tui.launch_screen import LaunchScreen
 from bai_tui.app.tui.locate import FixedEndpoint
 from bai_tui.tests.tui.fakes import ENDPOINT, NOW_S, FakeServer, Script
 from textual.pilot import Pilot

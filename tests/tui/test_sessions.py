@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from bai_tui.app.model.errors import BadRequest
 from bai_tui.app.model.sessions import SessionStatus
-from bai_tui.app.tui.dialogs import LaunchScreen
+from bai_tui.app.tui.launch_screen import LaunchScreen
 from bai_tui.tests.tui.fakes import FakeServer
 from bai_tui.widgets.resource_form import ResourceForm
 
@@ -134,7 +134,7 @@ async def test_a_wrong_amount_is_told_before_it_is_sent(open_desk: Any, server: 
         form._input("gpu").value = "2"
         await desk.until(lambda: "starts at once" in str(form.query_one("#form-state").content))
         form._input("cpu").value = "64"
-        await desk.until(lambda: "will wait for cpu" in str(form.query_one("#form-state").content))
+        await desk.until(lambda: "more cpu than there is" in str(form.query_one("#form-state").content))
 
 
 async def test_a_lost_connection_is_said_and_healed(open_desk: Any, server: FakeServer) -> None:

@@ -41,6 +41,17 @@ ROWS: Final = (
         changes=True,
     ),
     Action(
+        "again",
+        "alt+n",
+        "everywhere",
+        "screen.again",
+        "again",
+        "Launch what was launched last once more: the same image, slots and environment",
+        priority=True,
+        show=False,
+        title="launch again what was launched last",
+    ),
+    Action(
         "open",
         "ctrl+o",
         "everywhere",
