@@ -179,9 +179,9 @@ def test_modes_for_keys_and_mouse() -> None:
     screen.feed(b"\x1b[?1002h")
     assert mouse(screen) == 1002 and 1000 not in screen.private
     screen.feed(b"\x1b[?25l\x1b[?1002l")
-    assert mouse(screen) == 0 and screen.cursor.hidden
+    assert (mouse(screen), screen.cursor.hidden) == (0, True)
     screen.feed(b"\x1bc")
-    assert screen.private == set() and not screen.cursor.hidden
+    assert (screen.private, screen.cursor.hidden) == (set(), False)
     assert rows(make(b"\x1b[?3hx")) == rows(make(b"x")), "nobody else says how wide the screen is"
 
 
