@@ -14,6 +14,7 @@ from rich.terminal_theme import TerminalTheme
 from textual.color import Color
 from textual.theme import Theme
 
+from .ansi_themes import SIXTEEN, SIXTEEN_LIGHT
 from .more_themes import CONTRAST, SAFE
 
 FOLDER: Final = Path(__file__).parent
@@ -96,7 +97,7 @@ LIGHT: Final = Theme(
     boost="#dde3ea",
     success="#0f6f5c",
     warning="#855300",
-    error="#b3301a",
+    error="#b0204f",
     variables={
         "quiet": "#56636f",
         "faint": "#9aa5b1",
@@ -145,14 +146,14 @@ LIGHT: Final = Theme(
     },
 )
 
-THEMES: Final = (DARK, LIGHT, SAFE, CONTRAST)
+THEMES: Final = (DARK, LIGHT, SAFE, CONTRAST, SIXTEEN, SIXTEEN_LIGHT)
 ABOUT_THEMES: Final = {
     "bai-dark": "dark",
     "bai-light": "light",
     "bai-safe": "colour-blind-safe",
     "bai-contrast": "high contrast",
-    "ansi-dark": "the terminal's 16 colours",
-    "ansi-light": "the terminal's 16 colours",
+    "bai-16": "the terminal's own colours",
+    "bai-16-light": "its own, on light ground",
 }
 """Themes that are offered first -> what they are for."""
 

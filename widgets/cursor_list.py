@@ -15,7 +15,7 @@ from .glyphs import UNICODE, Glyphs
 from .text import fit
 
 
-class CursorList(ScrollView, can_focus=True):
+class CursorList(ScrollView, can_focus=True, inherit_bindings=False):
     """Moves a cursor over rows that its children paint.
 
     | Component class | What |

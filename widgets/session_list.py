@@ -33,7 +33,7 @@ _SORTED_EVERY: Final = 3
 """Rounds of measuring after which rows that are sorted by a measured column change their places."""
 
 
-class SessionList(ScrollView, can_focus=True):
+class SessionList(ScrollView, can_focus=True, inherit_bindings=False):
     """Shows sessions, filtered and sorted.
 
     | Component class | What |

@@ -22,7 +22,7 @@ from textual.theme import Theme
 from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
-from ...styles.themes import DARK, DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES, fallbacks
+from ...styles.themes import DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES, fallbacks
 from ...widgets._textual_private import read_alt, write_to_terminal
 from ..config import Paths, tui_settings
 from ..contexts import choose
@@ -36,6 +36,7 @@ from .clipboard import to_programs
 from .head_start import FirstList
 from .layout import Layout
 from .locate import CurrentEndpoint, FixedEndpoint
+from .looks import FEW, dress, first_theme, no_colour
 from .main_screen import MainScreen
 from .messages import (
     Complained,
@@ -101,7 +102,9 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         settings: TuiSettings | None = None,
         connect: Callable[[Endpoint], ApiClient] | None = None,
     ) -> None:
-        super().__init__()
+        mono = no_colour()
+        # without colour Textual would turn themes into greys, which are colours to a terminal: none at all are wanted
+        super().__init__(ansi_color=True if mono else None)
         self.use_command_palette = True
         for theme in THEMES:
             self.register_theme(theme)
@@ -120,9 +123,11 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         self.ansi_theme_dark, self.ansi_theme_light = DARK_PALETTE, LIGHT_PALETTE
         self.main = MainScreen(self.bench)
         """The screen below all dialogs."""
-        wanted = self.bench.settings.theme or self.bench.memory.of(Layout).theme
-        self.theme = wanted if wanted in self.available_themes else DARK.name
-        self.set_class(ascii_only, "-ascii")
+        few = mono or self.console.color_system in FEW
+        remembered = self.bench.memory.of(Layout).theme
+        self.theme = first_theme(self.bench.settings.theme, remembered, self.available_themes, few=few)
+        self._theme_worn(self.current_theme)
+        dress(self, ascii_only=ascii_only, mono=mono)
         self.next_context: str | None = None
         """Where the user went on to when the screen was left; None = nowhere."""
         self._generation = 0
@@ -161,6 +166,10 @@ class BaiTuiApp(App[int], inherit_bindings=False):
 
     def _theme_chosen(self, theme: Theme) -> None:
         self.bench.memory.of(Layout).theme = theme.name
+        self._theme_worn(theme)
+
+    def _theme_worn(self, theme: Theme) -> None:
+        self.set_class(theme.ansi, "-sixteen")
 
     def _begin(self) -> None:
         """Does what is not needed for the first frame."""

@@ -88,7 +88,9 @@ class Around(Screen[None]):
     def action_map(self) -> None:
         self._prompt_for = None
         self.frame.toggle_map()
-        if self.focused_pane != "sessions" and (self.frame.standing_in or self.focused is self.map):
+        if self.frame.standing_in and self.size.height < SOLO_BELOW:
+            self.set_focus(self.map)
+        elif self.focused_pane != "sessions" and (self.frame.standing_in or self.focused is self.map):
             # what has the focus is not to be seen any more
             self.set_focus(self.sessions)
 

@@ -28,7 +28,7 @@ class TableCommands(Provider):
 
     async def discover(self) -> Hits:
         """Yields the actions that one would look for, by name."""
-        for action in sorted(offered(), key=_name):
+        for action in sorted(self._offered(), key=_name):
             if action.palette:
                 yield DiscoveryHit(self._line(action, Content(_name(action))), self._runner(action), _name(action),
                                    action.tooltip)  # fmt: skip
@@ -36,7 +36,7 @@ class TableCommands(Provider):
     async def search(self, query: str) -> Hits:
         """Yields all actions with a name, a pane or a sentence that fits."""
         matcher = self.matcher(query)
-        for action in offered():
+        for action in self._offered():
             name = _name(action)
             score = max(matcher.match(name), matcher.match(action.tooltip) * 0.5)
             if score > 0:
@@ -44,6 +44,11 @@ class TableCommands(Provider):
                 score = score if action.palette else score * 0.5
                 line = self._line(action, matcher.highlight(name))
                 yield Hit(score, line, self._runner(action), name, action.tooltip)
+
+    def _offered(self) -> Iterator[Action]:
+        # a screen of its own, such as the history, has its keys while it is open
+        here = {"everywhere", *(cast("Pane", pane).pane_name for pane in self._main.panes)}
+        return (action for action in offered() if action.target in here)
 
     def _line(self, action: Action, name: Content) -> Content:
         labels = cast("BaiTuiApp", self.app).bench.keys.labels(action)
