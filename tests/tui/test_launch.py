@@ -104,8 +104,8 @@ def test_what_is_remembered_is_bounded_and_survives_being_damaged() -> None:
 
 def test_languages_and_packages_are_found() -> None:
     images = [ImageRow("a:1", language="r"), ImageRow("b:1", packages=("numpy", "pandas")), ImageRow("pandora:1")]
-    assert [image.reference for image, _ in ranked(images, "pandas")][0] == "b:1"
-    assert [image.reference for image, _ in ranked(images, "r")][0] == "a:1"
+    assert ranked(images, "pandas")[0][0].reference == "b:1"
+    assert ranked(images, "r")[0][0].reference == "a:1"
 
 
 def test_the_command_that_does_the_same() -> None:
