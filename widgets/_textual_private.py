@@ -28,6 +28,8 @@ from textual.document._history import EditHistory
 from textual.document._wrapped_document import WrappedDocument
 from textual.expand_tabs import expand_tabs_inline, get_tab_widths
 from textual.geometry import Offset, Size
+from textual.scroll_view import ScrollView
+from textual.widget import Widget
 from textual.widgets import TextArea
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "FastWrapped",
     "Location",
     "read_alt",
+    "set_virtual_size",
     "write_to_terminal",
 ]
 
@@ -69,6 +72,7 @@ LEANS_ON: Final = (
     (TextArea, "_on_paste"),
     (XTermParser, "_sequence_to_key_events"),
     (XTermParser, "parse"),
+    (Widget, "_scroll_update"),
 )
 """What the overrides below and the painter rely on, for the test."""
 
@@ -384,6 +388,22 @@ def write_to_terminal(app: App[Any], sequence: str) -> None:
     if driver is not None and not driver.is_headless:
         driver.write(sequence)
         driver.flush()
+
+
+def set_virtual_size(view: ScrollView, size: Size) -> None:
+    """Tells a view how much there is to scroll through, without a new layout of the whole screen for every line.
+
+    Textual makes one whenever the size changes; it is needed only where a scrollbar comes or goes.
+    """
+    old, shown = view.virtual_size, view.container_size
+    if old == size:
+        return
+    same = (old.height > shown.height) == (size.height > shown.height)
+    if shown and same and old.width == size.width:
+        view.set_reactive(ScrollView.virtual_size, size)
+        view._scroll_update(size)
+    else:
+        view.virtual_size = size
 
 
 ESCAPE_S: Final = 0.025

@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from ._textual_private import set_virtual_size
 from .console_paint import STAMP, MediaRows, parts
 from .lines import Header, Media
 from .transcript import Run, Transcript
@@ -413,7 +414,7 @@ class ConsoleRows(ScrollView):
             width = max(width, self._index.widest + self._row_width - self._text_width)
         self._moving = True
         try:
-            self.virtual_size = Size(width, self._index.rows)
+            set_virtual_size(self, Size(width, self._index.rows))
         finally:
             self._moving = False
 

@@ -43,6 +43,7 @@ KNOWN = {
     "TextArea._on_paste": "786b2d3d97b5",
     "XTermParser._sequence_to_key_events": "00dfe99846ed",
     "XTermParser.parse": "a5834ad1def8",
+    "Widget._scroll_update": "edb9f6257285",
 }
 
 
