@@ -17,6 +17,7 @@ from ..model.errors import BaiTuiError, IllegalState, NotFound, RemoteError, Unr
 from ..model.sessions import TERMINAL
 from .feed import Feed
 from .messages import ConsoleChanged, InputAsked, SessionsChanged
+from .pace import Pace
 from .run_queue import RunQueue
 from .store import LAUNCHING, SessionStore
 
@@ -63,6 +64,8 @@ class SessionConsole:
         self.unsure: tuple[int, str] | None = None
         """The answer that was sent last over the stream of a run of ours, after the number of its prompt: whether it
         arrived is not known if the stream breaks."""
+        self.pace = Pace()
+        """Lets the screen have its share while much comes in."""
         self.queue = RunQueue()
         """What is run after the run that goes on."""
         self.loading = asyncio.Lock()
@@ -264,8 +267,7 @@ class Reading:
             console.pushed = None
             return False
         self._take(session_id, console, lines)
-        # what has come already must let the screen be painted
-        await asyncio.sleep(0)
+        await console.pace.step()
         return True
 
     async def _stop_pushing(self, console: SessionConsole) -> None:
@@ -315,8 +317,7 @@ class Reading:
             if lines:
                 self._take(session_id, console, lines)
             yield
-            # the screen is painted in between, whether or not the answer was there already
-            await asyncio.sleep(0)
+            await console.pace.step()
             more = len(lines) >= asked
 
     async def _catch_up(self, session_id: str, console: SessionConsole) -> None:

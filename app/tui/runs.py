@@ -170,8 +170,7 @@ class Runs(Reading):
             if run.waiting != waited:
                 self._mark(session_id, console)
             self._post(ConsoleChanged(session_id))
-            # a flood that is in the buffer already must let the screen be painted
-            await asyncio.sleep(0)
+            await console.pace.step()
 
     def _session_ended(self, session_id: str, console: SessionConsole) -> None:
         """Ends the run that is open in a session that ended, after what can still be had of its output."""
