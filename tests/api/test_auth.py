@@ -20,7 +20,17 @@ async def test_handshake_needs_no_signature(api: Any) -> None:
         "manager": "0.1.0",
         "bai-tui": {
             "version": "0.1.0",
-            "capabilities": ["journal", "devices", "end-of-input", "stats", "extend", "follow", "keypairs", "inspect"],
+            "capabilities": [
+                "journal",
+                "devices",
+                "end-of-input",
+                "stats",
+                "extend",
+                "follow",
+                "keypairs",
+                "inspect",
+                "delete-files",
+            ],
         },
     }
     assert (await api.send("GET", "/")).json["manager"] == "0.1.0"
