@@ -16,8 +16,7 @@ class FilterLine(Horizontal):
     """Shown while it holds a filter or has the focus."""
 
     DEFAULT_CSS = """
-    FilterLine { display: none; height: 1; }
-    FilterLine.-open { display: block; }
+    FilterLine { height: 1; }
     FilterLine > #filter-mark { width: 2; }
     FilterLine > #filter { width: 1fr; border: none; height: 1; padding: 0; }
     FilterLine > #filter-told { width: auto; max-width: 60%; padding: 0 1; }
@@ -37,6 +36,8 @@ class FilterLine(Horizontal):
         super().__init__(id=id)
         self._text = text
         self._told = ""
+        # not by a class: what is typed right after it was opened is for it already
+        self.display = bool(text)
 
     def compose(self) -> ComposeResult:
         yield Static("/", id="filter-mark", markup=False)
@@ -49,9 +50,6 @@ class FilterLine(Horizontal):
             id="filter",
         )
         yield Static("", id="filter-told", markup=False)
-
-    def on_mount(self) -> None:
-        self.set_class(bool(self._text), "-open")
 
     @property
     def text(self) -> str:
@@ -66,16 +64,16 @@ class FilterLine(Horizontal):
     @property
     def is_open(self) -> bool:
         """Whether it is seen."""
-        return self.has_class("-open")
+        return self.display
 
     def open(self) -> None:
         """Shows the line and puts the cursor into it."""
-        self.add_class("-open")
+        self.display = True
         self.screen.set_focus(self.field)
 
     def close(self) -> None:
         """Empties the line and hides it."""
-        self.remove_class("-open")
+        self.display = False
         if self._text:
             self.field.value = ""
             self._take("")
@@ -103,5 +101,5 @@ class FilterLine(Horizontal):
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
         if not self._text:
-            self.remove_class("-open")
+            self.display = False
         self.post_message(self.Left())

@@ -168,7 +168,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("lived", "lived", "how long it was there", 6,
            lambda row, look: "" if row.ended_s is None or row.since_s is None else duration(row.ended_s - row.since_s),
            lambda row, look: None if row.ended_s is None or row.since_s is None else (row.ended_s - row.since_s,)),
-    Column(AGE, "age", "time since it was made, or time left when that is little", 6,
+    Column(AGE, "age", "time since it was made, or what is left", 6,
            lambda row, look: look.age(row), lambda row, look: None if row.since_s is None else (-row.since_s,)),
 )  # fmt: skip
 BY_ID: Final = {column.id: column for column in COLUMNS}

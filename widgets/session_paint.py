@@ -16,7 +16,9 @@ from .text import fit, one_line
 _AGE_WIDTH: Final = 6
 _WORD_WIDTH: Final = 10
 _LEAD: Final = 2
-"""Cells of the shape of a state and of a mark."""
+"""Cells of the shape of a state and of a mark, of two lines."""
+_LEAD_LINE: Final = 3
+"""The same of one line, where the word of the state follows."""
 
 
 class RowPainter:
@@ -54,8 +56,8 @@ class RowPainter:
         """Returns the line with the titles of the columns; the one that rows are sorted by has an arrow."""
         glyphs = self.look.glyphs
         quiet, lit = self._style("header"), self._style("header-sorted")
-        segments, x = [Segment(" " * _LEAD, quiet)], 0
-        for place in self.places(width - _LEAD):
+        segments, x = [Segment(" " * _LEAD_LINE, quiet)], 0
+        for place in self.places(width - _LEAD_LINE):
             column = place.column
             title, style = column.title, quiet
             if column.id == sorted_by:
@@ -64,22 +66,22 @@ class RowPainter:
             segments.append(Segment(" " * (place.x - x), quiet))
             segments.append(Segment(fit(title, place.width, right=column.right, ellipsis=""), style))
             x = place.x + place.width
-        return [*segments, Segment(" " * max(0, width - _LEAD - x), quiet)]
+        return [*segments, Segment(" " * max(0, width - _LEAD_LINE - x), quiet)]
 
     def column_at(self, x: int, width: int) -> str | None:
         """Returns the id of the column at a cell of the header, None between columns."""
-        x -= _LEAD
-        return next((p.column.id for p in self.places(width - _LEAD) if p.x <= x < p.x + p.width), None)
+        x -= _LEAD_LINE
+        return next((p.column.id for p in self.places(width - _LEAD_LINE) if p.x <= x < p.x + p.width), None)
 
     def line(self, row: SessionRow, width: int) -> list[Segment]:
         """Returns a row as one line."""
-        places = self.places(width - _LEAD)
-        segments = self._lead(row)
+        places = self.places(width - _LEAD_LINE)
+        segments = [*self._lead(row), Segment(" ", None)]
         quiet = self._style("quiet")
         name_end = next((place.x + place.width for place in places if place.column.id == NAME), 0)
         last = places[-1] if places else None
         age = last if last is not None and last.column.id == AGE else None
-        rest = (age.x if age is not None else width - _LEAD) - name_end - 2
+        rest = (age.x if age is not None else width - _LEAD_LINE) - name_end - 2
         told = self._told(row, rest)
         x = 0
         for place in places:

@@ -240,8 +240,8 @@ class Ending:
             went = [names.get(session_id, session_id) for session_id, _ in done]
             self._did("interrupt", *went)
             self._post(Told(f"{of(went)} {is_or_are(went)} interrupted"))
-        for session_id, error in refused:
-            self._store.note(session_id, error.message)
+        for session_id, wrong in refused:
+            self._store.note(session_id, wrong.message)
         self._post(SessionsChanged())
         self._sync.poke()
 

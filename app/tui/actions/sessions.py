@@ -55,6 +55,8 @@ ROWS: Final = (
         "filter",
         "filter",
         "Show some sessions only: a regular expression, !not, -f fuzzy, status:busy, image:, gpu:>0, is:marked",
+        # before the list hears of the next key: what is typed in the same burst is for the line
+        priority=True,
         key_display="/",
         title="filter the sessions",
     ),

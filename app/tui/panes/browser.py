@@ -146,8 +146,11 @@ class Browser(Vertical):
     # -- filter ----------------------------------------------------------------------------------------------------
 
     def action_filter(self) -> None:
-        """Opens the line to filter by."""
-        self.line.open()
+        """Opens the line to filter by; in the line, its key is a letter."""
+        if self.line.is_open and self.line.field.has_focus:
+            self.line.field.insert_text_at_cursor("/")
+        else:
+            self.line.open()
 
     @on(FilterLine.Changed)
     def _filter_changed(self, event: FilterLine.Changed) -> None:
