@@ -85,8 +85,9 @@ def of_text(lines: Sequence[str], row: int, column: int, language: str) -> Offer
     end = column + (len(match.group()) if (match := re.match(r"\w*", line[column:])) else 0)
     here = line[:start] + " " * (end - start) + line[end:]
     found: dict[str, Suggestion] = {}
-    for name in chain(_WORD.findall(here), _words(lines, row)):
-        if name not in found and len(name) > 1 and fits(name, typed) is not None:
+    # each name once, in the order of its nearest place
+    for name in dict.fromkeys(chain(_WORD.findall(here), _words(lines, row))):
+        if len(name) > 1 and fits(name, typed) is not None:
             found[name] = Suggestion(name, "word")
     if language == "python":
         for name in _PYTHON:
