@@ -15,9 +15,9 @@ from typing import Final
 
 from ...widgets import languages
 
-AROUND_LINES: Final = 400
+AROUND_LINES: Final = (60, 400)
 """How many lines around the cursor are tried when the whole text cannot be parsed, or would take too long."""
-_WHOLE_LINES: Final = 3_000
+_WHOLE_LINES: Final = 1_500
 """Texts with more lines are parsed in part."""
 _GAP_LINES: Final = 50
 """Blank lines over which a block may go on."""
@@ -180,10 +180,13 @@ def _parsed_statement(lines: Sequence[str], row: int) -> Snippet | None:
         if spans is not None:
             return _statement_among(lines, spans, row)
     cell_ = cell_at(lines, row)
-    first = max(cell_.first, _left_edge(lines, max(0, row - AROUND_LINES), -1))
-    end = min(cell_.end, _left_edge(lines, min(len(lines), row + AROUND_LINES), 1))
-    spans = _spans(lines, first, end)
-    return None if spans is None else _statement_among(lines, spans, row)
+    for reach in AROUND_LINES:
+        first = max(cell_.first, _left_edge(lines, max(0, row - reach), -1))
+        end = min(cell_.end, _left_edge(lines, min(len(lines), row + reach), 1))
+        spans = _spans(lines, first, end) if end - first <= 4 * reach else None
+        if spans is not None:
+            return _statement_among(lines, spans, row)
+    return None
 
 
 def _left_edge(lines: Sequence[str], row: int, step: int) -> int:
