@@ -88,7 +88,7 @@ class ResourceForm(Vertical):
         with Horizontal(classes="field"):
             yield Label(LABELS[name], classes="field-label", markup=False)
             yield Input(id=f"field-{name}", compact=True, placeholder=placeholder, classes="field-text")
-            yield Static("", id=f"hint-{name}", classes="field-hint", markup=False)
+            yield Static("", id=f"hint-{name}", classes="field-hint -rest", markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#hint-count", Static).update("that many sessions of this kind")

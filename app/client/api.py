@@ -25,6 +25,7 @@ from . import stream as _stream
 from . import upload as _upload
 from .transport import Transport
 from .views import (
+    AboutView,
     CreatedSession,
     EventView,
     ExtensionView,
@@ -247,6 +248,16 @@ class ApiClient:
         Raises: SessionNotFound, AmbiguousReference.
         """
         return await _queries.session(self.transport, ref, stats=stats)
+
+    async def about(self, ref: str) -> AboutView:
+        """Returns what was asked for with a live session beside its slots: environment, options, storage folders.
+
+        Raises:
+            SessionNotFound: there is none, or it has ended.
+        """
+        from . import about
+
+        return await about.about(self.transport, ref)
 
     async def terminate(self, ref: str, *, forced: bool = False, recursive: bool = False) -> Mapping[str, Any]:
         """Ends a session. Returns its statistics, empty when the server has none."""

@@ -199,6 +199,16 @@ class EventView:
 
 
 @dataclass(frozen=True, slots=True)
+class AboutView:
+    """What was asked for with a session, beside its slots."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    resource_opts: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[str, ...] = ()
+    """Storage folders."""
+
+
+@dataclass(frozen=True, slots=True)
 class FileView:
     """An entry of a folder in a session."""
 

@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +16,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.dom import DOMNode
+from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
@@ -39,6 +40,7 @@ from .locate import CurrentEndpoint, FixedEndpoint
 from .looks import FEW, dress, first_theme, no_colour
 from .main_screen import MainScreen
 from .messages import (
+    AboutCame,
     Complained,
     ConnectionChanged,
     ConsoleChanged,
@@ -52,6 +54,7 @@ from .messages import (
     StatsChanged,
     Told,
 )
+from .plain_shapes import PlainShapes
 from .run_notices import RunNotices, by_program, sentence, sequence
 from .workbench import Workbench, wants_ascii
 
@@ -103,6 +106,7 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         connect: Callable[[Endpoint], ApiClient] | None = None,
     ) -> None:
         mono = no_colour()
+        self._plain = PlainShapes() if ascii_only else None
         # without colour Textual would turn themes into greys, which are colours to a terminal: none at all are wanted
         super().__init__(ansi_color=True if mono else None)
         self.use_command_palette = True
@@ -133,6 +137,10 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         self._generation = 0
         self._run_notices = RunNotices(self.bench.settings.notify_after_s)
         self._notice_timer: Timer | None = None
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return filters if self._plain is None else [*filters, self._plain]
 
     def get_key_display(self, binding: Binding) -> str:
         return "" if binding.key == NO_KEY else binding.key_display or key_text(binding.key)
@@ -237,6 +245,10 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         if self.main.ready:
             self.main.show_connection()
             self.main.show_prompt()
+
+    def on_about_came(self, message: AboutCame) -> None:
+        if self.main.ready:
+            self.main.show_details()
 
     def on_happened(self, message: Happened) -> None:
         if self.main.ready:

@@ -16,6 +16,7 @@ from ...widgets.machine_strip import MachineStrip
 from ...widgets.rows import BarUse, MachineUse, MapBar, MapPart
 from ...widgets.text import one_line
 from .details import nothing_selected, session_facts
+from .further import further_facts
 from .machine_map import bars_of, use_of
 from .panes.details import DetailsPane
 from .panes.map import MapPane
@@ -87,6 +88,13 @@ class Instruments:
             # of a run of ours we know before the next list does
             view = replace(view, busy=store.is_busy(selected))
             facts = session_facts(view, self._bench.sync.live, self._bench.clock(), store.ends_at_s(selected))
+            facts += further_facts(
+                self._bench.abouts.of(selected),
+                self._bench.runs.of(selected).feed.transcript.runs,
+                [entry for entry in self._bench.happenings if entry.session_id == selected],
+                self._bench.glyphs,
+                self._bench.clock(),
+            )
         other = self._detailed is not None and store.real_id(self._detailed) != selected
         self._detailed = selected
         if title != self._title:

@@ -137,3 +137,10 @@ class FileSaved(Message):
         super().__init__()
         self.path = path
         """Absolute."""
+
+
+class AboutCame(Message):
+    """More is known of the session that is looked at."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, AboutCame)

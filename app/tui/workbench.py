@@ -19,6 +19,7 @@ from ...widgets.rows import SessionRow
 from ...widgets.transcript import Transcript
 from ..model.errors import Unreachable
 from ..tui_settings import TuiSettings
+from .abouts import Abouts
 from .actions import ACTIONS
 from .actions.keys import Keys
 from .code_history import CodeHistory, Entry
@@ -115,6 +116,7 @@ class Workbench:
         )
         self.ending = Ending(self.store, self.sync, post, spawn, clock, self.connected, self.runs.forget, self.did)
         self.upkeep = Upkeep(self.store, self.sync, post, spawn, clock, self.connected, self.did)
+        self.abouts = Abouts(self.store, post, spawn, clock, self.connected)
         self.sync.heard = self.happenings.event
         self._post = post
         self._spawn = spawn

@@ -1,4 +1,4 @@
-"""The files of a session in memory, as the client shows them."""
+"""What a client tells of one session that no list does: its files, what was asked for with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bai_tui.app.client.views import FileView
+from bai_tui.app.client.views import AboutView, FileView
 
 if TYPE_CHECKING:
     from bai_tui.tests.tui.fakes import FakeServer
@@ -44,3 +44,7 @@ class FakeFiles:
     async def delete_files(self, ref: str, paths: Sequence[str]) -> None:
         for path in paths:
             del self._files(ref)[path]
+
+    async def about(self, ref: str) -> AboutView:
+        self._server.check()
+        return self._server.find(ref).about

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from bai_tui.app.client.views import (
+    AboutView,
     CreatedSession,
     DeviceView,
     EventView,
@@ -60,6 +61,7 @@ class FakeSession:
     run: asyncio.Task[None] | None = None
     files: dict[str, bytes] = field(default_factory=dict)
     """Path from the work folder -> content."""
+    about: AboutView = field(default_factory=AboutView)
 
     def take(self, text: str, prompt: int | None) -> None:
         """Takes an answer to the newest prompt; one to a prompt that was answered already changes nothing."""
