@@ -27,6 +27,7 @@ from textual.document._edit import Edit
 from textual.document._history import EditHistory
 from textual.document._wrapped_document import WrappedDocument
 from textual.expand_tabs import expand_tabs_inline, get_tab_widths
+from textual.filter import LineFilter
 from textual.geometry import Offset, Size
 from textual.scroll_view import ScrollView
 from textual.widget import Widget
@@ -39,6 +40,7 @@ __all__ = [
     "FastTextArea",
     "FastWrapped",
     "Location",
+    "add_filter",
     "read_alt",
     "set_virtual_size",
     "write_to_terminal",
@@ -380,6 +382,11 @@ class FastTextArea(TextArea):
 
     def language_changed(self) -> None:
         """Called when another language was set."""
+
+
+def add_filter(app: App[Any], line_filter: LineFilter) -> None:
+    """Lets a filter of ours see every line that any widget paints."""
+    app._filters.append(line_filter)
 
 
 def write_to_terminal(app: App[Any], sequence: str) -> None:

@@ -21,6 +21,7 @@ from rich.segment import ControlType, Segment
 from rich.style import Style
 
 from .graphics import CellSize, Mode, kitty_row
+from .harmless import pixels
 from .text import size as bytes_text
 
 if TYPE_CHECKING:
@@ -322,7 +323,7 @@ def placed_sixel(sixels: str, columns: int) -> list[Segment]:
     if columns < 2:
         return [Segment(" " * columns)]
     back = f"\x1b[{columns - 1}D"
-    control = Segment(f"\x1b7{back}{sixels}\x1b8", None, _KEPT_CONTROL)
+    control = Segment(f"\x1b7{back}{sixels}\x1b8", pixels(), _KEPT_CONTROL)
     return [Segment(" " * (columns - 1)), control, Segment(" ")]
 
 

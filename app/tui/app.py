@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +25,8 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from ...styles.themes import DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES, fallbacks
-from ...widgets._textual_private import read_alt, write_to_terminal
+from ...widgets._textual_private import add_filter, read_alt, write_to_terminal
+from ...widgets.harmless import Harmless
 from ..config import Paths, tui_settings
 from ..contexts import choose
 from ..model.endpoint import Endpoint
@@ -109,6 +111,7 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         self._plain = PlainShapes() if ascii_only else None
         # without colour Textual would turn themes into greys, which are colours to a terminal: none at all are wanted
         super().__init__(ansi_color=True if mono else None)
+        add_filter(self, Harmless())
         self.use_command_palette = True
         for theme in THEMES:
             self.register_theme(theme)
@@ -339,18 +342,21 @@ class BaiTuiApp(App[int], inherit_bindings=False):
                 yield command
 
 
-def run(endpoint: Endpoint | None = None, first: FirstList | None = None) -> int:
+def run(endpoint: Endpoint | None = None, first: FirstList | None = None, *, read_only: bool = False) -> int:
     """Runs the TUI until the user leaves; returns the exit status. Who switches to another context gets a new screen.
 
     Args:
         endpoint: Where to go; None = to the context in force, whose local backend is started when none runs.
         first: The first list of there, if it was asked for already.
+        read_only: The read-only switch is on at first, whatever the configuration says.
 
     Raises:
         ConfigError: the configuration says something wrong about the screen.
     """
     paths = Paths.of_user()
     settings = tui_settings(paths)
+    if read_only:
+        settings = replace(settings, read_only=True)
     _log_to(paths.state)
     read_alt()
     while True:
