@@ -122,16 +122,16 @@ class HistoryScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", show=False, id="history-back", tooltip="Go back one step"),
     ]
-    AUTO_FOCUS = "#history-list"
+    AUTO_FOCUS = "#ended-list"
 
     def __init__(self, bench: Workbench) -> None:
         super().__init__()
         self.bench = bench
         past = Past(bench.connected, lambda: "journal" in bench.sync.connection.capabilities)
-        self.pane = HistoryPane(bench, past, id="history")
+        self.pane = HistoryPane(bench, past, id="ended")
         self._past = past
-        self.console = _Output(clock=bench.clock, glyphs=bench.glyphs, empty=_CLOSED, id="history-console")
-        self._box = Vertical(self.console, id="history-output")
+        self.console = _Output(clock=bench.clock, glyphs=bench.glyphs, empty=_CLOSED, id="console")
+        self._box = Vertical(self.console, id="ended-output")
         self._reading: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:

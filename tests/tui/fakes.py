@@ -374,7 +374,7 @@ class FakeClient(FakeFiles, FakeUpkeep):
         if statuses is not None and set(statuses) == TERMINAL:
             if self._server.refuse_past is not None:
                 raise self._server.refuse_past
-            found.sort(key=lambda view: view.terminated_at or view.created_at, reverse=True)
+            found.sort(key=lambda view: (view.terminated_at or datetime.fromtimestamp(0, UTC)).timestamp(), reverse=True)
         return found[offset : offset + limit], len(found)
 
     async def session(self, ref: str) -> SessionView:
