@@ -66,6 +66,8 @@ class MediaScreen(ModalScreen[None]):
         self.page = MediaPage(self._pieces[at], view, id="media-page")
         self._agreed = ""
         """A path that is known to be there and was entered a second time."""
+        self._result = ""
+        """What was done, which stays to be read until another piece is shown."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="media-box"):
@@ -88,7 +90,8 @@ class MediaScreen(ModalScreen[None]):
         fold = "enter folds · " if self.page.has_cursor else ""
         opens = "o opens it outside · " if media.mime in OPENED else ""
         others = "← → others · " if len(self._pieces) > 1 else ""
-        self._say(f"{fold}{others}s saves · {opens}escape closes")
+        if not self._result:
+            self._say(f"{fold}{others}s saves · {opens}escape closes")
 
     def _say(self, text: str) -> None:
         self.query_one("#media-keys", Static).update(text)
@@ -111,6 +114,7 @@ class MediaScreen(ModalScreen[None]):
         return True
 
     def action_other(self, step: int) -> None:
+        self._result = ""
         self._at = max(0, min(self._at + step, len(self._pieces) - 1))
         self.page.show(self._pieces[self._at])
 
@@ -159,8 +163,9 @@ class MediaScreen(ModalScreen[None]):
             reason = getattr(error, "strerror", None) or error
             self._say(f"{one_line(path)} cannot be written: {reason}")
             return
+        self._result = f"saved as {one_line(path)}"
         self._close_field()
-        self._say(f"saved as {one_line(path)}")
+        self._say(self._result)
 
     def action_open(self) -> None:
         media = self.page.media
