@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
@@ -38,8 +39,13 @@ class KeyLine(Widget):
     DEFAULT_CSS = "KeyLine { dock: bottom; height: 1; }"
     ALLOW_SELECT = False
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, order: Mapping[str, int] | None = None, *, id: str | None = None) -> None:
+        """
+        Args:
+            order: Id of a binding -> where it stands among the others; None = as they are found.
+        """
         super().__init__(id=id)
+        self._order = order or {}
         self._keys: tuple[_Key, ...] = ()
         self._palette: _Key | None = None
 
@@ -50,6 +56,7 @@ class KeyLine(Widget):
         if not self.app.app_focus or not self.is_attached or screen is not self.screen:
             return
         found: dict[str, _Key] = {}
+        places: dict[str, int] = {}
         palette = None
         for _, binding, enabled, _ in screen.active_bindings.values():
             key = _Key(binding.key, self.app.get_key_display(binding), binding.description, enabled)
@@ -59,7 +66,8 @@ class KeyLine(Widget):
                 palette = palette or key
             elif binding.show:
                 found.setdefault(binding.action, key)
-        keys = tuple(found.values())
+                places.setdefault(binding.action, self._order.get(binding.id or "", len(self._order)))
+        keys = tuple(found[action] for action in sorted(found, key=places.__getitem__))
         if (keys, palette) != (self._keys, self._palette):
             self._keys, self._palette = keys, palette
             self.refresh()

@@ -114,9 +114,12 @@ _AT_HOME = frozenset(("serve", "env", "simulate", "completion"))
     shell_complete=complete_contexts,
     help="Server to go to: `local`, or one of `bai-tui context list`. All commands have it.",
 )
+@click.option(
+    "--read-only", is_flag=True, help="Workspace: nothing is started, changed or ended until it is switched off."
+)
 @click.version_option(__version__, prog_name="bai-tui")
 @click.pass_context
-def cli(ctx: click.Context, output: str) -> int:
+def cli(ctx: click.Context, output: str, read_only: bool) -> int:
     """Compute sessions from the terminal: pick an image, run code, watch it, kill it.
 
     Without a command the workspace opens: sessions, editor, output, GPU shares on one screen.
@@ -128,7 +131,7 @@ def cli(ctx: click.Context, output: str) -> int:
         raise click.UsageError("the workspace needs a terminal; `bai-tui --help` lists the commands")
     from ..tui.app import run
 
-    return run(None)
+    return run(None, read_only=read_only)
 
 
 def _group(name: str, help_: str, table: dict[str, tuple[str, str]], *, at_home: bool = False) -> LazyGroup:

@@ -15,6 +15,7 @@ from ...widgets.gpu_map import GpuMap
 from ...widgets.key_line import KeyLine
 from ...widgets.session_list import SessionList
 from .actions import bindings
+from .actions.table import FOOTER_ORDER
 from .around import Around
 from .code_actions import CodeActions
 from .frame import Frame
@@ -103,7 +104,7 @@ class MainScreen(Around, CodeActions):
                 yield self.editor_pane
                 yield self.dock
             yield self.details
-        yield KeyLine(id="keys")
+        yield KeyLine(FOOTER_ORDER, id="keys")
 
     def on_mount(self) -> None:
         self.sessions.border_title = "Sessions"

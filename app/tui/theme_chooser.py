@@ -30,7 +30,7 @@ class ThemeChooser(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="themes") as box:
             box.border_title = "Theme"
-            box.border_subtitle = "enter keeps, escape: as before"
+            box.border_subtitle = "enter keeps, escape undoes"
             yield OptionList(id="theme-list")
 
     def on_mount(self) -> None:

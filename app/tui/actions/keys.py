@@ -10,6 +10,7 @@ from .keymap import normal, split
 
 NO_KEY: Final = "no_key"
 """Takes the place of keys that an action shall not have; no terminal sends it."""
+_PALETTE: Final = "palette"
 NAMES: Final = {
     "pageup": "pgup",
     "pagedown": "pgdn",
@@ -17,6 +18,11 @@ NAMES: Final = {
     "ctrl+@": "^space",
     "ctrl+underscore": "^/",
     "ctrl+backslash": "^\\",
+    "slash": "/",
+    "backslash": "\\",
+    "underscore": "_",
+    "minus": "-",
+    "at": "@",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
 }
@@ -62,13 +68,13 @@ class Keys:
             found[0] = action.key_display
         return list(dict.fromkeys(found))
 
-    def first(self, action_id: str, otherwise: str = "^p") -> str:
-        """Returns what stands on the first key of an action, for sentences that name it.
-
-        Args:
-            otherwise: What to say where it has none: the palette has them all.
-        """
-        return next(iter(self.labels(self._actions[action_id])), otherwise)
+    def first(self, action_id: str) -> str:
+        """Returns what stands on the first key of an action, for sentences that name it; of the palette, which has
+        them all, where it has none."""
+        for name in (action_id, _PALETTE):
+            if labels := self.labels(self._actions[name]):
+                return labels[0]
+        return "no key"
 
     @property
     def keymap(self) -> dict[str, str]:

@@ -42,6 +42,11 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *history.ROWS,
 )
 
+FOOTER_ORDER: Final = {
+    action.id: place for place, action in enumerate(sorted(ACTIONS, key=lambda action: action.target == "everywhere"))
+}
+"""Id -> where an action stands in the footer: those of the pane first, then those of everywhere."""
+
 
 def of(target: str) -> Iterator[Action]:
     """Yields the actions of a pane, or of `everywhere`."""
