@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -22,14 +21,12 @@ from . import measuring as _measuring
 from . import queries as _queries
 from . import sessions as _sessions
 from . import stream as _stream
-from . import upload as _upload
+from .insides import Insides
 from .transport import Transport
 from .views import (
-    AboutView,
     CreatedSession,
     EventView,
     ExtensionView,
-    FileView,
     ImageView,
     JournalLine,
     KeypairView,
@@ -60,7 +57,7 @@ class ExecuteStream(Protocol):
         """Answers a `waiting-input` frame."""
 
 
-class ApiClient:
+class ApiClient(Insides):
     """One endpoint, one connection pool. Use as an async context manager.
 
     Every method raises `RemoteError` for an error answer and `Unreachable` when there is none, with a message fit
@@ -249,16 +246,6 @@ class ApiClient:
         """
         return await _queries.session(self.transport, ref, stats=stats)
 
-    async def about(self, ref: str) -> AboutView:
-        """Returns what was asked for with a live session beside its slots: environment, options, storage folders.
-
-        Raises:
-            SessionNotFound: there is none, or it has ended.
-        """
-        from . import about
-
-        return await about.about(self.transport, ref)
-
     async def terminate(self, ref: str, *, forced: bool = False, recursive: bool = False) -> Mapping[str, Any]:
         """Ends a session. Returns its statistics, empty when the server has none."""
         return await _sessions.terminate(self.transport, ref, forced=forced, recursive=recursive)
@@ -318,46 +305,6 @@ class ApiClient:
         Raises: NotImplementedHere (a genuine cluster), IllegalState (the session takes no code), SessionNotFound.
         """
         return await _sessions.inspect(self.transport, ref, code, cursor, detail)
-
-    async def upload(self, ref: str, files: Mapping[str, Path]) -> None:
-        """Uploads files; keys are paths relative to the work folder.
-
-        Raises:
-            BadRequest: a file cannot be read.
-        """
-        await _upload.upload(self.transport, ref, files)
-
-    async def list_files(self, ref: str, path: str = ".") -> Sequence[FileView]:
-        """Returns what lies in a folder of the session's work folder, by name.
-
-        Raises:
-            BadRequest: there is no such folder.
-        """
-        from . import files
-
-        return await files.list_files(self.transport, ref, path)
-
-    async def download(self, ref: str, path: str, folder: Path) -> Path:
-        """Copies a file, or a folder with all that is in it, into a folder here; returns where it lies now.
-
-        What is there already under that name is overwritten. Cancelled, it may leave a part of a folder.
-
-        Raises:
-            NotFound: there is no such file in the session.
-        """
-        from . import files
-
-        return await files.download(self.transport, ref, path, folder)
-
-    async def delete_files(self, ref: str, paths: Sequence[str]) -> None:
-        """Removes files, and folders with all that is in them (capability `delete-files` only).
-
-        Raises:
-            NotFound: one is not there; those before it are gone.
-        """
-        from . import files
-
-        await files.delete(self.transport, ref, paths)
 
     async def logs(self, ref: str) -> str:
         """Returns what the session has written so far."""

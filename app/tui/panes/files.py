@@ -230,9 +230,10 @@ class FilesPane(Vertical):
         from ..dialogs import PathPrompt
 
         session_id, folder = self._session, self._folder
-        if session_id is None or (wrong := self.bench.refuse_changes()) is not None:
-            if session_id is not None:
-                self.post_message(Hinted(wrong))
+        if session_id is None:
+            return
+        if (wrong := self.bench.refuse_changes()) is not None:
+            self.post_message(Hinted(wrong))
             return
 
         async def upload(typed: str) -> str | None:
