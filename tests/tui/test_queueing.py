@@ -184,6 +184,6 @@ async def test_lines_that_were_run_have_signs(open_desk: OpenDesk, server: FakeS
         await desk.until(lambda: editor.marks[0] == "✕" and editor.marks[3] == "◌")
         queue_of(desk).clear()
         desk.app.main.show_code()
-        assert {row for row, sign in editor.marks.items() if sign} == {0, 1}
+        await desk.until(lambda: {row for row, sign in editor.marks.items() if sign} == {0, 1})
         await desk.press("ctrl+t")
         await desk.until(lambda: not any(editor.marks.get(row) for row in (0, 1)))
