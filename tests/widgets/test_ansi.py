@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bai_tui.widgets.ansi import Sgr
 from bai_tui.widgets.text import one_line
-from bai_tui.widgets.transcript import MAX_LINE_CHARS, Gap, Header, RunState, Styled, Transcript
+from bai_tui.widgets.transcript import MAX_LINE_CHARS, Gap, Header, RunState, Styled, Transcript, plain_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +33,7 @@ HOSTILE = [
 
 
 def texts(transcript: Transcript) -> list[str]:
-    return [line if isinstance(line, str) else line.text for line in transcript.lines if not isinstance(line, Header)]
+    return [plain_text(line) for line in transcript.lines if not isinstance(line, Header)]
 
 
 def written(*chunks: str) -> Transcript:

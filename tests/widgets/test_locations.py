@@ -9,7 +9,7 @@ from bai_tui.widgets.locations import Location, code_of_cell, find, source_after
 @pytest.mark.parametrize(
     ("text", "places"),
     [
-        ('  File "/home/me/x.py", line 3, in f', [("/home/me/x.py", 2, 0, None)]),
+        ('  File "/srv/me/x.py", line 3, in f', [("/srv/me/x.py", 2, 0, None)]),
         ('  File "a b.py", line 12', [("a b.py", 11, 0, None)]),
         ('  File "<stdin>", line 1, in <module>', []),
         ('  File "<string>", line 1', []),
