@@ -43,6 +43,9 @@ class Search:
         """Lines below this one were looked at."""
         self._version = transcript.store.version
         exact = case if case is not None else any(char.isupper() for char in pattern)
+        plain = pattern.isascii() and not regex and not exact
+        self._needle = pattern.lower() if plain else ""
+        """What a line of ASCII holds in small letters where it has a match; empty = that is no help."""
         self._compiled: re.Pattern[str] | None = None
         if pattern:
             try:
@@ -135,13 +138,17 @@ class Search:
         return [] if line is None or store.number(store.index(number)) != number else self.spans(line)
 
     def _slice(self) -> None:
-        store, compiled = self.transcript.store, self._compiled
+        store, compiled, needle = self.transcript.store, self._compiled, self._needle
         assert compiled is not None
         for start, end, index in store.stretches(self._done):
             at = max(start, self._done)
             stop = min(end, at + _SLICE_LINES)
             for line in store.lines[index + at - start : index + stop - start]:
                 text = line if isinstance(line, str) else "" if isinstance(line, Gap) else plain_text(line)
+                if needle and text.isascii() and needle not in text.lower():
+                    # by far the most lines, and ten times as fast as the pattern
+                    at += 1
+                    continue
                 if compiled.search(text):
                     count = sum(1 for match in compiled.finditer(text) if match.end() > match.start())
                     if count:

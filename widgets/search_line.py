@@ -25,6 +25,15 @@ class _Field(Input):
             self.screen.set_focus(self.leads_to)
         await super().action_submit()
 
+    async def _on_key(self, event: events.Key) -> None:
+        if self.screen.focused is not self:
+            # sent here before the focus went: it is for who has it now
+            event.stop()
+            event.prevent_default()
+            self.app.post_message(events.Key(event.key, event.character))
+            return
+        await super()._on_key(event)
+
 
 class SearchLine(Horizontal):
     """A field, two switches and a count. Shown with the class `-open`.

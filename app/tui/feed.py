@@ -95,6 +95,12 @@ class Feed:
                 self.last_seq = line.seq
                 self._journal_line(line)
 
+    def begun_before(self, run_id: str, code: str, started_s: float) -> None:
+        """Takes that the records which follow are of a run that began before the first of them."""
+        if run_id not in self._by_id:
+            run = self.transcript.begin(code, started_s, run_id=run_id, ours=False, state=RunState.RUNNING)
+            self._by_id[run_id] = run
+
     def _journal_line(self, line: JournalLine) -> None:
         self.transcript.now_s = line.time_s
         kind, data, current = line.kind, line.data if isinstance(line.data, dict) else {}, self.current

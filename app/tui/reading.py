@@ -35,6 +35,8 @@ _PAGE_CHARS: Final = 200_000
 """Characters of output that are taken at a time: what keeps the screen waiting for some milliseconds only."""
 TAIL_RECORDS: Final = 5000
 """Journal records that are loaded of a session that ran before we came."""
+TAIL_CHARS: Final = 4_000_000
+"""Characters of output that are loaded of it at most: what scrolls by for an hour fills more records than one reads."""
 _END: Final = 2**53
 """A number above those of all records."""
 _AGAIN_S: Final = 1.0
@@ -295,17 +297,45 @@ class Reading:
             client, feed = self._client(), console.feed
             if self._has_journal:
                 feed.transcript.store.where = "the session's journal has them"
-                newest = await client.journal(session_id, before=_END, limit=1)
-                start = max(0, newest[-1].seq - TAIL_RECORDS) if newest else 0
+                newest = await self._newest(client, session_id, console)
+                start = newest[0][0].seq - 1 if newest else 0
                 if start:
                     feed.last_seq = start
                     feed.transcript.note(f"{start:,} earlier records are in the session's journal", "quiet")
+                    await self._show_run_of(client, session_id, feed, newest[0][0])
+                for lines in newest:
+                    self._take(session_id, console, lines)
+                    await console.pace.step()
                 async for _ in self._pages(client, session_id, console):
                     pass
             else:
                 feed.transcript.write(await client.logs(session_id))
             console.loaded = True
             self._mark(session_id, console)
+
+    async def _show_run_of(self, client: ApiClient, session_id: str, feed: Feed, first: JournalLine) -> None:
+        """Begins the run that the first record is in the middle of."""
+        if first.run_id is None or first.kind == "run-started":
+            return
+        for run in await client.list_runs(session_id):
+            if run.id == first.run_id:
+                feed.begun_before(run.id, run.code, run.started_s)
+
+    async def _newest(self, client: ApiClient, session_id: str, console: SessionConsole) -> list[Sequence[JournalLine]]:
+        """Returns the newest part of a journal, piece by piece: as much as is worth to be shown."""
+        found: list[Sequence[JournalLine]] = []
+        records = chars = 0
+        before = _END
+        while records < TAIL_RECORDS and chars < TAIL_CHARS:
+            lines = await client.journal(session_id, before=before, limit=min(console.page, TAIL_RECORDS - records))
+            if not lines:
+                break
+            console.sized(lines)
+            found.insert(0, lines)
+            records += len(lines)
+            chars += sum(len(line.data) if isinstance(line.data, str) else 0 for line in lines)
+            before = lines[0].seq
+        return found
 
     async def _pages(self, client: ApiClient, session_id: str, console: SessionConsole) -> AsyncIterator[None]:
         """Takes what the journal holds after what we have, and yields after each part of it."""

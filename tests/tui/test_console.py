@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bai_tui.app.client.views import JournalLine
 from bai_tui.app.tui.actions import of
+from bai_tui.app.tui.feed import Feed
 from bai_tui.app.tui.messages import LocationAsked
 from bai_tui.app.tui.panes.console import ConsolePane
 from bai_tui.app.tui_settings import TuiSettings
@@ -328,3 +330,15 @@ def test_every_key_of_the_console_is_tried_here() -> None:
     tried_elsewhere = {"console-media"}
     missing = [action.id for action in ours if not any(f'"{key}"' in source for key in action.key.split(","))]
     assert set(missing) == tried_elsewhere
+
+
+def test_what_is_read_from_the_middle_of_a_run_has_its_line() -> None:
+    feed = Feed()
+    feed.begun_before("r1", "endless()", 5.0)
+    feed.journal(
+        [JournalLine(9, 7.0, "r1", "stdout", "said\n"), JournalLine(10, 8.0, "r1", "run-finished", {"exitCode": 0})]
+    )
+    (run,) = feed.transcript.runs
+    assert (run.code, run.started_s, run.ended_s, run.run_id) == ("endless()", 5.0, 8.0, "r1")
+    feed.begun_before("r1", "endless()", 5.0)
+    assert len(feed.transcript.runs) == 1

@@ -107,6 +107,8 @@ class ConsoleHands(Vertical):
 
     def action_fold_all(self) -> None:
         runs = self.console.transcript.runs
+        if not runs:
+            self.hint("nothing was run here yet")
         self.console.fold_all(any(not run.folded and not run.going for run in runs))
 
     def action_code(self) -> None:
