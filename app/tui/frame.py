@@ -159,6 +159,9 @@ class Frame:
             return []
         body, editor, dock = screen.body.region, screen.editor_pane.region, screen.dock.region
         found = []
+        if not self.standing_in:
+            # before those above it: keys draw the edge below the editor
+            found.append(Edge("editor", Region(dock.x, editor.bottom - 1, dock.width, 2), False, 1))
         if now.side:
             found.append(Edge("side", Region(body.x + now.side - 1, body.y, 2, body.height), True, 1))
         if now.right:
@@ -172,8 +175,6 @@ class Frame:
             found.append(Edge("map_height", Region(above.x, above.bottom - 1, above.width, 2), False, 1))
         if now.top:
             found.append(Edge("top", Region(body.x, body.y + now.top - 1, body.width, 2), False, 1))
-        if not self.standing_in:
-            found.append(Edge("editor", Region(dock.x, editor.bottom - 1, dock.width, 2), False, 1))
         return found
 
     def edge_at(self, place: Offset) -> Edge | None:

@@ -90,6 +90,8 @@ class JumpScreen(ModalScreen["Place | None"]):
         self._places = {place.letter: place for place in places}
 
     def compose(self) -> ComposeResult:
+        if any(place.word for place in self._places.values()):
+            yield Static(id="jump-foot")
         for place in self._places.values():
             label = Static(f"{place.letter} {place.word}", classes="jump-label", markup=False)
             label.styles.offset = place.at

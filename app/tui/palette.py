@@ -36,12 +36,16 @@ class TableCommands(Provider):
     async def search(self, query: str) -> Hits:
         """Yields all actions with a name, a pane or a sentence that fits."""
         matcher = self.matcher(query)
+        typed = query.lower().strip()
         for action in self._offered():
             name = _name(action)
             score = max(matcher.match(name), matcher.match(action.tooltip) * 0.5)
             if score > 0:
-                # what one need not look for, such as moving the cursor, comes last
-                score = score if action.palette else score * 0.5
+                # what is written so is meant, and most of all the beginning of a name; letters that only occur in this
+                # order come after that, and last what one need not look for, such as moving the cursor
+                score += 100 * (typed in name.lower()) + 100 * name.lower().startswith(typed)
+                score += 50 * (typed in action.tooltip.lower())
+                score = score if action.palette else score * 0.1
                 line = self._line(action, matcher.highlight(name))
                 yield Hit(score, line, self._runner(action), name, action.tooltip)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import on
@@ -42,7 +43,7 @@ class ThemeChooser(ModalScreen[None]):
         options.focus()
 
     @staticmethod
-    def names(available: dict[str, object]) -> list[str]:
+    def names(available: Iterable[str]) -> list[str]:
         """Returns the themes in the order of the list: ours, then Textual's."""
         return [*ABOUT_THEMES, *sorted(set(available) - set(ABOUT_THEMES))]
 

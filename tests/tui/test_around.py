@@ -68,6 +68,14 @@ async def test_the_palette_has_the_table_with_panes_and_keys(open_desk: Any) -> 
         assert any("theme" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("typed", "first"), [("theme", "theme"), ("zoom", "zoom"), ("fold", "fold"), ("jump", "jump"), ("kill", "kill")]
+)
+async def test_the_palette_puts_first_what_is_called_so(open_desk: Any, typed: str, first: str) -> None:
+    async with open_desk() as desk:
+        assert (await found(desk, *typed))[0].startswith(first)
+
+
 async def test_the_palette_does_an_action_in_its_pane(open_desk: Any) -> None:
     async with open_desk() as desk:
         assert desk.app.main.focused_pane == "sessions"

@@ -45,7 +45,7 @@ PANES = {
 
 def beyond_ascii(desk: Any) -> dict[str, str]:
     """Returns the shapes on the screen that are not ASCII -> a line that has them."""
-    found = {}
+    found: dict[str, str] = {}
     for strip in desk.app.screen._compositor.render_strips():
         line = "".join(segment.text for segment in strip)
         found |= {shape: line.rstrip() for shape in line if ord(shape) > 126}
