@@ -68,6 +68,14 @@ class Cells:
         texts[column:end] = cells._texts
         styles[column:end] = cells._styles
 
+    def mark(self, column: int, mark: str) -> None:
+        """Puts a combining mark onto the character before `column`; where there is none, it is dropped."""
+        at = min(column, len(self._texts)) - 1
+        if at > 0 and self._texts[at] == "":
+            at -= 1
+        if at >= 0 and len(self._texts[at]) <= MAX_MARKS:
+            self._texts[at] += mark
+
     def cut(self, column: int) -> None:
         """Erases from `column` on."""
         self._part(column)
@@ -117,13 +125,21 @@ class Cells:
         return Styled(text, tuple(spans)) if spans else text
 
 
+def leading_marks(text: str) -> int:
+    """Returns how many characters at the beginning of a text belong to the one before it."""
+    count = 0
+    while count < len(text) and get_character_cell_size(text[count]) == 0:
+        count += 1
+    return count
+
+
 def _cells(text: str) -> list[str]:
     cells: list[str] = []
     for char in text:
         size = get_character_cell_size(char)
-        if size == 0 and cells:
-            at = len(cells) - 1 if cells[-1] or len(cells) < 2 else len(cells) - 2
-            if len(cells[at]) <= MAX_MARKS:
+        if size == 0:
+            at = len(cells) - 1 if len(cells) < 2 or cells[-1] else len(cells) - 2
+            if cells and len(cells[at]) <= MAX_MARKS:
                 cells[at] += char
             continue
         cells.append(char)

@@ -132,6 +132,7 @@ class MediaView:
             changed: Is called when rows look different than before: a picture was decoded.
         """
         self._owner, self._prefix, self._changed = owner, prefix, changed
+        owner.app.app_resume_signal.subscribe(owner, lambda app: self.forget_screen())
         if self._in_tmux and self._setting == "auto":
             # asked before the first picture comes, so that nothing waits for the answer then
             owner.run_worker(self._ask_tmux(), name="pictures in tmux", group="pictures", exit_on_error=False)

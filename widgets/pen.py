@@ -13,7 +13,7 @@ from typing import Final
 from rich.cells import cell_len
 
 from .ansi import ERROR, HALVES, HIDDEN, MARKS, MAX_MARKS, PLAIN, SGR, Parser, Sgr, next_style, plain
-from .cells import Cells
+from .cells import Cells, leading_marks
 from .line_store import LineStore
 from .lines import Styled
 
@@ -249,7 +249,11 @@ class Pen:
                 self._move(value, numbers, self._style[error])
         at_end = self._row == self._store.end - 1 and self._column == len(self._line(self._row))
         self.close()
-        if at_end:
+        if at_end and self._store.lines[-1] == "":
+            # a line that nothing was written in is not there yet
+            self._store.drop(len(self._store.lines) - 1)
+            self._column = 0
+        elif at_end:
             self._column = _AT_END
 
     def _control(self, char: str, style: Sgr) -> None:
@@ -377,8 +381,13 @@ class Pen:
         if not text:
             return
         self._store.chars += len(text)
+        if not text.isascii() and (marks := leading_marks(text)):
+            for mark in text[:marks]:
+                self._line(self._row).mark(self._column, mark)
+            self._store.touch(self._row)
+            text = text[marks:]
         cells = Cells.of(text, style)
-        self._last = text[-1:]
+        self._last = text[-1:] or self._last
         while len(cells):
             room = MAX_LINE_CHARS - self._column
             if room <= 0:

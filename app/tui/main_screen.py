@@ -189,6 +189,13 @@ class MainScreen(Around, CodeActions):
         self._listed = store.known
         self._show_wait()
 
+    def on_screen_suspend(self) -> None:
+        # a dialog is in front now: sixels would be painted over it
+        self.console_pane.console.refresh()
+
+    def on_screen_resume(self) -> None:
+        self.console_pane.console.refresh()
+
     def show_console(self) -> None:
         """Shows what the selected session said meanwhile."""
         self.console_pane.show_session(self.selected)

@@ -8,6 +8,7 @@ from bai_tui.widgets.text import one_line
 from bai_tui.widgets.transcript import MAX_LINE_CHARS, Gap, Header, RunState, Styled, Transcript, plain_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 HOSTILE = [
     "\x1b]0;title\x07",
@@ -112,7 +113,7 @@ def test_nothing_hostile_gets_through_or_breaks_it(pieces: list[str], data: st.D
     for text in texts(whole):
         shown = one_line(text)
         assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in shown)
-        assert len(text) <= MAX_LINE_CHARS
+        assert cell_len(text) <= MAX_LINE_CHARS
     for line in whole.lines:
         if isinstance(line, Styled):
             assert [line.spans[0][0], line.spans[-1][1]] == [0, len(line.text)]

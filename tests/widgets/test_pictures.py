@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 import struct
 import subprocess
 import zlib
@@ -79,10 +80,10 @@ def test_svg_says_its_size_in_several_ways(svg: str, size: tuple[int, int]) -> N
 
 def test_an_svg_is_drawn_where_there_is_a_tool_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><rect width="4" height="4" fill="red"/></svg>'
-    monkeypatch.setattr(picture.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(PictureError, match="needs rsvg-convert"):
         decode("image/svg+xml", svg, (8, 8))
-    monkeypatch.setattr(picture.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     asked: list[list[str]] = []
 
     def run(command: list[str], **more: Any) -> Any:
