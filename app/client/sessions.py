@@ -128,7 +128,8 @@ async def restart(transport: Transport, ref: str) -> None:
 
 
 async def rename(transport: Transport, ref: str, name: str) -> None:
-    await transport.request("POST", f"/session/{segment(ref)}/rename", query=[("name", name)])
+    # managers since 26 read the body and earlier ones the query
+    await transport.request("POST", f"/session/{segment(ref)}/rename", query=[("name", name)], json_body={"name": name})
 
 
 async def interrupt(transport: Transport, ref: str) -> None:
