@@ -39,12 +39,13 @@ class TableCommands(Provider):
         typed = query.lower().strip()
         for action in self._offered():
             name = _name(action)
-            score = max(matcher.match(name), matcher.match(action.tooltip) * 0.5)
+            told = typed in action.tooltip.lower()
+            score = max(matcher.match(name), 1.0 * told)
             if score > 0:
                 # what is written so is meant, and most of all the beginning of a name; letters that only occur in this
                 # order come after that, and last what one need not look for, such as moving the cursor
                 score += 100 * (typed in name.lower()) + 100 * name.lower().startswith(typed)
-                score += 50 * (typed in action.tooltip.lower())
+                score += 50 * told
                 score = score if action.palette else score * 0.1
                 line = self._line(action, matcher.highlight(name))
                 yield Hit(score, line, self._runner(action), name, action.tooltip)

@@ -15,7 +15,9 @@ from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.launch_screen import LaunchScreen
 from bai_tui.app.tui.locate import FixedEndpoint
 from bai_tui.tests.tui.fakes import ENDPOINT, NOW_S, FakeServer, Script
+from textual.command import CommandPalette
 from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
 
 G = 1024**3
 Compare = Callable[..., bool]
@@ -153,3 +155,85 @@ def test_launch(snap_compare: Compare, busy_server: FakeServer) -> None:
         await painted(pilot)
 
     assert snap_compare(app_for(busy_server), terminal_size=(120, 40), run_before=before)
+
+
+# What stands above the panes or in place of them, by the keys that lead there. All sizes and both themes for whole
+# screens; boxes look alike everywhere.
+WHOLE = {
+    "help": ("question_mark",),
+    "palette": ("ctrl+p",),
+    "files": ("f11",),
+    "events": ("f12",),
+    "history": ("h",),
+    "jump": ("ctrl+g",),
+}
+BOXES = {
+    "help-searched": ("f1", "z", "o", "o", "m"),
+    "palette-searched": ("ctrl+p", "k", "i", "l", "l"),
+    "columns": ("c",),
+    "sort": ("s",),
+    "contexts": ("ctrl+k",),
+    "code-history": ("alt+r",),
+    "find": ("f3", "ctrl+f", "t"),
+    "console-zoomed": ("f4", "f9"),
+    "resize": ("f3", "ctrl+backslash"),
+}
+
+
+LOADING = {"files", "list files", "history", "past", "contexts", "code history", "probe"}
+"""Workers that bring what a screen shows."""
+
+
+async def led(pilot: Pilot[Any], server: FakeServer, keys: tuple[str, ...]) -> None:
+    """Goes where keys lead, and stands still there."""
+    app = await settled(pilot, server)
+    app.main.editor.load_text("import torch\n\n\ndef train(epochs: int) -> None:\n    ...  # here\n\n\ntrain(3)\n")
+    await painted(pilot)
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
+    if isinstance(app.screen, CommandPalette):
+        options = app.screen.query_one(OptionList)
+        await until(lambda: options.option_count and options.highlighted is not None)
+    await until(lambda: not {worker.group for worker in app.workers if worker.is_running} & LOADING)
+    await painted(pilot)
+
+
+@pytest.mark.parametrize("theme", ["bai-dark", "bai-light"])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", WHOLE)
+def test_screen(snap_compare: Compare, busy_server: FakeServer, name: str, size: tuple[int, int], theme: str) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await led(pilot, busy_server, WHOLE[name])
+
+    assert snap_compare(app_for(busy_server, theme), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("name", BOXES)
+def test_box(snap_compare: Compare, busy_server: FakeServer, name: str) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await led(pilot, busy_server, BOXES[name])
+
+    assert snap_compare(app_for(busy_server), terminal_size=(100, 30), run_before=before)
+
+
+@pytest.mark.parametrize("theme", ["bai-safe", "bai-contrast", "bai-16", "bai-16-light"])
+def test_theme(snap_compare: Compare, busy_server: FakeServer, theme: str) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await led(pilot, busy_server, ())
+
+    assert snap_compare(app_for(busy_server, theme), terminal_size=(120, 40), run_before=before)
+
+
+def test_plain_shapes_without_colour(
+    snap_compare: Compare, busy_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = BaiTuiApp(FixedEndpoint(ENDPOINT), connect=busy_server.connect, clock=lambda: NOW_S, ascii_only=True)
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await led(pilot, busy_server, ("f3",))
+
+    assert snap_compare(app, terminal_size=(120, 40), run_before=before)
