@@ -20,19 +20,20 @@ class _Field(Input):
 
     leads_to: Widget | None = None
 
-    async def action_submit(self) -> None:
-        if self.leads_to is not None:
-            self.screen.set_focus(self.leads_to)
-        await super().action_submit()
-
     async def _on_key(self, event: events.Key) -> None:
-        if self.screen.focused is not self:
+        if (focused := self.screen.focused) is not self and focused is not None:
             # sent here before the focus went: it is for who has it now
             event.stop()
             event.prevent_default()
-            self.app.post_message(events.Key(event.key, event.character))
-            return
-        await super()._on_key(event)
+            focused.post_message(events.Key(event.key, event.character))
+        elif event.key == "enter" and self.leads_to is not None:
+            # not by its binding, which comes after the keys that follow in the same burst
+            event.stop()
+            event.prevent_default()
+            self.screen.set_focus(self.leads_to)
+            await self.action_submit()
+        else:
+            await super()._on_key(event)
 
 
 class SearchLine(Horizontal):
@@ -72,7 +73,7 @@ class SearchLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static("/", markup=False, classes="search-mark")
-        field = _Field(compact=True, select_on_focus=True, placeholder="search the output", classes="search-field")
+        field = _Field(compact=True, select_on_focus=False, placeholder="search the output", classes="search-field")
         field.leads_to = self._leads_to
         yield field
         yield Static("", markup=False, classes="search-count")
@@ -92,6 +93,8 @@ class SearchLine(Horizontal):
     def focus_field(self) -> None:
         """Puts the cursor into the field; what it holds is searched again."""
         self.screen.set_focus(self.field)
+        # at once: the next key of the same burst writes over what was searched last
+        self.field.action_select_all()
         if self.field.value:
             self._tell()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
@@ -24,7 +24,7 @@ from ....widgets.queue_lines import QueueLines
 from ....widgets.search_line import SearchLine
 from ....widgets.text import one_line
 from ....widgets.transcript import Run
-from ..actions import bindings
+from ..actions import bindings, of
 from .console_hands import ConsoleHands
 
 if TYPE_CHECKING:
@@ -49,6 +49,21 @@ class ConsoleMemory:
 class ConsoleView(OutputConsole, inherit_bindings=False):
     """The console; the pane around it has its keys."""
 
+    search_keys: frozenset[str] = frozenset()
+    """Those that begin a search: what is typed after them in one burst is what is searched, and no action."""
+
+    async def on_key(self, event: events.Key) -> None:
+        if (focused := self.screen.focused) is not self and focused is not None:
+            # sent here before the focus went: it is for who has it now
+            event.stop()
+            event.prevent_default()
+            focused.post_message(events.Key(event.key, event.character))
+        elif event.key in self.search_keys and isinstance(self.parent, ConsolePane):
+            # by its binding it would come after the keys that follow
+            event.stop()
+            event.prevent_default()
+            self.parent.open_search()
+
 
 class ConsolePane(ConsoleHands):
     """The console; below it the line to answer in while a run asks, and that to search in."""
@@ -71,6 +86,8 @@ class ConsolePane(ConsoleHands):
         self._glyphs = glyphs = bench.glyphs
         media = MediaView(images=bench.settings.images, ascii_only=glyphs is ASCII)
         self.console = ConsoleView(clock=bench.clock, glyphs=glyphs, empty=_SILENT, media=media, id="console")
+        search = next(action for action in of("console") if action.id == "console-search")
+        self.console.search_keys = frozenset(bench.keys.of(search))
         self.search_line = SearchLine(glyphs, self.console, id="search-line")
         self.queue_lines = QueueLines(glyphs, id="queue-lines")
         self._memory = bench.memory.of(ConsoleMemory)
