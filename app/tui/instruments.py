@@ -6,9 +6,10 @@ differently now and never lays anything out.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
@@ -24,6 +25,11 @@ from .panes.map import MapPane
 if TYPE_CHECKING:
     from .workbench import Workbench
 
+_MANY: Final = 500
+"""Sessions from which the map is not worked out at every change."""
+_MAP_REST: Final = 20.0
+"""Then it rests so many times what it took: a twentieth of the time at most goes to it."""
+
 
 class Instruments:
     """Strip, map and details."""
@@ -35,6 +41,8 @@ class Instruments:
         self.details = DetailsPane(glyphs=bench.glyphs, id="details")
         self._detailed: str | None = None
         self._title = ""
+        self._map_again_s = 0.0
+        """Monotonic time from which the map of many sessions is worked out again."""
         self._mapped: tuple[object, object] = (None, None)
         """Machine and rows that the map shows."""
         self.map_shown = False
@@ -57,10 +65,16 @@ class Instruments:
         """Shows who has what; nothing is worked out while the map is out of sight."""
         connection, store = self._bench.sync.connection, self._bench.store
         mapped = connection.machine, store.rows()
-        if self.map_shown and not all(new is old for new, old in zip(mapped, self._mapped, strict=True)):
-            self._mapped = mapped
-            shared = "devices" not in connection.capabilities
-            self.map.set_bars(bars_of(connection.machine, store.views(), shared=shared))
+        if not self.map_shown or all(new is old for new, old in zip(mapped, self._mapped, strict=True)):
+            return
+        began_s = time.monotonic()
+        if len(mapped[1]) > _MANY and began_s < self._map_again_s:
+            # the tick of every second asks again
+            return
+        self._mapped = mapped
+        shared = "devices" not in connection.capabilities
+        self.map.set_bars(bars_of(connection.machine, store.views(), shared=shared))
+        self._map_again_s = began_s + _MAP_REST * (time.monotonic() - began_s)
 
     def show_stats(self, selected: str | None) -> None:
         """Shows a round of measuring."""

@@ -257,6 +257,7 @@ class MainScreen(Around, CodeActions):
 
     def _tick(self) -> None:
         self.sessions.tick()
+        self.instruments.show_map()
         if not self.bench.sync.live.fresh:
             self.show_details()
         if self.bench.sync.connection.client is None:

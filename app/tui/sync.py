@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -43,6 +44,9 @@ _STATS_AGAIN_S: Final = 2.0
 _ANNOUNCED_S: Final = 2.0
 """Within so many seconds nobody asks again what the server tells everybody."""
 _PAGE: Final = 100
+_REST: Final = 4.0
+"""Where a list takes several pages, the pause after it is so many times what it took: events say meanwhile what
+becomes of whom, and thousands of sessions are not asked for all over again at each."""
 _LIVE: Final = sorted(LIVE)
 
 
@@ -230,11 +234,16 @@ class Sync:
             except TimeoutError:
                 pass
             self._wanted.clear()
-            await self._list(client)
+            began_s = time.monotonic()
+            several = await self._list(client) > _PAGE
+            took_s = time.monotonic() - began_s
             await self._machine(client)
             await self._hear(client)
+            if several:
+                await asyncio.sleep(min(HEAL_EVERY_S, _REST * took_s))
 
-    async def _list(self, client: ApiClient) -> None:
+    async def _list(self, client: ApiClient) -> int:
+        """Takes a full list; returns how many sessions were in it."""
         asked_at = self._store.now()
         views: list[SessionView] = []
         while True:
@@ -251,6 +260,7 @@ class Sync:
                 log.info("what became of %s: %s", session_id, error)
                 self._store.lost(session_id)
         self._post(SessionsChanged())
+        return len(views)
 
     async def _hear(self, client: ApiClient) -> None:
         """Asks what the server tells everybody: our backend says what is wrong with it, a cluster what it likes to."""
