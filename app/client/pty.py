@@ -1,4 +1,4 @@
-"""The terminal of a session over the pty websocket; also on a cluster, of which only the output is sure to come."""
+"""The terminal of a session: over the pty websocket, or on a cluster as its app `ttyd`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..model.errors import Unreachable
 from .address import segment
+from .cluster import is_cluster
 from .stream import close_early, lost, open_socket, send
 from .transport import Transport
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _RECEIVE_BUFFER_BYTES: Final = 32 << 10
 """What lies in it is shown before the answer to a key: little of it, so that ctrl+c ends a flood at once."""
 _QUEUED_FRAMES: Final = 2
-_CHARS_BYTES: Final = 64 << 10
+CHARS_BYTES: Final = 64 << 10
 """Of input in one frame."""
 
 
@@ -77,8 +78,8 @@ class Pty:
             Unreachable: the connection was lost; so in the other methods.
         """
         raw = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
-        for first in range(0, len(raw), _CHARS_BYTES):
-            chars = base64.b64encode(raw[first : first + _CHARS_BYTES]).decode("ascii")
+        for first in range(0, len(raw), CHARS_BYTES):
+            chars = base64.b64encode(raw[first : first + CHARS_BYTES]).decode("ascii")
             await self._send(type="stdin", chars=chars)
 
     async def resize(self, rows: int, cols: int) -> None:
@@ -122,12 +123,24 @@ async def attach(transport: Transport, ref: str) -> AsyncIterator[Pty]:
     Raises:
         RemoteError, Unreachable: see `open_socket`.
     """
+    if is_cluster(await transport.info()):
+        from . import ttyd
+
+        if await ttyd.offers(transport, ref):
+            async with ttyd.attach(transport, ref) as terminal:
+                yield terminal
+            return
     connection = await open_socket(transport, f"/stream/session/{segment(ref)}/pty", max_queue=_QUEUED_FRAMES)
-    sock = connection.transport.get_extra_info("socket")
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+    frugal(connection)
     try:
         yield Pty(connection, transport.url)
     finally:
         await close_early(connection)
+
+
+def frugal(connection: ClientConnection) -> None:
+    """Lets little lie in the buffers on the way here: what does is shown before the answer to a key."""
+    sock = connection.transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
