@@ -10,6 +10,7 @@ from bai_tui.app.tui.actions import ACTIONS, PANES, Action, of
 from bai_tui.app.tui.actions.keys import Keys
 from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.focus import pane_of
+from bai_tui.app.tui.panes.console import ConsolePane
 from bai_tui.app.tui.panes.pane import Pane
 from bai_tui.tests.tui.fakes import FakeServer
 from textual.dom import DOMNode
@@ -39,6 +40,8 @@ class Asked:
             return True
 
         monkeypatch.setattr(BaiTuiApp, "run_action", run_action)
+        # the console begins a search at once, not by its binding, for what is typed in the same burst
+        monkeypatch.setattr(ConsolePane, "open_search", lambda pane: self.actions.append(("console", "search")))
 
 
 async def at(desk: Any, pane: str) -> None:
