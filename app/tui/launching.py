@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from textual.message import Message
 
 from ...widgets.transcript import Transcript
-from ..model.errors import BaiTuiError, SessionExists
+from ..model.errors import BaiTuiError, NotFound, SessionExists
 from ..model.slots import ResourceSlots
 from .launch_memory import LaunchMemory
 from .messages import Launched, LaunchFailed, SessionsChanged
@@ -81,11 +81,11 @@ class Launching:
             return None
         return self.launch(replace(request, name=free_name(request.image, self._store.names())))
 
-    def _begin(self, request: LaunchRequest) -> str:
+    def _begin(self, request: LaunchRequest, *, like: str = "") -> str:
         slots = ResourceSlots.parse(request.resources)
         now = datetime.fromtimestamp(self._clock(), UTC)
         passing_id = self._store.launching(request.name, request.image, slots, now)
-        self._spawn(self._launch(passing_id, request), f"launch {request.name}")
+        self._spawn(self._launch(passing_id, request, like), f"launch {request.name}")
         return passing_id
 
     def default(self, image: str = "") -> str:
@@ -94,14 +94,21 @@ class Launching:
         return self.launch(LaunchRequest(image, free_name(image, self._store.names()), {}, any_name=True))
 
     def like(self, view: SessionView) -> str:
-        """Asks for another session with the image and the slots of one; returns the passing id of its row."""
+        """Asks for another session with the image and the slots of one, and with its environment and folders where
+        the server tells them (of live ones); returns the passing id of its row."""
         resources = {slot: str(amount) for slot, amount in view.requested_slots.items()}
         name = free_name(view.image, self._store.names())
-        return self.launch(LaunchRequest(view.image, name, resources, any_name=True))
+        passing_id = self._begin(LaunchRequest(view.image, name, resources, any_name=True), like=view.id)
+        self._post(SessionsChanged())
+        return passing_id
 
-    async def _launch(self, passing_id: str, request: LaunchRequest) -> None:
+    async def _launch(self, passing_id: str, request: LaunchRequest, like: str) -> None:
         try:
-            created = await self._create(passing_id, await self._connected(), request)
+            client = await self._connected()
+            if like:
+                request = await _completed(client, request, like)
+                self._memory.launched(request)
+            created = await self._create(passing_id, client, request)
         except BaiTuiError as error:
             self._store.launch_failed(passing_id)
             self._welcome.note(f"{request.image} could not be started: {error.message}", "error")
@@ -138,6 +145,16 @@ class Launching:
                 self._store.launching_as(passing_id, request.name)
                 self._post(SessionsChanged())
         raise BaiTuiError(f"{_NAMES_TRIED} names were taken: give one, with n")
+
+
+async def _completed(client: ApiClient, request: LaunchRequest, like: str) -> LaunchRequest:
+    """Returns a request with environment and folders of a session, where the server tells them."""
+    try:
+        about = await client.about(like)
+    except NotFound:
+        # it has ended
+        return request
+    return replace(request, environ=dict(about.environ), mounts=about.mounts)
 
 
 def command_of(request: LaunchRequest, name: str) -> list[str]:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from bai_tui.app.client.views import AboutView
 from bai_tui.app.model.errors import BadRequest
 from bai_tui.app.tui.launch_memory import KEPT_IMAGES, KEPT_LAUNCHES, LaunchMemory
 from bai_tui.app.tui.launch_screen import LaunchScreen
@@ -62,6 +63,22 @@ async def test_the_last_launch_again_with_one_key(open_desk: Any, server: FakeSe
         assert form.values["cpu"] == "1"
         await desk.press("f3")
         assert (form.values["cpu"], form.values["env"]) == ("2", "A=1")
+
+
+async def test_another_like_it_has_its_environment_too(open_desk: Any, server: FakeServer) -> None:
+    one = server.add("py-9", slots={"cpu": "2", "mem": "2g"})
+    server.sessions[one].about = AboutView({"SEED": "3"}, mounts=("data",))
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names == ["py-9"])
+        await desk.press("a")
+        await desk.until(lambda: len(created(server)) == 1)
+        (made,) = created(server)
+        assert (made["environ"], made["mounts"], made["resources"]) == (
+            {"SEED": "3"},
+            ("data",),
+            {"cpu": "2", "mem": str(2 << 30)},
+        )
+        assert desk.app.bench.memory.of(LaunchMemory).newest().environ == {"SEED": "3"}
 
 
 async def test_presets_and_sliders_fill_the_boxes(open_desk: Any, server: FakeServer) -> None:
