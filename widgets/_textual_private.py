@@ -12,15 +12,17 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from itertools import islice
 from typing import Any, Final
 
 from rich.cells import cell_len
 from textual import constants, events
+from textual._styles_cache import StylesCache
 from textual._wrap import compute_wrap_offsets
 from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.color import Color
 from textual.document._document import Document, EditResult, Location
 from textual.document._document_navigator import DocumentNavigator
 from textual.document._edit import Edit
@@ -41,6 +43,7 @@ __all__ = [
     "FastWrapped",
     "Location",
     "add_filter",
+    "let_widgets_go",
     "read_alt",
     "set_virtual_size",
     "write_to_terminal",
@@ -75,6 +78,7 @@ LEANS_ON: Final = (
     (XTermParser, "_sequence_to_key_events"),
     (XTermParser, "parse"),
     (Widget, "_scroll_update"),
+    (StylesCache, "get_inner_outer"),
 )
 """What the overrides below and the painter rely on, for the test."""
 
@@ -411,6 +415,24 @@ def set_virtual_size(view: ScrollView, size: Size) -> None:
         view._scroll_update(size)
     else:
         view.virtual_size = size
+
+
+def let_widgets_go() -> None:
+    """Has Textual keep nothing of widgets that are gone. Twice is once.
+
+    Its cache of colours holds the last thousand widgets too, each with all that it had painted: a megabyte for each
+    time that help was open.
+    """
+    kept: Any = StylesCache.get_inner_outer
+    if not hasattr(kept, "cache_clear"):
+        return
+    colours = lru_cache(1024)(lambda base, background: kept.__wrapped__(None, base, background))
+
+    @wraps(kept)
+    def get_inner_outer(_: StylesCache, base_background: Color, background: Color) -> Any:
+        return colours(base_background, background)
+
+    StylesCache.get_inner_outer = get_inner_outer  # type: ignore[method-assign]  # there is no other place for it
 
 
 ESCAPE_S: Final = 0.025

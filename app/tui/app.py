@@ -25,7 +25,7 @@ from textual.timer import Timer
 from textual.worker import Worker, WorkerState
 
 from ...styles.themes import DARK_PALETTE, LIGHT_PALETTE, SHEETS, THEMES, fallbacks
-from ...widgets._textual_private import add_filter, read_alt, write_to_terminal
+from ...widgets._textual_private import add_filter, let_widgets_go, read_alt, write_to_terminal
 from ...widgets.harmless import Harmless
 from ..config import Paths, tui_settings
 from ..contexts import choose
@@ -107,6 +107,7 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         settings: TuiSettings | None = None,
         connect: Callable[[Endpoint], ApiClient] | None = None,
     ) -> None:
+        let_widgets_go()
         mono = no_colour()
         self._plain = PlainShapes() if ascii_only else None
         # without colour Textual would turn themes into greys, which are colours to a terminal: none at all are wanted

@@ -44,6 +44,7 @@ KNOWN = {
     "XTermParser._sequence_to_key_events": "00dfe99846ed",
     "XTermParser.parse": "a5834ad1def8",
     "Widget._scroll_update": "edb9f6257285",
+    "StylesCache.get_inner_outer": "d2509f3e7966",
 }
 
 
