@@ -10,6 +10,7 @@ changes it.
 from __future__ import annotations
 
 import os
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, wraps
@@ -437,13 +438,16 @@ def let_widgets_go() -> None:
 
 ESCAPE_S: Final = 0.025
 """How long after an escape what follows belongs to it: terminals send within less, people do not."""
+_ALT_TAKEN: Final = re.compile(r"\x1b[0-9bf=-]\Z").match
+"""What Textual takes for the arrow keys and signs of a certain terminal's settings: all others mean alt by it."""
 
 
 def read_alt() -> None:
     """Has alt told with every key, where Textual tells it with letters and digits only, and the escape key without
     delay. Twice is once.
 
-    Without it alt+. is a dot, and whoever is quick to type a colon after escape, as in vim, has typed the colon alone.
+    Without it alt+. is a dot, alt+f is ctrl+right, alt+9 writes a sign, and whoever is quick to type a colon after
+    escape, as in vim, has typed the colon alone.
     """
     if "ESCDELAY" not in os.environ:
         constants.ESCAPE_DELAY = ESCAPE_S  # type: ignore[misc]  # which Textual reads for each escape
@@ -453,6 +457,8 @@ def read_alt() -> None:
 
     @wraps(read)
     def with_alt(parser: XTermParser, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        if _ALT_TAKEN(sequence):
+            sequence, alt = sequence[1:], True
         for event in read(parser, sequence, alt):
             named = alt and "alt+" not in event.key
             yield events.Key(f"alt+{event.key}", event.character) if named else event
