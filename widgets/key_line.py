@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.keys import key_to_character
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
 _GAP = 2
+
+
+_LAST: Final = ("help", "command_palette")
+"""Actions whose keys lead to all others, in the order in which they stand at the right."""
+
+
+def _is_typed(screen: Screen[object], key: str, label: str) -> bool:
+    """Whether a key writes its character into what has the focus, whatever else it is bound to."""
+    # Textual knows no character of `plus`, `minus` and `slash`; what stands on the key tells
+    character = key_to_character(key) or (label if len(label) == 1 else "")
+    return bool(
+        character
+        and character.isprintable()
+        and screen.focused is not None
+        and screen.focused.check_consume_key(key, character)
+    )
 
 
 class _Key(NamedTuple):
@@ -29,6 +46,9 @@ class _Key(NamedTuple):
 
 class KeyLine(Widget):
     """Shows the bindings of the focused pane and of the screen; a click does what the key does.
+
+    Help and palette stand at the right, whatever else has room. Keys that would be typed into the focused field are
+    left out.
 
     | Component class | What |
     | --- | --- |
@@ -47,7 +67,8 @@ class KeyLine(Widget):
         super().__init__(id=id)
         self._order = order or {}
         self._keys: tuple[_Key, ...] = ()
-        self._palette: _Key | None = None
+        self._last: tuple[_Key, ...] = ()
+        """Help and palette."""
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
@@ -57,29 +78,31 @@ class KeyLine(Widget):
             return
         found: dict[str, _Key] = {}
         places: dict[str, int] = {}
-        palette = None
+        last: dict[str, _Key] = {}
         for _, binding, enabled, _ in screen.active_bindings.values():
             key = _Key(binding.key, self.app.get_key_display(binding), binding.description, enabled)
-            if not key.label:
+            if not key.label or _is_typed(screen, binding.key, key.label):
                 continue
-            if binding.action.endswith("command_palette"):
-                palette = palette or key
+            if (action := binding.action.rpartition(".")[2]) in _LAST:
+                last.setdefault(action, key)
             elif binding.show:
                 found.setdefault(binding.action, key)
                 places.setdefault(binding.action, self._order.get(binding.id or "", len(self._order)))
         keys = tuple(found[action] for action in sorted(found, key=places.__getitem__))
-        if (keys, palette) != (self._keys, self._palette):
-            self._keys, self._palette = keys, palette
+        ends = tuple(last[action] for action in _LAST if action in last)
+        if (keys, ends) != (self._keys, self._last):
+            self._keys, self._last = keys, ends
             self.refresh()
 
     def _placed(self) -> list[tuple[int, _Key]]:
-        """Returns the keys that have room, each with its first cell; the palette stands at the right."""
+        """Returns the keys that have room, each with its first cell; help and palette at the right."""
         width = self.size.width
         placed: list[tuple[int, _Key]] = []
-        if self._palette is not None and self._palette.width < width:
-            width -= self._palette.width + 1
-            placed.append((width, self._palette))
-            width -= 1
+        for place, key in enumerate(reversed(self._last)):
+            if key.width < width:
+                width -= key.width + (_GAP if place else 1)
+                placed.append((width, key))
+        width -= 1
         at = 1
         for key in self._keys:
             if at + key.width <= width:
