@@ -37,6 +37,11 @@ class Place:
     word: str = ""
     """What to write beside the letter, where nothing on the screen tells what it is."""
 
+    @property
+    def label(self) -> str:
+        """What stands there: the letter alone covers one cell, so that the title below it can still be read."""
+        return f"{self.letter} {self.word} " if self.word else self.letter
+
 
 def places_of(screen: Screen[None], panes: Sequence[Widget]) -> list[Place]:
     """Returns where one can go: every pane, and what can be clicked in the titles of those that are seen."""
@@ -93,7 +98,7 @@ class JumpScreen(ModalScreen["Place | None"]):
         if any(place.word for place in self._places.values()):
             yield Static(id="jump-foot")
         for place in self._places.values():
-            label = Static(f"{place.letter} {place.word}", classes="jump-label", markup=False)
+            label = Static(place.label, classes="jump-label", markup=False)
             label.styles.offset = place.at
             yield label
 
@@ -111,7 +116,7 @@ class JumpScreen(ModalScreen["Place | None"]):
 
     @staticmethod
     def _is_at(place: Place, event: events.Click) -> bool:
-        return place.at.y == event.screen_y and 0 <= event.screen_x - place.at.x < 2 + len(place.word)
+        return place.at.y == event.screen_y and 0 <= event.screen_x - place.at.x < len(place.label)
 
     def action_close(self) -> None:
         self.dismiss(None)

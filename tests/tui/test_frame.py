@@ -234,6 +234,17 @@ async def test_every_tab_has_a_letter(open_desk: Any) -> None:
         await desk.until(lambda: main.editor_pane.documents.current is main.editor_pane.documents.all[0])
 
 
+async def test_a_letter_covers_one_cell_of_a_title(open_desk: Any) -> None:
+    async with open_desk() as desk:
+        await desk.press("ctrl+g")
+        await desk.until(lambda: isinstance(desk.app.screen, JumpScreen) and desk.app.screen.query(".jump-label"))
+        await desk.pilot.pause()
+        labels = {label.region.offset: label.region.width for label in desk.app.screen.query(".jump-label")}
+        places = desk.app.screen._places.values()
+        assert {place.at: place.word for place in places if not place.word}
+        assert all(labels[place.at] == 1 for place in places if not place.word)
+
+
 async def test_panes_that_are_not_seen_have_a_letter_too(open_desk: Any) -> None:
     async with open_desk(size=(80, 24)) as desk:
         await desk.press("ctrl+g")
