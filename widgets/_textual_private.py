@@ -460,7 +460,7 @@ def read_alt() -> None:
         if _ALT_TAKEN(sequence):
             sequence, alt = sequence[1:], True
         for event in read(parser, sequence, alt):
-            named = alt and "alt+" not in event.key
-            yield events.Key(f"alt+{event.key}", event.character) if named else event
+            # without a character: a field that has the focus would write it instead of leaving the key to others
+            yield events.Key("alt+" + event.key.removeprefix("alt+"), None) if alt else event
 
     XTermParser._sequence_to_key_events = with_alt  # type: ignore[assignment, method-assign]  # no other way in

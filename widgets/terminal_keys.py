@@ -6,6 +6,8 @@ import re
 from collections.abc import Set
 from typing import Final
 
+from textual.keys import key_to_character
+
 _LETTERS: Final = {"up": "A", "down": "B", "right": "C", "left": "D", "home": "H", "end": "F"}
 _SS3: Final = {"f1": "P", "f2": "Q", "f3": "R", "f4": "S"}
 _TILDE: Final = {
@@ -54,9 +56,9 @@ def encode_key(key: str, character: str | None, modes: Set[int]) -> bytes:
             return (alt + _CONTROL[base]).encode()
     if base in _PLAIN:
         return (alt + _PLAIN[base]).encode()
-    if character is not None:
-        return (alt + character).encode("utf-8", "replace")
-    return (alt + base).encode() if alt and len(base) == 1 else b""
+    if alt and character is None and (character := key_to_character(base)) is not None and "shift" in names:
+        character = character.upper()
+    return b"" if character is None else (alt + character).encode("utf-8", "replace")
 
 
 def encode_paste(text: str, modes: Set[int]) -> bytes:

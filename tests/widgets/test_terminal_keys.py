@@ -20,6 +20,7 @@ from bai_tui.widgets.terminal_keys import RELEASED, WHEEL_UP, encode_key, encode
         ("delete", None, "\x1b[3~"), ("insert", None, "\x1b[2~"), ("pageup", None, "\x1b[5~"),
         ("ctrl+pagedown", None, "\x1b[6;5~"), ("f1", None, "\x1bOP"), ("f4", None, "\x1bOS"), ("f5", None, "\x1b[15~"),
         ("f12", None, "\x1b[24~"), ("shift+f1", None, "\x1b[1;2P"), ("ctrl+f5", None, "\x1b[15;5~"),
+        ("alt+full_stop", None, "\x1b."), ("alt+shift+x", None, "\x1bX"), ("alt+9", None, "\x1b9"),
         ("mystery", None, ""),
     ],
 )  # fmt: skip
