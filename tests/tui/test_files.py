@@ -14,6 +14,7 @@ from bai_tui.tests.tui.fakes import FakeServer
 
 @pytest.fixture
 def filled(server: FakeServer) -> FakeServer:
+    server.capabilities |= {"delete-files"}
     session = server.sessions[server.add("py-1")]
     session.files.update({"a.txt": b"one\n", "big.bin": b"x" * 5000, "out/log[b].txt": b"two\n"})
     return server
@@ -84,6 +85,15 @@ async def test_upload_download_and_delete(open_desk: Any, filled: FakeServer, tm
         await desk.press("d")
         await desk.until(lambda: "a.txt" not in session.files and "big.bin" not in session.files)
         await desk.until(lambda: "a.txt" not in shown(desk))
+
+
+async def test_a_cluster_deletes_no_files_and_it_is_said_where_one_looks(open_desk: Any, filled: FakeServer) -> None:
+    filled.capabilities = frozenset()
+    async with open_desk() as desk:
+        await there(desk)
+        await desk.press("x")
+        await desk.until(lambda: any("deletes no files: rm in the terminal" in toast for toast in desk.toasts))
+        assert desk.app.screen is desk.app.main, "nothing is asked that cannot be done"
 
 
 async def test_a_session_that_does_not_run_says_so(open_desk: Any, server: FakeServer) -> None:

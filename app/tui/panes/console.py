@@ -109,9 +109,14 @@ class ConsolePane(ConsoleHands):
         yield self.search_line
 
     def hint(self, text: str, *, stays: bool = False) -> None:
-        """Says in the border why a key did nothing, for a few seconds or until the next hint; empty takes it back."""
+        """Says why a key did nothing, for a few seconds or until the next hint; empty takes it back.
+
+        It stands in the border; while another pane is in the place of this one, in a corner of the screen.
+        """
         if self._hint_over is not None:
             self._hint_over.stop()
+        if text and not self.is_on_screen:
+            self.notify(text, markup=False, timeout=HINT_S)
         self._hint = text
         self._hint_over = None if stays or not text else self.set_timer(HINT_S, partial(self.hint, ""), name="hint")
         self._show_stand()

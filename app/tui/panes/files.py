@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _SORTS: Final = ("name", "size", "time")
 _NO_SESSION: Final = "no session is selected: its work folder is listed here"
 _WAITS: Final = "this session does not run: its files can be seen when it does"
+_DELETES: Final = "delete-files"
+"""The capability of servers that remove files."""
 _NOTHING: Final = "nothing is here: u uploads a file"
 _PARENT: Final = FileRow("..", 0, 0.0, is_folder=True)
 
@@ -283,6 +285,10 @@ class FilesPane(Vertical):
             return
         if (wrong := self.bench.refuse_changes()) is not None:
             self.post_message(Hinted(wrong))
+            return
+        connection = self.bench.sync.connection
+        if connection.client is not None and _DELETES not in connection.capabilities:
+            self.post_message(Hinted(f"{connection.place} deletes no files: rm in the terminal (f10) does"))
             return
 
         def answered(answer: str | None) -> None:
