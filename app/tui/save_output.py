@@ -10,10 +10,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Checkbox, Input, Static
+from textual.widgets import Input, Static
 
 from ...widgets.console_export import everything, output_of
 from ...widgets.lines import Run
+from ...widgets.tick import Tick
 from ...widgets.transcript import Transcript
 from .dialogs import Dialog
 
@@ -39,12 +40,12 @@ class SaveOutput(Dialog[str | None]):
             box.border_subtitle = "enter saves · tab fields · escape closes"
             yield Input(self._path, id="save-output-path", compact=True)
             number = "" if self._run is None else f" instead of run [{self._run.number}] only"
-            yield Checkbox(f"the whole console{number}", self._run is None, id="save-output-all", compact=True)
-            yield Checkbox("with its colours", False, id="save-output-colours", compact=True)
+            yield Tick(f"the whole console{number}", self._run is None, id="save-output-all", compact=True)
+            yield Tick("with its colours", False, id="save-output-colours", compact=True)
             yield Static("", id="save-output-error", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one("#save-output-all", Checkbox).disabled = self._run is None
+        self.query_one("#save-output-all", Tick).disabled = self._run is None
         self.query_one(Input).focus()
 
     def action_close(self) -> None:
@@ -64,8 +65,8 @@ class SaveOutput(Dialog[str | None]):
             self.query_one("#save-output-error", Static).update(wrong)
 
     async def _try(self, path: str) -> str | None:
-        colours = self.query_one("#save-output-colours", Checkbox).value
-        if self._run is None or self.query_one("#save-output-all", Checkbox).value:
+        colours = self.query_one("#save-output-colours", Tick).value
+        if self._run is None or self.query_one("#save-output-all", Tick).value:
             text = everything(self._transcript, colours=colours)
         else:
             text = output_of(self._transcript, self._run, colours=colours)
