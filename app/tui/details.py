@@ -30,8 +30,8 @@ _LAYERS: Final = {
     "framework-caps": "frameworks",
 }
 """Layers whose names are longer than the column, or say again what they apply to."""
-_SLOT_WIDTH: Final = 3
-_LAYER_WIDTH: Final = 11
+_SLOTS: Final = {"tasks": "task"}
+"""What a layer applies to, where the column has no room for it."""
 
 
 def session_facts(view: SessionView, live: LiveStats, now_s: float, ends_at_s: float | None) -> list[Detail]:
@@ -202,16 +202,19 @@ def _layers(view: SessionView) -> list[Detail]:
     What is said of several slots in the same words is said once.
     """
     everything = {layer.applies_to for layer in view.layers}
-    width = max((len(slot) for slot in everything), default=_SLOT_WIDTH)
+    # as wide as what there is: beside the longest words there is no cell to spare in the column at the side
+    slot_width = max((len(_SLOTS.get(slot, slot)) for slot in everything), default=0)
+    layer_width = max((len(_LAYERS.get(layer.name, layer.name)) for layer in view.layers), default=0)
     same: dict[tuple[str, str, str], list[str]] = {}
     for layer in view.layers:
         same.setdefault((layer.guarantee, layer.name, layer.detail), []).append(layer.applies_to)
     strongest = sorted(same.items(), key=lambda item: _STRENGTH.get(item[0][0], len(_STRENGTH)))
-    facts = []
-    for place, ((guarantee, name, detail), slots) in enumerate(strongest):
-        whose = "all" if len(everything) > 1 and set(slots) == everything else ",".join(slots)
-        line = f"{whose:<{max(width, _SLOT_WIDTH)}} {_LAYERS.get(name, name):<{_LAYER_WIDTH}} {guarantee}"
-        facts.append(Detail("limits" if place == 0 else "", line))
+    facts: list[Detail] = []
+    for (guarantee, name, detail), slots in strongest:
+        whose = ["all"] if len(everything) > 1 and set(slots) == everything else slots
+        for slot in whose:
+            line = f"{_SLOTS.get(slot, slot):<{slot_width}} {_LAYERS.get(name, name):<{layer_width}} {guarantee}"
+            facts.append(Detail("" if facts else "limits", line))
         if detail:
             facts.append(Detail("", detail, quiet=True, spare=True))
     return facts

@@ -36,7 +36,8 @@ def further_facts(
         facts += _several("opts", [f"{key}={value}" for key, value in sorted(about.view.resource_opts.items())])
         facts += _several("folders", about.view.mounts)
         if about.files is not None:
-            facts.append(Detail("files", f"{about.files}, {size(about.files_bytes)}: f11 lists them", quiet=True))
+            told = f"{about.files}, {size(about.files_bytes)}: f11 lists them" if about.files else "none"
+            facts.append(Detail("files", told, quiet=True))
     newest = list(reversed(runs[-NEWEST:]))
     lines = [f"[{run.number}] {_state(run, glyphs)} {took(_took_s(run, now_s))}  {run.title}" for run in newest]
     if len(runs) > NEWEST:

@@ -382,6 +382,29 @@ async def test_layers_take_a_line_each_and_say_how_they_work_where_there_is_room
         assert text.index("the system ends") < text.index("resets it") < text.index("110 %") < text.index(books)
 
 
+async def test_a_line_of_limits_fits_the_column_at_the_side(open_desk: Any, server: FakeServer) -> None:
+    layers = (
+        LayerView("tasks-cgroup", "tasks", "hard", ""),
+        LayerView("environment", "gpu", "cooperative", ""),
+        LayerView("affinity", "cpu", "cooperative", ""),
+        LayerView("accounting", "cpu", "counted", ""),
+        LayerView("accounting", "mem", "counted", ""),
+    )
+    server.add("py-1", layers=layers)
+    async with open_desk(size=(120, 40)) as desk:
+        details = desk.app.main.details
+        await desk.until(lambda: "limits" in text_of(details))
+        lines = text_of(details).splitlines()
+        first = next(number for number, line in enumerate(lines) if "limits" in line)
+        assert [line.rstrip() for line in lines[first : first + 5]] == [
+            " limits  task cgroup      hard",
+            "         gpu  environment cooperative",
+            "         cpu  affinity    cooperative",
+            "         cpu  accounting  counted",
+            "         mem  accounting  counted",
+        ]
+
+
 async def test_what_is_spare_is_left_out_before_it_pushes_anything_out_of_sight(
     open_desk: Any, server: FakeServer
 ) -> None:
@@ -421,7 +444,7 @@ async def test_limits_and_idle_checks_are_in_the_details_which_scroll(open_desk:
             "30m from the end of its use",
             "life    never",
             "cpu_util 3 % of 20 % wanted",
-            "gpu layer-[0]   counted",
+            "gpu layer-[0]  counted",
         ):
             assert part in text
         assert "id " not in text
