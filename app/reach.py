@@ -60,7 +60,7 @@ async def reach(paths: Paths, name: str) -> Probe:
         endpoint = await asyncio.to_thread(endpoint_at_once, paths, name)
     except BaiTuiError as exc:
         return Probe(None, exc.message)
-    return Probe(None, "starts by itself when needed") if endpoint is None else await probe(endpoint, PATIENCE_S)
+    return Probe(None, "starts when needed") if endpoint is None else await probe(endpoint, PATIENCE_S)
 
 
 def state_of(found: Probe) -> str:

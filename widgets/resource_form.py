@@ -91,7 +91,7 @@ class ResourceForm(Vertical):
             yield Static("", id=f"hint-{name}", classes="field-hint -rest", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one("#hint-count", Static).update("that many sessions of this kind")
+        self.query_one("#hint-count", Static).update("sessions at once")
         self.fill(self.defaults())
         self.set_machine(self._machine)
 

@@ -53,7 +53,7 @@ async def test_every_server_is_there_with_its_state(open_desk: Start, contexts: 
         screen = await opened(here)
         await here.until(lambda: "asking" not in " ".join(rows(screen)) and len(rows(screen)) == 3)
         assert rows(screen) == [
-            "● local this machine starts by itself when needed",
+            "● local this machine starts when needed",
             "lab http://127.0.0.1:1 does not answer: Connection refused",
             "far http://127.0.0.1:2 does not answer: Connection refused",
         ]
