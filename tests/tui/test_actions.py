@@ -72,7 +72,8 @@ def test_a_dead_key_is_told_of_where_there_is_no_other() -> None:
 @pytest.mark.parametrize(
     ("key", "label"),
     [("ctrl+r", "^r"), ("question_mark", "?"), ("shift+g", "G"), ("alt+full_stop", "alt+."), ("space", "space"),
-     ("pagedown", "pgdn"), ("ctrl+@", "^space"), ("f5", "f5"), ("left_square_bracket", "[")],
+     ("pagedown", "pgdn"), ("ctrl+@", "^space"), ("f5", "f5"), ("left_square_bracket", "["),
+     ("ctrl+underscore", "^/"), ("ctrl+slash", "^/")],
 )  # fmt: skip
 def test_what_stands_on_a_key(key: str, label: str) -> None:
     assert key_text(key) == label

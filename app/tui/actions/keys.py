@@ -17,6 +17,7 @@ NAMES: Final = {
     "delete": "del",
     "ctrl+@": "^space",
     "ctrl+underscore": "^/",
+    "ctrl+slash": "^/",
     "ctrl+backslash": "^\\",
     "slash": "/",
     "backslash": "\\",
