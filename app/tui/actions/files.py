@@ -32,7 +32,16 @@ ROWS: Final = (
     ),
     Action("files-mark", "space", "files", "mark", "mark", "Mark the file and go to the next", palette=False),
     Action("files-sort", "s", "files", "sort", "sort", "Sort by name, by size or by time", show=False),
-    Action("files-refresh", "r", "files", "refresh", "again", "Look again at what is there", show=False),
+    Action(
+        "files-refresh",
+        "r",
+        "files",
+        "refresh",
+        "refresh",
+        "Look again at what is there",
+        show=False,
+        title="refresh the files",
+    ),
     Action("files-down", "j,down", "files", "down", "down", "Go to the next file", show=False, palette=False),
     Action("files-previous", "k,up", "files", "up", "up", "Go to the file before", show=False, palette=False),
     Action(
