@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from math import isfinite, nan
-from typing import Any
+from typing import Any, Final
 
 from ..model.errors import BaiTuiError
 from ..model.metrics import Metric, Metrics
@@ -24,6 +24,9 @@ from .views import (
     SessionView,
     WaitingView,
 )
+
+_NO_REASONS: Final = frozenset({"triggered-by-scheduler", "passed-preconditions"})
+"""What managers since 26 write as the reason of whatever their scheduler does."""
 
 
 def decoded(value: Any) -> Any:
@@ -208,7 +211,7 @@ def session_view(row: Mapping[str, Any]) -> SessionView:
         name=str(row.get("name") or ""),
         status=SessionStatus(text) if text in SessionStatus.__members__ else None,
         status_text=text,
-        status_info=row.get("status_info") or None,
+        status_info=_reason(row.get("status_info")) or None,
         image=str(row.get("image") or ""),
         image_notice=data.get("image_notice") or None,
         type=str(row.get("type") or "").lower(),
@@ -296,6 +299,11 @@ def run_view(row: Mapping[str, Any]) -> RunView:
     )
 
 
+def _reason(told: Any) -> str:
+    """Returns why something happened; empty where a manager only says that its scheduler did it, as it does all."""
+    return "" if told in _NO_REASONS else str(told or "")
+
+
 def event_view(name: str, data: Mapping[str, Any]) -> EventView:
     """Reads a server-sent event."""
     code = data.get("exitCode")
@@ -303,7 +311,7 @@ def event_view(name: str, data: Mapping[str, Any]) -> EventView:
         name=name,
         session_id=data.get("sessionId"),
         session_name=data.get("sessionName"),
-        reason=str(data.get("reason") or ""),
+        reason=_reason(data.get("reason")),
         exit_code=code if isinstance(code, int) else None,
         data=data,
     )

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from bai_tui.app.client.api import ApiClient
 from bai_tui.app.client.cluster import in_our_words, one_line
-from bai_tui.app.client.parsing import session_view, stat_of
+from bai_tui.app.client.parsing import event_view, session_view, stat_of
 from bai_tui.app.model.errors import Forbidden, RemoteError
 from bai_tui.app.model.metrics import CPU_UTIL, CUDA_MEM, CUDA_UTIL, MEM_USED
 from bai_tui.app.model.sessions import LIVE
@@ -193,3 +193,18 @@ def test_nothing_ends_what_has_ended() -> None:
     view = session_view(row)
     assert (view.idle_remaining_s, view.idle_checks) == (None, {})
     assert session_view({**row, "status": "RUNNING"}).idle_remaining_s == 3540
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ("triggered-by-scheduler", ""),
+        ("passed-preconditions", ""),
+        ("user-requested", "user-requested"),
+        (None, ""),
+    ],
+)
+def test_what_only_says_that_the_scheduler_did_it_is_no_reason(told: str | None, reason: str) -> None:
+    row = {"id": "1", "name": "py-1", "status": "TERMINATED", "status_info": told}
+    assert session_view(row).status_info == (reason or None)
+    assert event_view("session_terminated", {"sessionId": "1", "reason": told}).reason == reason
