@@ -70,6 +70,21 @@ def format_amount(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def typed_amount(slot: str, text: str) -> str:
+    """Returns what a person types for an amount: `1g`, where the wire has `1073741824`. The amount is the same.
+
+    On the command line, as in the Backend.AI client, a plain number of memory is MiB.
+
+    Raises:
+        InvalidAmount: see `parse_amount`.
+    """
+    if not is_bytes(slot):
+        return text
+    size = int(parse_amount(slot, text))
+    unit = next((unit for unit in "tgmk" if size and size % _POWERS[unit] == 0), "")
+    return f"{size // _POWERS[unit]}{unit or 'b'}"
+
+
 def _number_text(value: str | int | float | Decimal) -> str:
     """Returns a JSON number as it was meant: 0.1 is a tenth, 1e9 is written out."""
     if isinstance(value, str):

@@ -11,7 +11,7 @@ from textual.message import Message
 
 from ...widgets.transcript import Transcript
 from ..model.errors import BaiTuiError, NotFound, SessionExists
-from ..model.slots import ResourceSlots
+from ..model.slots import ResourceSlots, typed_amount
 from .launch_memory import LaunchMemory
 from .messages import Launched, LaunchFailed, SessionsChanged
 from .store import LaunchRequest, SessionStore, default_image, free_name
@@ -161,7 +161,7 @@ def command_of(request: LaunchRequest, name: str) -> list[str]:
     """Returns the arguments of `bai-tui` that make such a session."""
     argv = ["create", "-t", name]
     for slot, amount in request.resources.items():
-        argv += ["-r", f"{slot}={amount}"]
+        argv += ["-r", f"{slot}={typed_amount(slot, amount)}"]
     for key in request.environ:
         # its value may be a secret: the command takes it from where it is typed
         argv += ["-e", key]

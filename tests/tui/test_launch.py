@@ -6,8 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from bai_tui.app.cli.plan import with_units
 from bai_tui.app.client.views import AboutView
 from bai_tui.app.model.errors import BadRequest
+from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.app.tui.launch_memory import KEPT_IMAGES, KEPT_LAUNCHES, LaunchMemory
 from bai_tui.app.tui.launch_screen import LaunchScreen
 from bai_tui.app.tui.launching import command_of
@@ -123,6 +125,16 @@ def test_languages_and_packages_are_found() -> None:
     images = [ImageRow("a:1", language="r"), ImageRow("b:1", packages=("numpy", "pandas")), ImageRow("pandora:1")]
     assert ranked(images, "pandas")[0][0].reference == "b:1"
     assert ranked(images, "r")[0][0].reference == "a:1"
+
+
+@pytest.mark.parametrize(
+    ("mem", "typed"), [("1073741824", "1g"), ("1g", "1g"), ("1536m", "1536m"), ("1025", "1025b"), ("0", "0b")]
+)
+def test_the_command_asks_for_the_same_memory(mem: str, typed: str) -> None:
+    argv = command_of(LaunchRequest("python:3.11", "x", {"mem": mem}), "x-1")
+    assert argv[4] == f"mem={typed}"
+    slot, _, amount = argv[4].partition("=")
+    assert ResourceSlots.parse(with_units({slot: amount})) == ResourceSlots.parse({"mem": mem})
 
 
 def test_the_command_that_does_the_same() -> None:
