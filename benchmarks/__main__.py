@@ -14,7 +14,8 @@ from pathlib import Path
 from . import environment
 
 _WITH_SERVERS = ("launch", "roundtrip", "throughput", "memory", "startup", "sampler")
-NAMES = (*_WITH_SERVERS, "scheduling", "admissions", "journal_cost", "flood", "recovery")
+_OF_THE_SCREEN = ("editor", "console", "sessions", "soak")
+NAMES = (*_WITH_SERVERS, "scheduling", "admissions", "journal_cost", "flood", "recovery", *_OF_THE_SCREEN)
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
@@ -31,6 +32,8 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
     # Only the benchmarks' own environment has the peers.
     from . import (
         admissions,
+        console,
+        editor,
         flood,
         journal_cost,
         launch,
@@ -39,6 +42,8 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
         roundtrip,
         sampler,
         scheduling,
+        sessions,
+        soak,
         startup,
         throughput,
     )
@@ -70,6 +75,17 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
         if "recovery" in names:
             async with backend(home / "recovery") as ours:
                 yield await recovery.measure(ours, sessions=10 if quick else 100, rounds=2 if quick else 15)
+
+        if "editor" in names:
+            yield await editor.measure(rounds=1 if quick else 7)
+        if "console" in names:
+            for claim in await console.measure(rounds=1 if quick else 5, lines=10_000 if quick else 100_000):
+                yield claim
+        if "sessions" in names:
+            for claim in await sessions.measure(rounds=1 if quick else 3, count=1_000 if quick else 10_000):
+                yield claim
+        if "soak" in names:
+            yield await soak.measure(early_s=60 if quick else soak.EARLY_S, late_s=120 if quick else soak.LATE_S)
 
     async def beside_jupyter() -> AsyncIterator[Claim]:
         async with backend(home / "ours") as ours, jupyter_server(home / "jupyter") as jupyter:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.locate import FixedEndpoint
-from bai_tui.tests.tui.fakes import ENDPOINT, NOW_S, FakeServer
+from bai_tui.tests.tui.fakes import ENDPOINT, Clock, FakeServer
 from textual.pilot import Pilot
 
 
@@ -22,16 +22,6 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "TMUX", "TERM_PROGRAM", "KITTY_WINDOW_ID", "WSL_DISTRO_NAME")
     for name in ("NO_COLOR", "BACKEND_ENDPOINT", "BAI_TUI_ASCII", *screens):
         monkeypatch.delenv(name, raising=False)
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = NOW_S
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Desk:

@@ -37,6 +37,17 @@ from bai_tui.tests.tui.fake_upkeep import FakeUpkeep
 NOW_S = 1_795_000_000.0
 ENDPOINT = Endpoint(url="http://127.0.0.1:1", access_key="AK", secret_key="SK")
 
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = NOW_S
+
+    def __call__(self) -> float:
+        return self.now
+
+
 Step = tuple[str, Any]
 """What a script does: ("out", text), ("err", text), ("ask", is_password), ("gate", Event), ("exit", code),
 ("media", [mime, data]), ("html", text)."""
@@ -374,7 +385,8 @@ class FakeClient(FakeFiles, FakeUpkeep):
         if statuses is not None and set(statuses) == TERMINAL:
             if self._server.refuse_past is not None:
                 raise self._server.refuse_past
-            found.sort(key=lambda view: (view.terminated_at or datetime.fromtimestamp(0, UTC)).timestamp(), reverse=True)
+            never = datetime.fromtimestamp(0, UTC)
+            found.sort(key=lambda view: view.terminated_at or never, reverse=True)
         return found[offset : offset + limit], len(found)
 
     async def session(self, ref: str) -> SessionView:
