@@ -69,6 +69,8 @@ class ResourceForm(Vertical):
         self._mounts = mounts
         self._glyphs = glyphs
         self._preset = -1
+        self._refused = ""
+        """Why the server did not launch what is asked for; empty = it was not asked, or something else was typed."""
 
     def compose(self) -> ComposeResult:
         yield from self._row("name")
@@ -190,6 +192,11 @@ class ResourceForm(Vertical):
             return None
         return Wanted(name, slots, number, environ, tuple(values.get("mounts", "").replace(",", " ").split()))
 
+    def refuse(self, reason: str) -> None:
+        """Says why the server did not launch what was asked for, until something else is typed; empty = no longer."""
+        self._refused = reason
+        self._judge()
+
     def tell(self, text: str, *, error: bool = False) -> None:
         """Says something below the fields."""
         state = self.query_one("#form-state", Static)
@@ -199,6 +206,7 @@ class ResourceForm(Vertical):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
+        self._refused = ""
         self._judge()
 
     @on(Slider.Changed)
@@ -250,7 +258,9 @@ class ResourceForm(Vertical):
                 never.append(name)
             elif free is not None and amount * number > free:
                 waits.append(name)
-        if never:
+        if self._refused:
+            self.tell(self._refused, error=True)
+        elif never:
             self.tell(f"more {' and '.join(never)} than there is here", error=True)
         elif waits:
             self.tell(f"will wait for {', '.join(waits)}" + (" (not all start at once)" if number > 1 else ""))

@@ -44,6 +44,8 @@ class LaunchScreen(Dialog[None]):
         self._machine = connection.machine
         self._mounts = not connection.is_ours
         self._busy = False
+        self._refused_by: object = None
+        """The connection over which the last try failed; None = there was none."""
 
     def compose(self) -> ComposeResult:
         glyphs, memory = self._bench.glyphs, self._memory
@@ -76,6 +78,11 @@ class LaunchScreen(Dialog[None]):
 
     def set_machine(self, machine: Machine) -> None:
         """Shows what is free now."""
+        client = self._bench.sync.connection.client
+        if client is not None and client is not self._refused_by:
+            # connected again: what the lost connection said no longer holds
+            self._refused_by = client
+            self.query_one(ResourceForm).refuse("")
         if machine != self._machine:
             self._machine = machine
             self.query_one(ResourceForm).set_machine(machine)
@@ -83,7 +90,8 @@ class LaunchScreen(Dialog[None]):
     def fail(self, reason: str) -> None:
         """Says why the server refused; the form can be changed and sent again."""
         self._busy = False
-        self.query_one(ResourceForm).tell(reason, error=True)
+        self._refused_by = self._bench.sync.connection.client
+        self.query_one(ResourceForm).refuse(reason)
 
     # -- actions ---------------------------------------------------------------------------------------------------
 

@@ -98,6 +98,35 @@ async def test_presets_and_sliders_fill_the_boxes(open_desk: Any, server: FakeSe
         assert Decimal(form.values["cpu"]) == total
 
 
+async def test_a_refusal_stands_until_something_else_is_typed(open_desk: Any, server: FakeServer) -> None:
+    server.refuse_create = BadRequest("no room [/x]")
+    async with open_desk() as desk:
+        form = await form_of(desk)
+        state = form.query_one("#form-state")
+        await desk.press("enter")
+        await desk.until(lambda: "no room [/x]" in str(state.render()))
+        server.add("other", slots={"cpu": "1"})
+        server.tell("session_started", "other")
+        await desk.until(lambda: "other" in desk.names)
+        form.set_machine(desk.app.bench.sync.connection.machine)
+        assert "no room [/x]" in str(state.render()) and state.has_class("-error")
+        form.fill({"cpu": "2"})
+        await desk.until(lambda: "starts at once" in str(state.render()))
+
+
+async def test_what_a_lost_connection_said_goes_when_it_is_back(open_desk: Any, server: FakeServer) -> None:
+    async with open_desk() as desk:
+        form = await form_of(desk)
+        state = form.query_one("#form-state")
+        server.go_down()
+        await desk.until(lambda: desk.app.bench.sync.connection.client is None)
+        await desk.press("enter")
+        await desk.until(lambda: "not connected" in str(state.render()))
+        server.up = True
+        await desk.until(lambda: "starts at once" in str(state.render()))
+        assert not state.has_class("-error")
+
+
 async def test_a_pinned_image_comes_first_and_stays_there(open_desk: Any, server: FakeServer, tmp_path: Any) -> None:
     async with open_desk(folder=tmp_path) as desk:
         await form_of(desk)
