@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets.text_area import Selection
@@ -25,6 +26,13 @@ _CLOSERS: Final = frozenset(PAIRS.values())
 class CodeEditor(CodeView):
     """Edits code."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # TextArea has keys for the edges of a line only
+        Binding("ctrl+home", "document_edge(-1)", show=False),
+        Binding("ctrl+end", "document_edge(1)", show=False),
+        Binding("ctrl+shift+home", "document_edge(-1, True)", show=False),
+        Binding("ctrl+shift+end", "document_edge(1, True)", show=False),
+    ]
     auto_close: reactive[bool] = reactive(False)
     """Whether a bracket or quote that is typed brings its partner."""
 
@@ -143,6 +151,10 @@ class CodeEditor(CodeView):
         """Goes to the partner of the bracket at the cursor."""
         if self.matching_bracket_location is not None:
             self.move_cursor(self.matching_bracket_location)
+
+    def action_document_edge(self, direction: int, select: bool = False) -> None:
+        """Goes to the beginning of the text (-1) or to its end (1)."""
+        self.move_cursor(self.document.start if direction < 0 else self.document.end, select=select)
 
     def action_complete(self) -> None:
         """Asks how the word before the cursor may go on."""

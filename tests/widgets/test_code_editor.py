@@ -54,6 +54,18 @@ async def test_enter_replaces_a_selection_and_is_one_step_to_undo() -> None:
         assert app.editor.text == "  ab:cd"
 
 
+async def test_control_home_and_end_go_through_the_whole_text_and_select_with_shift() -> None:
+    app = EditorApp("one\n  two\nthree")
+    async with app.run_test() as pilot:
+        app.editor.move_cursor((1, 3))
+        await pilot.press("ctrl+end")
+        assert app.editor.cursor_location == (2, 5)
+        await pilot.press("ctrl+home")
+        assert app.editor.cursor_location == (0, 0)
+        await pilot.press("ctrl+shift+end")
+        assert app.editor.selected_text == app.editor.text
+
+
 async def test_enter_inside_the_indentation_does_not_deepen_it() -> None:
     app = EditorApp("        x")
     async with app.run_test() as pilot:
