@@ -52,9 +52,7 @@ class LaunchScreen(Dialog[None]):
         with Vertical(id="launch") as box:
             box.border_title = "New session"
             dot = f" {glyphs.dot} "
-            box.border_subtitle = dot.join(
-                ("enter launches", "tab fields", "f2 preset", "f3 last", "f4 pin", "escape")
-            )
+            box.border_subtitle = dot.join(("enter launches", "tab fields", "f2 preset", "f3 last", "f4 pin", "escape"))
             yield ImagePicker(self._images, pinned=memory.pinned, recent=memory.recent, glyphs=glyphs, id="picker")
             yield ResourceForm(self._machine, mounts=self._mounts, glyphs=glyphs, id="form")
 
