@@ -124,3 +124,20 @@ async def test_nothing_to_run_is_said(open_desk: OpenDesk, server: FakeServer) -
         await desk.press("ctrl+t")
         await desk.until(lambda: "the cell is empty" in desk.hint)
         assert not ran(desk)
+
+
+async def test_what_a_run_says_is_seen_whatever_the_dock_showed(open_desk: OpenDesk, server: FakeServer) -> None:
+    server.add("py-1")
+    async with open_desk() as desk:
+        main = desk.app.main
+        await desk.until(lambda: desk.cursor)
+        await desk.code("run()\n")
+        await desk.press("f11")
+        await desk.until(lambda: main.focused_pane == "files")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: ran(desk) and main.dock.current == "console" and main.focused_pane == "console")
+        await desk.press("f12", "f3")
+        await desk.until(lambda: main.focused_pane == "editor" and main.dock.current == "events")
+        await desk.press("ctrl+r")
+        await desk.until(lambda: len(ran(desk)) == 2 and main.dock.current == "console")
+        assert main.focused_pane == "editor"
