@@ -332,6 +332,10 @@ class MainScreen(Around, CodeActions):
     def _run(self, code: str) -> None:
         # what it says is to be seen
         self.frame.stand_in("")
+        if self.focused_pane in self.dock and self.focused_pane != "console":
+            self.action_pane("console")
+        else:
+            self.dock.show("console")
         selected = self.selected
         row = None if selected is None else self.bench.store.row(selected)
         if row is None or selected is None or row.ended:
