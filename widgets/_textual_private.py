@@ -433,7 +433,7 @@ def let_widgets_go() -> None:
     def get_inner_outer(_: StylesCache, base_background: Color, background: Color) -> Any:
         return colours(base_background, background)
 
-    StylesCache.get_inner_outer = get_inner_outer  # type: ignore[method-assign]  # there is no other place for it
+    StylesCache.get_inner_outer = get_inner_outer  # type: ignore[method-assign, assignment]  # there is no other place for it
 
 
 ESCAPE_S: Final = 0.025
