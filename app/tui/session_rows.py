@@ -85,7 +85,9 @@ def first_end(view: SessionView) -> tuple[float | None, str]:
 
 def _note(view: SessionView) -> str:
     """Returns what the second line says in place of image and slots."""
-    info = (view.status_info or "").replace(CUDA_SHARES, GPU_ALIAS)
+    # a cluster tells why it waits elsewhere than in the status
+    waits = view.waiting.text if view.status is SessionStatus.PENDING and view.waiting is not None else ""
+    info = (view.status_info or waits).replace(CUDA_SHARES, GPU_ALIAS)
     if view.status in STARTING or view.status in (SessionStatus.PENDING, SessionStatus.RUNNING_DEGRADED):
         return info
     if view.status is SessionStatus.ERROR:
