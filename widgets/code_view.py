@@ -76,8 +76,6 @@ class CodeView(FastTextArea, inherit_bindings=False):
     ) -> None:
         self.buffer = TextBuffer(text, language)
         """The text that is shown, with what belongs to it."""
-        self.marks: dict[int, str] = {}
-        """Row -> sign of one cell beside its number; see `mark`."""
         self.painter = Painter()
         self._guide = guide
         self._wraps = wrap
@@ -123,7 +121,6 @@ class CodeView(FastTextArea, inherit_bindings=False):
         self.history = buffer.history
         self.indent_width = buffer.indent_width
         self.indent_type = "tabs" if buffer.tabs else "spaces"
-        self.marks = {}
         self.put_document(buffer.document)
         self.set_reactive(FastTextArea.soft_wrap, self._wraps if buffer.wrap is None else buffer.wrap)
 
@@ -169,9 +166,6 @@ class CodeView(FastTextArea, inherit_bindings=False):
 
     def text_edited(self, first: int, last: int, new_last: int) -> None:
         self.buffer.edited(first, last, new_last)
-        if self.marks and new_last != last:
-            moved = new_last - last
-            self.marks = {row + moved if row > last else row: sign for row, sign in self.marks.items()}
 
     # -- for others ----------------------------------------------------------------------------------------------
 
@@ -185,19 +179,6 @@ class CodeView(FastTextArea, inherit_bindings=False):
     def cursor_region(self) -> Region:
         """Where the cursor is on the screen: one cell."""
         return Region.from_offset(self.cursor_screen_offset, (1, 1))
-
-    def mark(self, row: int, sign: str) -> None:
-        """Sets a sign of one cell beside a line's number; it moves with its line. Empty takes it away."""
-        if sign:
-            self.marks[row] = sign
-        else:
-            self.marks.pop(row, None)
-        self.refresh()
-
-    def clear_marks(self) -> None:
-        """Takes all signs away."""
-        self.marks.clear()
-        self.refresh()
 
     @property
     def finder(self) -> Finder | None:
@@ -321,7 +302,7 @@ class CodeView(FastTextArea, inherit_bindings=False):
         if self.show_line_numbers:
             number = str(line + self.line_number_start) if not section else ""
             gutter = f"{number:>{self.gutter_width - 2}}  "
-            sign = self.marks.get(line, "") if not section else ""
+            sign = self.buffer.marks.get(line, "") if not section else ""
         return Row(
             text,
             start,

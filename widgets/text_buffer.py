@@ -38,6 +38,8 @@ class TextBuffer:
         """Whether long lines are wrapped; None = as the editor does."""
         self.revision = 0
         """Goes up with each change of the text."""
+        self.marks: dict[int, str] = {}
+        """Row -> sign of one cell beside its number; it moves with its line."""
         self.lexing: Lexing | None = None
         self._language = language
         self._lexed = ""
@@ -50,6 +52,7 @@ class TextBuffer:
         self.selection = Selection()
         self.scroll = (0, 0)
         self.revision += 1
+        self.marks.clear()
         self.lexing = None
         self._lexed = ""
         self.indent_width, self.tabs = self.found_indent()
@@ -71,6 +74,13 @@ class TextBuffer:
             self.lexing = None
             self._lexed = ""
 
+    def mark(self, row: int, sign: str) -> None:
+        """Sets the sign of a row; empty takes it away. Whoever shows the text paints it."""
+        if sign:
+            self.marks[row] = sign
+        else:
+            self.marks.pop(row, None)
+
     def lines(self) -> Sequence[str]:
         """Returns the lines; not a copy."""
         return self.document.lines
@@ -89,5 +99,8 @@ class TextBuffer:
     def edited(self, first: int, last: int, new_last: int) -> None:
         """Takes that lines `first` to `last` became `first` to `new_last`."""
         self.revision += 1
+        if self.marks and new_last != last:
+            moved = new_last - last
+            self.marks = {row + moved if row > last else row: sign for row, sign in self.marks.items()}
         if self.lexing is not None:
             self.lexing.edited(first, last, new_last)

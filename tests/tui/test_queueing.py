@@ -174,16 +174,37 @@ async def test_lines_that_were_run_have_signs(open_desk: OpenDesk, server: FakeS
         await desk.code("# %% one\nslow\n# %% two\nb")
         await desk.press("f3", "ctrl+t")
         editor = desk.app.main.editor
-        await desk.until(lambda: editor.marks == {0: "●", 1: "●"})
+        await desk.until(lambda: editor.buffer.marks == {0: "●", 1: "●"})
         await desk.press("ctrl+t")
-        await desk.until(lambda: editor.marks == {0: "●", 1: "●", 2: "◌", 3: "◌"})
+        await desk.until(lambda: editor.buffer.marks == {0: "●", 1: "●", 2: "◌", 3: "◌"})
         editor.move_cursor((1, 0))
         await desk.press("enter")
-        assert editor.marks == {0: "●", 1: "●", 3: "◌", 4: "◌"}, "they move with their lines"
+        assert editor.buffer.marks == {0: "●", 1: "●", 3: "◌", 4: "◌"}, "they move with their lines"
         gate.set()
-        await desk.until(lambda: editor.marks[0] == "✕" and editor.marks[3] == "◌")
+        await desk.until(lambda: editor.buffer.marks[0] == "✕" and editor.buffer.marks[3] == "◌")
         queue_of(desk).clear()
         desk.app.main.show_code()
-        await desk.until(lambda: {row for row, sign in editor.marks.items() if sign} == {0, 1})
+        await desk.until(lambda: {row for row, sign in editor.buffer.marks.items() if sign} == {0, 1})
         await desk.press("ctrl+t")
-        await desk.until(lambda: not any(editor.marks.get(row) for row in (0, 1)))
+        await desk.until(lambda: not any(editor.buffer.marks.get(row) for row in (0, 1)))
+
+
+async def test_signs_stay_with_their_text_while_another_is_shown(open_desk: OpenDesk, server: FakeServer) -> None:
+    gate = asyncio.Event()
+    server.add("py-1")
+    server.scripts["slow"] = Script([("gate", gate), ("exit", 1)])
+    async with open_desk() as desk:
+        await desk.until(lambda: desk.names)
+        await desk.code("slow")
+        await desk.press("f3", "ctrl+t")
+        editor = desk.app.main.editor
+        first = editor.buffer
+        await desk.until(lambda: first.marks == {0: "●"})
+        await desk.press("alt+t")
+        await desk.until(lambda: editor.buffer is not first)
+        assert editor.buffer.marks == {}
+        gate.set()
+        await desk.until(lambda: first.marks == {0: "✕"})
+        assert editor.buffer.marks == {}
+        await desk.press("alt+comma")
+        await desk.until(lambda: editor.buffer is first and first.marks == {0: "✕"})

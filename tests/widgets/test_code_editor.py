@@ -195,13 +195,12 @@ async def test_what_a_completion_needs() -> None:
 async def test_signs_move_with_their_lines() -> None:
     app = EditorApp("a\nb\nc")
     async with app.run_test() as pilot:
-        app.editor.mark(1, "▶")
+        app.editor.buffer.mark(1, "▶")
         app.editor.move_cursor((0, 1))
         await pilot.press("enter")
-        assert app.editor.marks == {2: "▶"}
+        assert app.editor.buffer.marks == {2: "▶"}
         assert "▶" in app.editor.render_line(2).text and "▶" not in app.editor.render_line(1).text
-        app.editor.clear_marks()
-        await pilot.pause()
+        app.editor.buffer.mark(2, "")
         assert "▶" not in app.editor.render_line(2).text
 
 

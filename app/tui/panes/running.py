@@ -17,6 +17,7 @@ from ..completing import Completer
 from ..messages import CodeAsked, Hinted
 
 if TYPE_CHECKING:
+    from ....widgets.text_buffer import TextBuffer
     from ...model.inspection import Inspection
     from ..snippets import Snippet
     from ..workbench import Workbench
@@ -31,6 +32,8 @@ class Asked:
     code: str
     after: int
     """Number of the newest run when it was asked for."""
+    buffer: TextBuffer
+    """The text that the lines are of; another may be shown when the run ends."""
     sign: str = ""
 
 
@@ -165,13 +168,13 @@ class RunsCode(Widget):
     # -- signs beside the lines --------------------------------------------------------------------------------------
 
     def _note(self, snippet: Snippet) -> None:
-        session_id = self._session
+        session_id, buffer = self._session, self.editor.buffer
         after = 0 if session_id is None else self.bench.runs.of(session_id).feed.transcript.numbers
-        for row, sign in list(self.editor.marks.items()):
+        for row, sign in list(buffer.marks.items()):
             if isinstance(sign, LineSign) and sign.asked not in self._runs:
                 # of a failure that was looked at by now
-                self.editor.mark(row, "")
-        asked = Asked(session_id, snippet.code, after)
+                buffer.mark(row, "")
+        asked = Asked(session_id, snippet.code, after, buffer)
         self._runs.append(asked)
         end = snippet.end
         while end > snippet.first + 1 and not self._lines[end - 1].strip():
@@ -183,12 +186,13 @@ class RunsCode(Widget):
         if sign == asked.sign and rows is None:
             return
         asked.sign = sign
-        marks = self.editor.marks
+        marks = asked.buffer.marks
         for row in rows if rows is not None else [row for row, old in marks.items() if _is_of(old, asked)]:
             made = LineSign(sign)
             made.asked = asked
             # an empty one takes the sign away
-            self.editor.mark(row, made)
+            asked.buffer.mark(row, made)
+        self.editor.refresh()
 
     def show_runs(self, session_id: str | None) -> None:
         """Brings the signs up to date with the runs of the session that is shown."""
