@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.tui.choice_box import ChoiceBox
 from bai_tui.app.tui.copies import Copies
 from bai_tui.app.tui.dialogs import PathPrompt
@@ -49,6 +50,28 @@ async def test_folders_are_walked_and_sorted(open_desk: Any, filled: FakeServer)
         await desk.press("backspace")
         await desk.until(lambda: "a.txt" in shown(desk))
         assert desk.app.main.files_pane.files.current.name == "out"
+
+
+async def test_files_come_when_the_session_runs(open_desk: Any, server: FakeServer) -> None:
+    session = server.sessions[server.add("late", status=SessionStatus.PENDING, status_info="waits")]
+    session.files["a.txt"] = b"one"
+    async with open_desk() as desk:
+        await desk.until(lambda: len(desk.app.main.sessions.rows) == 1)
+        await desk.press("f11")
+        await desk.until(lambda: "does not run" in shown(desk))
+        server.start("late")
+        await desk.until(lambda: "a.txt" in shown(desk))
+
+
+async def test_files_come_back_with_the_connection(open_desk: Any, filled: FakeServer) -> None:
+    async with open_desk() as desk:
+        await desk.until(lambda: len(desk.app.main.sessions.rows) == 1)
+        filled.go_down()
+        await desk.until(lambda: desk.app.bench.sync.connection.client is None)
+        await desk.press("f11")
+        await desk.until(lambda: "not connected" in shown(desk))
+        filled.up = True
+        await desk.until(lambda: "a.txt" in shown(desk))
 
 
 async def test_a_file_is_edited_and_put_back(open_desk: Any, filled: FakeServer, tmp_path: Path) -> None:

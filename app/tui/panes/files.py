@@ -14,12 +14,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
 
 from ....widgets.cursor_list import CursorList
 from ....widgets.file_list import FileList, FileRow
 from ....widgets.text import one_line, size
-from ...model.errors import BaiTuiError
+from ...model.errors import BaiTuiError, Unreachable
 from ..actions import bindings
 from ..copies import Copies
 from ..files import MAX_BYTES, absolute
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..workbench import Workbench
 
 _SORTS: Final = ("name", "size", "time")
+_AGAIN_S: Final = 1.0
 _NO_SESSION: Final = "no session is selected: its work folder is listed here"
 _WAITS: Final = "this session does not run: its files can be seen when it does"
 _DELETES: Final = "delete-files"
@@ -65,9 +67,14 @@ class FilesPane(Vertical):
         """Session -> folder that is shown, from the work folder."""
         self._listed: tuple[str, PurePosixPath] | None = None
         self._copies = Copies(bench.folder)
+        self._again: Timer | None = None
+        """Goes while there is something to wait for: a session that starts, a connection."""
 
     def compose(self) -> ComposeResult:
         yield self.files
+
+    def on_mount(self) -> None:
+        self._again = self.set_interval(_AGAIN_S, self._look_again, name="files", pause=True)
 
     def on_show(self) -> None:
         self._look()
@@ -103,6 +110,8 @@ class FilesPane(Vertical):
             self._listed = None
             self.files.empty = _NO_SESSION if row is None else _WAITS
             self.files.set_files(())
+            if row is not None and not row.ended and self._again is not None:
+                self._again.resume()
             return
         place = session_id, self._folder
         if place != self._listed:
@@ -110,6 +119,15 @@ class FilesPane(Vertical):
             self.files.marked.clear()
             self.files.set_files(())
         self._work(self._list(place, at), "look")
+
+    def _look_again(self) -> None:
+        """Looks when what was missing may be there."""
+        row = self.bench.store.row(self._session or "")
+        connected = self.bench.sync.connection.client is not None
+        if self._again is not None and (row is None or row.ended or not self.display or (row.answering and connected)):
+            self._again.pause()
+            if row is not None and self.display:
+                self._look()
 
     async def _list(self, place: tuple[str, PurePosixPath], at: str | None) -> None:
         session_id, folder = place
@@ -150,6 +168,8 @@ class FilesPane(Vertical):
             self.files.empty = error.message
             self.files.refresh()
             self.post_message(Hinted(error.message))
+            if isinstance(error, Unreachable) and self._again is not None:
+                self._again.resume()
 
     # -- actions -----------------------------------------------------------------------------------------------------
 
