@@ -147,7 +147,8 @@ class CodeView(FastTextArea, inherit_bindings=False):
             # Textual's constructor
             return
         self.buffer.language = name
-        self._start_lexing()
+        if self._lexes:
+            self._start_lexing()
 
     @property
     def revision(self) -> int:

@@ -128,7 +128,9 @@ class BaiTuiApp(App[int], inherit_bindings=False):
             connect=connect,
         )
         self.set_keymap(self.bench.keys.keymap)
-        self.ansi_theme_dark, self.ansi_theme_light = DARK_PALETTE, LIGHT_PALETTE
+        # the theme, which is set below, has all styles made: once is enough
+        self.set_reactive(App.ansi_theme_dark, DARK_PALETTE)
+        self.set_reactive(App.ansi_theme_light, LIGHT_PALETTE)
         self.main = MainScreen(self.bench)
         """The screen below all dialogs."""
         few = mono or self.console.color_system in FEW

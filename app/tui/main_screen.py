@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
@@ -65,7 +65,7 @@ class MainScreen(Around, CodeActions):
         self.bench = bench
         self._wanted: str | None = None
         """A session to select as soon as it is in the list."""
-        self._shown = False
+        self._shown = self._resumed = False
         self._told: str | None = ""
         """The session that the panes of the dock know of."""
         self._listed = False
@@ -193,7 +193,9 @@ class MainScreen(Around, CodeActions):
         # a dialog is in front now: sixels would be painted over it
         self.console_pane.console.refresh()
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        # widgets get their styles as they are mounted: the first time there is nothing to do over
+        event.refresh_styles, self._resumed = self._resumed, True
         self.console_pane.console.refresh()
 
     def show_console(self) -> None:
