@@ -52,6 +52,33 @@ def train(epochs: int) -> float:
 
 train(30)
 '''
+TABLE: Final = """\
+class Table:
+    def _repr_html_(self):
+        rows = [("resnet50", "0.761", "41 min"), ("vit-small", "0.788", "1 h 12 min"), ("mlp", "0.412", "3 min")]
+        cells = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+        return "<table><tr><th>model</th><th>accuracy</th><th>time</th></tr>" + "".join(cells) + "</table>"
+
+Table()
+"""
+FAILING: Final = """\
+def mean(values):
+    return sum(values) / len(values)
+
+mean([])
+"""
+COMPLETED: Final = """\
+losses = [2.3, 1.6, 1.1]
+print(mean(losses))
+losses.re"""
+FILES: Final = """\
+from pathlib import Path
+
+Path("model.py").write_text("import torch\\n" * 40)
+Path("results.json").write_text('{"loss": 0.31}')
+Path("checkpoints").mkdir()
+Path("checkpoints/epoch-10.bin").write_bytes(bytes(3_000_000))
+"""
 USE: Final = {
     "gpu0": {
         "mem_used": "9g",
@@ -97,6 +124,42 @@ def picture(pilot: Pilot[Any], name: str) -> None:
     sys.stdout.write(f"{file.relative_to(FOLDER.parent)}\n")
 
 
+async def rich_output(pilot: Pilot[int], app: BaiTuiApp) -> None:
+    """Shows a table, an error and suggestions in one session."""
+    main, bench = app.main, app.bench
+    session_id = next(row.id for row in main.sessions.rows if row.name == "notes")
+    main.sessions.select(session_id)
+    await pilot.pause()
+    transcript = bench.runs.of(session_id).feed.transcript
+    for number, code in enumerate((FILES, TABLE, "losses = [2.3, 1.6]", FAILING), 1):
+        bench.execute(session_id, code)
+        await until(lambda count=number: len(transcript.runs) >= count and not transcript.runs[-1].going, "a run")
+        await until(lambda: not bench.store.is_busy(session_id), "rest")
+    main.editor.load_text(COMPLETED)
+    main.editor.move_cursor(main.editor.document.end)
+    main.editor.focus()
+    await pilot.press("tab")
+    await asyncio.sleep(3)
+    await pilot.pause()
+    picture(pilot, "output")
+    await pilot.press("escape")
+
+
+async def other_panes(pilot: Pilot[int]) -> None:
+    """Shows a terminal, and files."""
+    await pilot.press("f10")
+    await asyncio.sleep(2)
+    # the prompt would name the machine
+    await pilot.press(*"PS1='$ '; clear", "enter", *"ls -F; python -V", "enter")
+    await asyncio.sleep(1.5)
+    picture(pilot, "terminal")
+    await pilot.press("ctrl+right_square_bracket", "f11")
+    await asyncio.sleep(1)
+    await pilot.pause()
+    picture(pilot, "files")
+    await pilot.press("f4")
+
+
 async def take(endpoint: Endpoint) -> None:
     await sessions(endpoint)
     app = BaiTuiApp(FixedEndpoint(endpoint))
@@ -123,6 +186,8 @@ async def take(endpoint: Endpoint) -> None:
         main.sessions.focus()
         await pilot.pause()
         picture(pilot, "main")
+        await rich_output(pilot, app)
+        await other_panes(pilot)
         app.theme = "bai-light"
         main.sessions.select(next(row.id for row in main.sessions.rows if row.name == "sweep-b"))
         await asyncio.sleep(0.5)
@@ -130,6 +195,8 @@ async def take(endpoint: Endpoint) -> None:
         picture(pilot, "waiting")
         app.theme = "bai-dark"
         main.sessions.select(next(row.id for row in main.sessions.rows if row.name == "train"))
+        main.sessions.focus_target().focus()
+        await pilot.pause()
         await pilot.press("n")
         await until(lambda: isinstance(app.screen, LaunchScreen), "the picker")
         await pilot.press("3", "1")
@@ -146,7 +213,14 @@ def make() -> int:
         for name in list(os.environ):
             if name.startswith(("XDG_", "BACKEND_", "BAI_TUI_")) or name == "NO_COLOR":
                 del os.environ[name]
-        os.environ["HOME"] = home
+        # who makes the pictures may have no colours
+        os.environ |= {
+            "HOME": home,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "PS1": "$ ",
+            "SHELL": "/bin/sh",
+        }
         paths = Paths.of_user()
         paths.config.mkdir(parents=True)
         (paths.config / "config.toml").write_text('mock_gpus = "3:16g"\ncpu = 8\nmem = "24g"\n')
