@@ -56,8 +56,9 @@ async def measure(*, early_s: int = EARLY_S, late_s: int = LATE_S) -> Claim:
         unit="MiB",
         how="The whole app without a terminal, beside a server in memory that forgets what it need not know: a round "
         "of measuring each second, runs with colours, progress bars and errors, launches and ends, dialogs opened and "
-        f"keys pressed; {day.runs} runs, {day.launches} launches, {day.ends} ends. Anonymous memory of the process after "
-        f"a full collection. The scrollback is bounded at {SCROLLBACK_LINES:,} lines, so that minutes reach the bound.",
+        f"keys pressed; {day.runs} runs, {day.launches} launches, {day.ends} ends. Anonymous memory of the "
+        f"process after a full collection. The scrollback is bounded at {SCROLLBACK_LINES:,} lines, so that "
+        "minutes reach the bound.",
         samples=[
             Sample(f"after {late_s // 60} minutes", (late_mib,)),
             Sample(f"after {early_s // 60} minutes", (early_mib,)),
