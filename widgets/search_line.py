@@ -81,7 +81,7 @@ class SearchLine(Horizontal):
         yield Static("Aa", markup=False, classes="search-switch search-case")
 
     def on_mount(self) -> None:
-        self.query_one(".search-regex").tooltip = "regular expression (alt+r)"
+        self.query_one(".search-regex").tooltip = "regular expression (alt+x)"
         self.query_one(".search-case").tooltip = "capitals count (alt+c)"
         self._show_switches()
 

@@ -127,7 +127,7 @@ async def test_search(open_desk: OpenDesk, server: FakeServer) -> None:
         await desk.press("N", "N")
         await desk.until(lambda: "10 of 11" in str(count.render()))
         before = desk.console
-        await desk.press("slash", *"5.$", "alt+r")
+        await desk.press("slash", *"5.$", "alt+x")
         await desk.until(lambda: "1 of 10" in str(count.render()), str(count.render()))
         assert desk.console != before
         await desk.press("escape")

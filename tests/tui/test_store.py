@@ -157,7 +157,7 @@ def test_no_key_means_two_things_in_a_pane() -> None:
     for target in PANES:
         taken: dict[str, str] = {}
         for action in (*of(target), *(other for other in of("everywhere") if target != "everywhere")):
-            for key in action.key.split(","):
+            for key in filter(None, action.key.split(",")):
                 assert key not in taken, f"in {target}, {key} means {taken[key]} and {action.id}"
                 taken[key] = action.id
     assert len({action.id for action in ACTIONS}) == len(ACTIONS)

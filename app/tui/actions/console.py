@@ -63,7 +63,7 @@ ROWS: Final = (
         "Open the place in code in the editor; at a run, fold it; while selecting, copy"),
     _quiet("console-match", "n", _PANE, "match(1)", "next match", "Go to the next match of the search"),
     _quiet("console-match-back", "N", _PANE, "match(-1)", "last match", "Go to the last match of the search"),
-    _quiet("console-regex", "alt+r", _PANE, "search_option('regex')", "pattern",
+    _quiet("console-regex", "alt+x", _PANE, "search_option('regex')", "pattern",
         "Search a regular expression, or the text as it is"),
     _quiet("console-case", "alt+c", _PANE, "search_option('case')", "capitals",
         "Let capitals count in the search: where there are some, always, never"),
