@@ -13,6 +13,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from .path_suggester import PathSuggester
+
 Answer = TypeVar("Answer")
 
 
@@ -35,16 +37,27 @@ class Dialog(ModalScreen[Answer]):
 
 
 class PathPrompt(Dialog[str | None]):
-    """Asks for a path, or another line. Says what is wrong with it and asks again, until escape."""
+    """Asks for a path, or another line. Says what is wrong with it and asks again, until escape.
+
+    Of a path of this machine, how it may go on stands behind it; tab takes that.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "close", id="path-close", tooltip="Close without doing anything"),
+        Binding("tab", "complete", "complete", id="path-complete", tooltip="Take what may follow", priority=True),
     ]
 
     def __init__(
-        self, title: str, path: str, check: Callable[[str], Awaitable[str | None]], *, empty: str = "write a path"
+        self,
+        title: str,
+        path: str,
+        check: Callable[[str], Awaitable[str | None]],
+        *,
+        empty: str = "write a path",
+        completes: bool = True,
     ) -> None:
         super().__init__()
+        self._suggester = PathSuggester() if completes else None
         self._title = title
         self._path = path
         self._check = check
@@ -53,12 +66,23 @@ class PathPrompt(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="path-prompt") as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = "enter · escape closes"
-            yield Input(self._path, id="path", compact=True)
+            box.border_subtitle = ("" if self._suggester is None else "tab completes · ") + "enter · escape closes"
+            yield Input(self._path, id="path", compact=True, suggester=self._suggester)
             yield Static("", id="path-error", markup=False)
 
     def action_close(self) -> None:
         self.dismiss(None)
+
+    async def action_complete(self) -> None:
+        field = self.query_one("#path", Input)
+        typed = field.value
+        # asked again: what stands behind the path may be late
+        found = None if self._suggester is None else await self._suggester.get_suggestion(typed)
+        if found is None:
+            self.app.bell()
+        elif field.value == typed:
+            field.value = found
+            field.cursor_position = len(found)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -299,7 +299,8 @@ class EditorPane(RunsCode, EditorFiles):
             return None
 
         row, column = self.editor.cursor_location
-        prompt = PathPrompt(f"Go to line, of {self.editor.document.line_count:,}", f"{row + 1}:{column + 1}", check)
+        title = f"Go to line, of {self.editor.document.line_count:,}"
+        prompt = PathPrompt(title, f"{row + 1}:{column + 1}", check, completes=False)
         self.app.push_screen(prompt)
 
     async def action_editor(self, name: str) -> None:

@@ -195,7 +195,7 @@ class SessionsPane(Browser):
         from ..dialogs import PathPrompt
 
         check = partial(self.bench.upkeep.rename, ids[0])
-        self.app.push_screen(PathPrompt(f"Rename {row.name}", row.name, check, empty="write a name"))
+        self.app.push_screen(PathPrompt(f"Rename {row.name}", row.name, check, empty="write a name", completes=False))
 
     def action_again(self) -> None:
         """Launches another session like each of these: the same image and slots."""
