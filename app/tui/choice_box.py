@@ -20,6 +20,9 @@ NAMED: Final = 6
 """Names that are written out; of the others the number is said."""
 
 
+_WORD_CELLS: Final = 11
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One answer."""
@@ -53,7 +56,8 @@ class ChoiceBox(ModalScreen[str]):
             names = ", ".join(one_line(name) for name in self._names[:NAMED]) + (
                 f" and {more:,} more" if more > 0 else ""
             )
-            yield Static(names, id="choice-names", markup=False)
+            if names:
+                yield Static(names, id="choice-names", markup=False)
             if self._ask:
                 yield Static(self._ask, id="choice-ask", markup=False)
             for choice in self._choices:
@@ -75,7 +79,9 @@ class _Line(Static):
 
     def __init__(self, choice: Choice) -> None:
         super().__init__(
-            Content.assemble((f" {choice.letter}  ", "bold $accent"), f"{choice.word:<8}", (choice.about, "$quiet")),
+            Content.assemble(
+                (f" {choice.letter}  ", "bold $accent"), f"{choice.word:<{_WORD_CELLS}}", (choice.about, "$quiet")
+            ),
             classes="choice-line",
         )
         self._value = choice.value

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bai_tui.app.tui import choice
 from bai_tui.app.tui.actions import of
+from bai_tui.app.tui.choice_box import ChoiceBox
 from bai_tui.tests.tui.fakes import FakeServer
 from textual import events
 from textual.widgets import Input
@@ -34,7 +34,7 @@ async def with_file(desk: Any, path: Path, text: str = CODE) -> Any:
 
 
 def asked(desk: Any) -> bool:
-    return isinstance(desk.app.screen, choice.ChoiceScreen)
+    return isinstance(desk.app.screen, ChoiceBox)
 
 
 EDITS = {

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from textual import events
 from textual.app import SuspendNotSupported
@@ -24,6 +24,12 @@ from ..messages import FileSaved, Hinted, LocationAsked
 if TYPE_CHECKING:
     from ....widgets.code_editor import CodeEditor
     from ..workbench import Workbench
+
+
+_OVERWRITE: Final = ("o", "overwrite", "write this text in its place")
+_RELOAD: Final = ("r", "reload", "take what others wrote; undo brings this text back")
+_SAVE: Final = ("s", "save", "save it, then close it")
+_DISCARD: Final = ("d", "discard", "close it without saving")
 
 
 class EditorFiles(Vertical):
@@ -147,7 +153,7 @@ class EditorFiles(Vertical):
             return f"{path} is open in another tab: close that first"
         text = document.buffer.text
         if path != document.path and await asyncio.to_thread(stamp_of, path) is not None:
-            sure = await self._asks("Save as", f"{path} exists.", [("o", "overwrite")])
+            sure = await self._asks("Save as", f"{path} exists.", [_OVERWRITE])
             if sure != "o":
                 return f"{path} exists: nothing was written"
         try:
@@ -165,11 +171,12 @@ class EditorFiles(Vertical):
         self.post_message(FileSaved(path))
         return None
 
-    async def _asks(self, title: str, question: str, choices: list[tuple[str, str]]) -> str:
+    async def _asks(self, title: str, question: str, choices: list[tuple[str, str, str]]) -> str:
         """Asks the user; returns the letter of the answer, empty for none."""
-        from ..choice import ChoiceScreen
+        from ..choice_box import Choice, ChoiceBox
 
-        return await self.app.push_screen_wait(ChoiceScreen(title, question, choices))
+        answers = [Choice(letter, word, about, letter) for letter, word, about in choices]
+        return await self.app.push_screen_wait(ChoiceBox(title, [], answers, ask=question))
 
     # -- what others wrote -----------------------------------------------------------------------------------------
 
@@ -213,7 +220,7 @@ class EditorFiles(Vertical):
 
     async def _settle_change(self, document: Document, at_save: bool) -> None:
         question = f"{document.path} was changed by others since it was read, and here too."
-        answer = await self._asks(document.name, question, [("r", "reload"), ("o", "overwrite")])
+        answer = await self._asks(document.name, question, [_RELOAD, _OVERWRITE])
         if answer == "r":
             await self._reload(document)
         elif answer == "o":
@@ -254,9 +261,7 @@ class EditorFiles(Vertical):
             self._close(document)
 
     async def _ask_to_close(self, document: Document) -> None:
-        answer = await self._asks(
-            document.name, "It has changes that are saved nowhere.", [("s", "save and close"), ("d", "discard")]
-        )
+        answer = await self._asks(document.name, "It has changes that are saved nowhere.", [_SAVE, _DISCARD])
         if answer == "s":
             self._save_document(document, then_close=True)
         elif answer == "d":
