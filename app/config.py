@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from .model.endpoint import Endpoint
 from .model.errors import ConfigError
-from .policies import BackendSettings
 from .tui_settings import TuiSettings, of_environment
 
 _APP: Final = "bai-tui"
@@ -90,27 +89,6 @@ def private_folder(path: Path) -> Path:
     if not os.access(path, os.W_OK | os.X_OK):
         raise ConfigError(f"the folder {path} cannot be written: check its owner and mode, or set XDG_* to another")
     return path
-
-
-class Settings(BackendSettings):
-    """What `config.toml` says to the backend, defaults filled in."""
-
-    __slots__ = ()
-
-    @classmethod
-    def load(cls, paths: Paths) -> Settings:
-        """Reads `config.toml`; a missing file means all defaults.
-
-        Raises:
-            ConfigError: unreadable, no TOML, or see `settings.file.read_settings`.
-        """
-        table = read_table(paths)
-        if not table:
-            return cls()
-        from .settings.file import read_settings
-
-        with placed(paths):
-            return cls(**read_settings(table))
 
 
 def tui_settings(paths: Paths) -> TuiSettings:

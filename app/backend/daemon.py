@@ -26,7 +26,8 @@ from typing import Final
 from aiohttp import web
 
 from ... import __version__
-from ..config import Paths, Settings, private_folder
+from ..backend_settings import Settings
+from ..config import Paths, private_folder
 from ..model.errors import BaiTuiError, ConfigError
 from .api import ConnectionLimits, Replays, create_app, create_runner, metrics_token
 from .devices import LocalDevices, discover

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import click
 
-from ..config import Paths, Settings
+from ..backend_settings import Settings
+from ..config import Paths
 from ..local import RunningBackend, ensure_backend, is_alive, read_running, start_detached
 from ..model.durations import parse_duration
 from ..model.errors import BaiTuiError, ConfigError

@@ -13,7 +13,7 @@ from .tables import FACES, TOP
 
 
 def read_settings(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns field of `config.Settings` -> value for what `table` says. `FACES` are not looked at.
+    """Returns field of `backend_settings.Settings` -> value for what `table` says. `FACES` are not looked at.
 
     Raises:
         ConfigError: an unknown key (the nearest valid one is named), a wrong value, or a contradiction; the message

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from bai_tui.app.config import Paths, Settings, private_folder, remote_endpoint, tui_settings
+from bai_tui.app.backend_settings import Settings
+from bai_tui.app.config import Paths, private_folder, remote_endpoint, tui_settings
 from bai_tui.app.model.durations import parse_duration
 from bai_tui.app.model.errors import BadRequest, ConfigError
 from bai_tui.app.policies import JournalSettings, SandboxSettings, SchedulerSettings

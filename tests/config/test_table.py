@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from bai_tui.app.config import Settings
+from bai_tui.app.backend_settings import Settings
 from bai_tui.app.policies import ContextSettings
 from bai_tui.app.settings.file import problems_of, read_contexts, read_settings, read_tui_settings
 from bai_tui.app.settings.schema import json_schema

@@ -20,6 +20,12 @@ def test_it_imports_no_textual() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_the_settings_of_the_backend_are_not_imported_for_the_screen() -> None:
+    code = "import sys, bai_tui.app.tui.app as _; print('bai_tui.app.policies' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_no_backend_means_no_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
