@@ -68,7 +68,15 @@ def _made(folder: Path, wanted: str) -> Iterator[bool]:
 
 
 def _install(folder: Path, *wanted: str, check: bool = True) -> None:
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input"]
+    pip: list[str | Path] = [
+        folder / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     subprocess.run([*pip, *wanted], check=check)
 
 

@@ -63,7 +63,9 @@ def told(number: int, *, image: str = "python:3.11-debian12") -> Told:
 class Table(Protocol):
     """What is done to each."""
 
-    widget: Widget
+    @property
+    def widget(self) -> Widget:
+        """What is shown."""
 
     def fill(self, sessions: Sequence[Told]) -> None:
         """Shows sessions."""

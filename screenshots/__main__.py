@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from bai_tui.app.model.metrics import CPU_UTIL
 from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.launch_screen import LaunchScreen
 from bai_tui.app.tui.locate import FixedEndpoint
+from bai_tui.widgets.transcript import Transcript
 from textual.pilot import Pilot
 
 FOLDER: Final = Path(__file__).parent
@@ -124,6 +126,10 @@ def picture(pilot: Pilot[Any], name: str) -> None:
     sys.stdout.write(f"{file.relative_to(FOLDER.parent)}\n")
 
 
+def _ended(transcript: Transcript, runs: int) -> bool:
+    return len(transcript.runs) >= runs and not transcript.runs[-1].going
+
+
 async def rich_output(pilot: Pilot[int], app: BaiTuiApp) -> None:
     """Shows a table, an error and suggestions in one session."""
     main, bench = app.main, app.bench
@@ -133,7 +139,7 @@ async def rich_output(pilot: Pilot[int], app: BaiTuiApp) -> None:
     transcript = bench.runs.of(session_id).feed.transcript
     for number, code in enumerate((FILES, TABLE, "losses = [2.3, 1.6]", FAILING), 1):
         bench.execute(session_id, code)
-        await until(lambda count=number: len(transcript.runs) >= count and not transcript.runs[-1].going, "a run")
+        await until(partial(_ended, transcript, number), "a run")
         await until(lambda: not bench.store.is_busy(session_id), "rest")
     main.editor.load_text(COMPLETED)
     main.editor.move_cursor(main.editor.document.end)
