@@ -34,15 +34,18 @@ _SLOTS: Final = {"tasks": "task"}
 """What a layer applies to, where the column has no room for it."""
 
 
-def session_facts(view: SessionView, live: LiveStats, now_s: float, ends_at_s: float | None) -> list[Detail]:
+def session_facts(
+    view: SessionView, live: LiveStats, now_s: float, ends_at_s: float | None, *, asks: bool = False
+) -> list[Detail]:
     """Returns what is known of a session.
 
     Args:
         now_s: clock time.
         ends_at_s: clock time at which an idle check ends it if nothing happens.
+        asks: its run waits for input.
     """
     facts = []
-    state = status_word(view.status, view.status_text, busy=view.busy)
+    state = status_word(view.status, view.status_text, busy=view.busy, asks=asks)
     waits = view.status is SessionStatus.PENDING and view.waiting is not None
     facts.append(Detail("state", state + (f": {view.status_info}" if view.status_info and not waits else "")))
     facts += _waiting(view, now_s)

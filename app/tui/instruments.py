@@ -101,7 +101,14 @@ class Instruments:
             title = f"Details {self._bench.glyphs.dot} {one_line(view.name)}"
             # of a run of ours we know before the next list does
             view = replace(view, busy=store.is_busy(selected))
-            facts = session_facts(view, self._bench.sync.live, self._bench.clock(), store.ends_at_s(selected))
+            row = store.row(selected)
+            facts = session_facts(
+                view,
+                self._bench.sync.live,
+                self._bench.clock(),
+                store.ends_at_s(selected),
+                asks=row is not None and row.asks,
+            )
             facts += further_facts(
                 self._bench.abouts.of(selected),
                 self._bench.runs.of(selected).feed.transcript.runs,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bai_tui.app.client.views import DeviceView, IdleCheckView, LayerView, WaitingView
 from bai_tui.app.model.sessions import SessionStatus
-from bai_tui.tests.tui.fakes import NOW_S, FakeServer
+from bai_tui.tests.tui.fakes import NOW_S, FakeServer, Script
 from textual.widget import Widget
 
 G = 1024**3
@@ -473,3 +473,15 @@ async def test_the_strip_leaves_no_gpu_out_where_there_are_many(
         strip = desk.app.main.strip
         await desk.until(lambda: told in text_of(strip))
         assert "cpu" in text_of(strip) and "mem" in text_of(strip)
+
+
+async def test_the_details_say_with_the_list_that_a_run_asks(open_desk: Any, server: FakeServer) -> None:
+    server.add("py-1")
+    server.scripts["ask"] = Script([("out", "name? "), ("ask", False)])
+    async with open_desk(size=(200, 60)) as desk:
+        await desk.until(lambda: desk.cursor)
+        await desk.code("ask")
+        await desk.press("f3", "f5")
+        await desk.until(lambda: "asks" in desk.list_text and "asks" in text_of(desk.app.main.details))
+        await desk.press("f4", "a", "enter")
+        await desk.until(lambda: "running" in text_of(desk.app.main.details))
