@@ -18,8 +18,8 @@ MODULE_OF = {
 LENT = {"ipython"}
 """Lent to sessions by its folder, and used by the runner inside them."""
 BROUGHT_ALONG = {"rich", "markdown_it", "pil", "yarl", "multidict", "traitlets", "matplotlib", "_typeshed"}
-"""Rich and markdown-it belong to Textual's interface, PIL to that of textual-image, yarl and multidict to aiohttp's, what
-the typeshed has to type checkers; the others belong to images."""
+"""Rich and markdown-it belong to Textual's interface, PIL to that of textual-image, yarl and multidict to aiohttp's,
+what the typeshed has to type checkers; the others belong to images."""
 
 
 def test_dependencies_are_those_that_are_imported(checkout: Path, shipped: list[str], project: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ TRACEBACK = (
 )
 
 
+def ran(desk: Desk, code: str) -> bool:
+    return any(run.code == code and not run.going for run in runs_of(desk))
+
+
 async def said(desk: Desk, server: FakeServer, *scripts: tuple[str, list[Any]]) -> None:
     """Has a session in which code was run, and goes to the console."""
     server.add("py-1")
@@ -38,7 +43,7 @@ async def said(desk: Desk, server: FakeServer, *scripts: tuple[str, list[Any]]) 
         server.scripts[code] = Script(output)
         await desk.code(code)
         await desk.press("f5")
-        await desk.until(lambda code=code: any(run.code == code and not run.going for run in runs_of(desk)), code)
+        await desk.until(partial(ran, desk, code), code)
     await desk.press("f4")
     await desk.pilot.pause()
 

@@ -99,18 +99,18 @@ async def opened(size: tuple[int, int] = (60, 12)) -> AsyncIterator[Seen]:
 async def test_following_follows_and_pausing_pauses() -> None:
     async with opened() as seen:
         await seen.said("".join(f"{number}\n" for number in range(100)))
-        assert seen.rows[-1] == "99" and seen.console.following
+        assert (seen.rows[-1], seen.console.following) == ("99", True)
         seen.console.pause()
         before = seen.rows
         await seen.said("".join(f"{number}\n" for number in range(100, 150)))
-        assert seen.rows == before and seen.console.unseen == 50
+        assert (seen.rows, seen.console.unseen) == (before, 50)
         seen.console.scroll_relative(y=20, animate=False)
         await seen.pilot.pause()
         # what was read meanwhile is not unseen any more
-        assert seen.console.unseen == 30 and not seen.console.following
+        assert (seen.console.unseen, seen.console.following) == (30, False)
         seen.console.follow()
         await seen.said("new\n")
-        assert seen.rows[-1] == "new" and seen.console.unseen == 0
+        assert (seen.rows[-1], seen.console.unseen) == ("new", 0)
 
 
 async def test_the_line_that_is_read_stays_when_lines_above_are_left_out() -> None:
