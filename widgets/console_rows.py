@@ -135,10 +135,11 @@ class ConsoleRows(ScrollView):
         transcript = self._transcript
         broken = transcript.store.version != self._index.version
         changed, touched = transcript.take_changes()
+        if touched:
+            # the line of a run stands above what it wrote last
+            self._forget_strips()
+            self.refresh()
         if changed is None and not broken:
-            if touched:
-                self._forget_strips()
-                self.refresh()
             return
         rows = self._index.rows
         first_row = 0 if changed is None or broken else self._index.row_of(changed)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -360,34 +361,43 @@ def run(endpoint: Endpoint | None = None, first: FirstList | None = None, *, rea
     settings = tui_settings(paths)
     if read_only:
         settings = replace(settings, read_only=True)
-    _log_to(paths.state)
     read_alt()
-    while True:
-        locator = CurrentEndpoint() if endpoint is None else FixedEndpoint(endpoint)
-        app = BaiTuiApp(
-            locator,
-            folder=paths.state,
-            place=locator.memory,
-            ascii_only=wants_ascii() if settings.ascii is None else settings.ascii,
-            settings=settings,
-        )
-        app.bench.sync.first = first
-        app.run()
-        if app.next_context is None:
-            return app.return_code or 0
-        endpoint, first = None, None
-        choose(app.next_context)
+    with _logging_to(paths.state):
+        while True:
+            locator = CurrentEndpoint() if endpoint is None else FixedEndpoint(endpoint)
+            app = BaiTuiApp(
+                locator,
+                folder=paths.state,
+                place=locator.memory,
+                ascii_only=wants_ascii() if settings.ascii is None else settings.ascii,
+                settings=settings,
+            )
+            app.bench.sync.first = first
+            app.run()
+            if app.next_context is None:
+                return app.return_code or 0
+            endpoint, first = None, None
+            choose(app.next_context)
 
 
-def _log_to(folder: Path) -> None:
-    """Sends what is logged to `tui.log`: the terminal belongs to the screen."""
+@contextlib.contextmanager
+def _logging_to(folder: Path) -> Iterator[None]:
+    """Sends what is logged meanwhile to `tui.log`: the terminal belongs to the screen."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handler = logging.FileHandler(folder / "tui.log", encoding="utf-8", delay=True)
     except OSError:
+        yield
         return
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger(__name__.partition(".app.")[0])
+    before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+        logger.level, logger.propagate = before

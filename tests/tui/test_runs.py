@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from bai_tui.app.model.errors import BadRequest, IllegalState
 from bai_tui.app.model.sessions import SessionStatus
+from bai_tui.app.tui.choice_box import ChoiceBox
 from bai_tui.app.tui.panes.console import ConsoleView
 from bai_tui.tests.tui.fakes import FakeServer, Script
 
@@ -368,7 +369,9 @@ async def test_a_session_that_ends_under_a_run_ends_the_run(open_desk: Any, serv
         await desk.code("slow")
         await desk.press("ctrl+r")
         await desk.until(lambda: "busy" in desk.list_text)
-        await desk.press("x", "x")
+        await desk.press("x")
+        await desk.until(lambda: isinstance(desk.app.screen, ChoiceBox))
+        await desk.press("t")
         await desk.until(lambda: "ended" in desk.list_text)
         await desk.until(lambda: "✕ session ended" in desk.console and "ended under this run" in desk.console)
 
@@ -417,8 +420,8 @@ async def test_a_prompt_takes_no_key_from_who_does_something_else(open_desk: Any
         await desk.until(lambda: desk.app.main.console_pane.asking)
         assert desk.app.main.sessions.list.has_focus
         await desk.press("x")
-        await desk.until(lambda: "x again in 3 s" in desk.list_text)
-        await desk.press("x")
+        await desk.until(lambda: isinstance(desk.app.screen, ChoiceBox))
+        await desk.press("t")
         await desk.until(lambda: "ended" in desk.list_text)
 
 

@@ -41,7 +41,8 @@ async def test_a_start_makes_no_styles_over_that_nothing_changed(
         assert styled["parsed"] == 1
         # as they are mounted, and when the machine that became known gave the map its place
         parts = ("body", "work", "strip", "editor", "find-bar", "console", "map")
-        assert {name: styled[name] for name in parts} == dict.fromkeys(parts, 2)
+        # (in two steps where what is free of it comes later): it was five times and more
+        assert all(2 <= styled[name] <= 3 for name in parts), styled
 
 
 async def test_the_focus_goes_from_pane_to_pane_without_new_styles_for_the_others(

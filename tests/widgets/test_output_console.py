@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from bai_tui.widgets.output_console import OutputConsole
@@ -338,3 +338,23 @@ async def test_runs_are_gone_through(step: int) -> None:
         assert met == ([3, 2, 1, 1, 1] if step < 0 else [4] * 5)
         assert f"[{met[-1]}]" in seen.rows[0] or step > 0
         assert seen.console.run is seen.transcript.runs[met[-1] - 1]
+
+
+async def test_a_run_that_ends_with_its_last_words_says_so_at_once() -> None:
+    async with opened() as seen:
+        run = seen.transcript.begin("x", 99.0)
+        seen.transcript.write("one\n")
+        seen.console.sync()
+        await seen.pilot.pause()
+        painted: list[bool] = []
+        refresh = seen.console.refresh
+
+        def counted(*regions: Any, **more: Any) -> Any:
+            painted.append(not regions)
+            return refresh(*regions, **more)
+
+        seen.console.refresh = counted  # type: ignore[method-assign]  # to see whether all is painted
+        seen.transcript.write("two\n")
+        seen.transcript.finish(run, RunState.OK, 100.0)
+        seen.console.sync()
+        assert True in painted
