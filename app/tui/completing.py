@@ -300,6 +300,12 @@ class Completer:
         at = self.popup.cursor
         still = self.popup.is_open and at < len(self._shown) and self._shown[at] is one
         if still and isinstance(told, Inspection) and told.found:
+            # the list has its place only once it was laid out
+            self.popup.call_after_refresh(self._explain_beside, told)
+
+    def _explain_beside(self, told: Inspection) -> None:
+        """Shows what the marked suggestion stands for beside the list, while that is still open."""
+        if self.popup.is_open:
             self.panel.open(*_page(told), self.popup.region, beside=self.popup.region)
 
     def inspect(self, show_all: Callable[[Inspection], object]) -> None:
