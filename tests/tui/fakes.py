@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,14 +24,15 @@ from bai_tui.app.client.views import (
     SessionView,
     StatsView,
 )
-from bai_tui.app.model.console import ExecuteRequest, Frame, RunStatus
+from bai_tui.app.model.console import ExecuteRequest
 from bai_tui.app.model.endpoint import Endpoint
-from bai_tui.app.model.errors import IllegalState, RemoteError, SessionExists, SessionNotFound, Unreachable
+from bai_tui.app.model.errors import IllegalState, SessionExists, SessionNotFound, Unreachable
 from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.tests.tui.fake_files import FakeFiles
 from bai_tui.tests.tui.fake_pty import FakePty, FakeShell
+from bai_tui.tests.tui.fake_streams import FakeFollowing, FakeStream
 from bai_tui.tests.tui.fake_upkeep import FakeUpkeep
 
 NOW_S = 1_795_000_000.0
@@ -287,67 +288,6 @@ class FakeServer:
                 exit_code = value
         session.view = replace(session.view, busy=False)
         await session.add("run-finished", {"exitCode": exit_code}, run_id)
-
-
-class FakeStream:
-    def __init__(self, server: FakeServer, session: FakeSession, run_id: str, after: int) -> None:
-        self._server, self._session, self._run_id, self._after = server, session, run_id, after
-
-    async def __aiter__(self) -> AsyncIterator[Frame]:
-        session, seq = self._session, self._after
-        while True:
-            async with session.grown:
-                while len(session.journal) <= seq and self._server.up and not self._over:
-                    await session.grown.wait()
-                lines = session.journal[seq:]
-            if not self._server.up or self._over:
-                raise Unreachable("connection lost: the server went away before the run ended")
-            for line in lines:
-                seq = line.seq
-                if line.run_id != self._run_id or line.kind == "run-started":
-                    continue
-                if line.kind == "run-finished":
-                    yield Frame(RunStatus.FINISHED, [], line.data["exitCode"], seq=seq, run_id=self._run_id)
-                    return
-                if line.kind == "waiting-input":
-                    yield Frame(RunStatus.WAITING_INPUT, [], options=line.data, seq=seq, run_id=self._run_id)
-                else:
-                    yield Frame(RunStatus.CONTINUED, [(line.kind, line.data)], seq=seq, run_id=self._run_id)
-
-    @property
-    def _over(self) -> bool:
-        return self._server.closes_streams and self._session.view.status in TERMINAL
-
-    async def send_input(self, text: str) -> None:
-        self._server.check()
-        if not self._server.dies_of_answer:
-            self._session.take(text, None)
-        if self._server.dies_of_answer is not None:
-            self._server.go_down()
-            async with self._session.grown:
-                self._session.grown.notify_all()
-
-
-class FakeFollowing:
-    def __init__(self, server: FakeServer, ref: str, after: int) -> None:
-        self._server, self._ref, self._after = server, ref, after
-
-    async def batches(self) -> AsyncGenerator[Sequence[JournalLine]]:
-        server, after = self._server, self._after
-        server.check()
-        session = server.find(self._ref)
-        while True:
-            async with session.grown:
-                while len(session.journal) <= after and server.up and not server.stopping:
-                    if session.view.status in TERMINAL:
-                        return
-                    await session.grown.wait()
-            server.check()
-            if server.stopping:
-                raise RemoteError("the backend is stopping; ask the next one", http_status=503)
-            lines = session.journal[after:]
-            after = len(session.journal)
-            yield lines
 
 
 class FakeClient(FakeFiles, FakeUpkeep):

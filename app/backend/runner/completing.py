@@ -28,6 +28,7 @@ def complete(code: str, cursor: int, namespace: Dict[str, Any]) -> Tuple[List[st
         prefix = package + "." if package and not whole else ""
         found = [prefix + name for name in importable(package, beginning, whole)]
         return found[:MOST], cursor - len(prefix + beginning)
+    # it may be empty, but always matches
     word = _WORD.search(before).group()  # type: ignore[union-attr]
     holder, dot, beginning = word.rpartition(".")
     if dot:

@@ -56,7 +56,7 @@ def _kind_of_match(match: str, namespace: Dict[str, Any], holders: Dict[str, Any
         return "magic"
     if match.endswith("="):
         return "param"
-    if not _NAME.match(match) or _NAME.match(match).group() != match:  # type: ignore[union-attr]
+    if not _NAME.fullmatch(match):
         return "path" if "/" in match else ""
     holder, dot, name = match.rpartition(".")
     if not dot:
@@ -131,7 +131,7 @@ def name_at(code: str, cursor: int) -> str:
     before = _BEFORE.search(code[max(0, cursor - 500) : cursor])
     after = _AFTER.match(code, cursor)
     word = (before.group() if before else "") + (after.group() if after else "")
-    if _NAME.match(word) and _NAME.match(word).group() == word and not keyword.iskeyword(word):  # type: ignore[union-attr]
+    if _NAME.fullmatch(word) and not keyword.iskeyword(word):
         return word
     return call_around(code, cursor)
 

@@ -229,6 +229,7 @@ class IPythonShell:
             warnings.simplefilter("ignore")
             text, matches = self.shell.complete(None, line, cursor - start)
         # Versions differ in how much of `os.pa` their matches replace: here it is always the whole of it.
+        # (it may be empty, but always matches)
         word = re.search(r"[\w.]*$", code[:cursor]).group()  # type: ignore[union-attr]
         if text and not word.endswith(text) and code[start:cursor].endswith(text):
             word = text  # such as `%ti`, or a path
