@@ -19,6 +19,7 @@
     ├── NotImplementedHere
     ├── BackendFailure           the backend failed; the request may be right
     │   ├── LaunchFailed
+    │   ├── ImageFailed          an image could not be built, pulled or removed
     │   └── ServiceUnavailable
     ├── ConfigError              configuration or environment of this machine
     └── RemoteError              an endpoint answered with an error
@@ -162,6 +163,12 @@ class LaunchFailed(BackendFailure):
     problem = "kernel-creation-failed"
     title = "Kernel creation has failed."
     error_code = "kernel_create_failed"
+
+
+class ImageFailed(BackendFailure):
+    """An image could not be built, pulled or removed; the message says at which step and where the log is."""
+
+    title = "The image could not be prepared."
 
 
 class ServiceUnavailable(BackendFailure):

@@ -69,6 +69,19 @@ class ImageState(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class ImageKind(StrEnum):
+    """What an image is made of."""
+
+    PYTHON = "python"
+    """An interpreter that was found on the machine."""
+    RECIPE = "recipe"
+    """An environment that is built from a recipe, kept apart from everything else."""
+    JUPYTER = "jupyter"
+    """An installed Jupyter kernelspec."""
+    CONTAINER = "container"
+    """An image of the container engine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """A catalogue entry: something real that a session can run in."""
@@ -96,6 +109,26 @@ class Image:
     state: ImageState = ImageState.READY
     reason: str = ""
     """Why the image is not ready; empty when it is."""
+    kind: ImageKind = ImageKind.PYTHON
+    packages: tuple[str, ...] = ()
+    """What a recipe installs, as requirements: `numpy>=2`."""
+    summary: str = ""
+    """What it is, in one line."""
+    service_ports: tuple[str, ...] = ()
+    """As in the label of Backend.AI: `jupyter:http:8081`."""
+    environ: dict[str, str] = field(default_factory=dict)
+    """Variables of every session of this image; those of the session win."""
+    startup: str = ""
+    """Python code that runs in each new kernel before anything of the user's; empty = none."""
+    kernelspec: str = ""
+    """Absolute path of the folder with `kernel.json`, for kind JUPYTER."""
+    prepare_s: float = 0.0
+    """About how long building or pulling takes; 0 = nobody knows, or nothing is to be done."""
+
+    @property
+    def in_container(self) -> bool:
+        """Whether sessions of it run in containers."""
+        return self.kind is ImageKind.CONTAINER
 
     @property
     def canonical(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .devices import Device, Devices, GpuReading, Guarantee, Layer
 from .engines import MACHINE_RESTARTED, WALL_TIME, Engine, Exit, Kernel, LaunchSpec, Terminal, TerminalNews
-from .images import ImageCatalogue, Resolution
+from .images import ImageCatalogue, Progress, Resolution, Tell
 from .journal import UPLOAD_PREFIX, JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
 from .metrics import Sampled, Sampler, Watched
@@ -50,6 +50,7 @@ __all__ = [
     "LaunchSpec",
     "Layer",
     "PastUse",
+    "Progress",
     "Resolution",
     "Run",
     "RunSummary",
@@ -59,6 +60,7 @@ __all__ = [
     "SessionEvent",
     "SessionStore",
     "SessionTerminal",
+    "Tell",
     "Terminal",
     "TerminalNews",
     "Watched",

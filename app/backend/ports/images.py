@@ -1,8 +1,8 @@
-"""What the service asks of the image catalogue."""
+"""What the service asks of the image catalogue, and the catalogue of where images come from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,9 +18,27 @@ class Resolution:
     """One line when `image` is not literally what was asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the building or pulling of an image is."""
+
+    current: float
+    total: float
+    """In the same unit, whatever it is: packages, layers, bytes. 0 = nobody knows yet."""
+    message: str
+    """One line: the step that is being taken. Untrusted: it may quote an installer."""
+
+
+Tell = Callable[[Progress], None]
+"""Hears of progress, in the event loop; cheap, never raises."""
+
+
 class ImageCatalogue(Protocol):
     def list(self) -> Sequence[Image]:
-        """Returns what is known now, newest runtime first within a language."""
+        """Returns what is known now, ready or not, newest runtime first within a language."""
+
+    def aliases(self) -> Mapping[str, str]:
+        """Returns what the entries of the alias tables lead to now: alias -> canonical reference."""
 
     async def refresh(self) -> None:
         """Looks over the machine. Runs once after the daemon is ready; safe to cancel."""
@@ -28,10 +46,55 @@ class ImageCatalogue(Protocol):
     async def looked(self) -> None:
         """Returns when the machine was looked over, now or earlier; safe to cancel."""
 
-    async def resolve(self, reference: str) -> Resolution:
-        """Returns the image for `reference`; waits for the first look over the machine when there was none yet.
+    async def resolve(self, reference: str, *, exact: bool = False) -> Resolution:
+        """Returns the image for `reference`, which may have to be built or pulled yet; waits for the first look over
+        the machine when there was none yet.
+
+        Args:
+            exact: nothing but the very image will do.
 
         Raises:
-            ImageNotFound: nothing fits; the message names the nearest.
+            ImageNotFound: nothing fits, or not exactly; the message names the nearest.
             BadRequest: no reference.
+        """
+
+    async def check(self, image: Image) -> str:
+        """Returns why sessions cannot run in a READY image any more, such as that its interpreter is gone; else
+        nothing. Marks it in the list."""
+
+    async def make_ready(self, image: Image, tell: Tell, *, anew: bool = False) -> Image:
+        """Builds or pulls an image; returns it READY. At once when it is. Asked for twice at the same time, it is done
+        once, and both hear of it. Safe to cancel: it stops when nobody waits for it any more.
+
+        Args:
+            anew: also when it is ready: built once more, or looked for at its registry.
+
+        Raises:
+            ImageFailed: with the step that failed, why, and where its log is.
+        """
+
+    def building(self) -> Mapping[str, Progress]:
+        """Returns what is being built or pulled now: canonical reference -> progress."""
+
+    async def remove(self, image: Image) -> str:
+        """Removes what was built or pulled; sessions that run are not minded. Returns what that was, in a sentence.
+
+        Raises:
+            ImageFailed: there is nothing that could be removed, or it cannot be.
+        """
+
+    async def alias(self, alias: str, target: str) -> None:
+        """Writes an alias into the user's table, in place of an earlier one of that name.
+
+        Raises:
+            BadRequest: no reference, or it would lead back to itself.
+            ConfigError: the table cannot be written.
+        """
+
+    async def dealias(self, alias: str) -> None:
+        """Takes an alias out of the user's table.
+
+        Raises:
+            ImageNotFound: it is not there; the message says so of shipped ones.
+            ConfigError: the table cannot be written.
         """

@@ -1,0 +1,42 @@
+"""The joint between the catalogue and the places where images come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ...model.images import Image, ImageKind
+from ..ports import Tell
+from .naming import Named
+
+
+class ImageSource(Protocol):
+    """One kind of image: what there is of it, and what can be done with it. The catalogue asks no two things of a
+    source at the same time for one image."""
+
+    kind: ImageKind
+
+    async def look(self, found: Sequence[Named]) -> Sequence[Named]:
+        """Returns what there is now, ready or not; what cannot be looked at is logged and left out. Safe to cancel.
+
+        Args:
+            found: what the sources before this one have, such as the interpreters that recipes build upon.
+        """
+
+    async def check(self, image: Image) -> str:
+        """Returns why sessions cannot run in a READY image any more; else nothing. Takes milliseconds."""
+
+    async def make_ready(self, image: Image, tell: Tell) -> Image:
+        """Builds or pulls an image, also when it is ready; returns it READY. Cancelled, nothing half-made is left that
+        could be taken for whole.
+
+        Raises:
+            ImageFailed: with the step that failed, why, and where its log is.
+        """
+
+    async def remove(self, image: Image) -> str:
+        """Removes what was built or pulled; returns what that was, in a sentence.
+
+        Raises:
+            ImageFailed: there is nothing that could be removed, or it cannot be.
+        """
