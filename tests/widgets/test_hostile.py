@@ -1,9 +1,11 @@
-"""No output breaks the screen: rows are as wide as they say, nothing that steers a terminal is in them, in time."""
+"""No output breaks the screen: rows are as wide as they say, and nothing that steers a terminal is in them.
+
+What takes too long for a text of its size runs into the time limit of its test.
+"""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -16,7 +18,6 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.strip import Strip
 
-LIMIT_S = 4.0
 STEERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
@@ -45,12 +46,10 @@ async def looked_at(transcripts: Sequence[tuple[str, Transcript]]) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         console = app.query_one(OutputConsole)
         for name, transcript in transcripts:
-            began = time.process_time()
             console.show(transcript)
             check(console, name)
             console.scroll_to(y=0, animate=False, force=True)
             check(console, name)
-            assert time.process_time() - began < LIMIT_S, name
             await pilot.pause()
         console.set_stamps(True)
         console.set_wrap(False)
@@ -67,13 +66,11 @@ async def looked_at(transcripts: Sequence[tuple[str, Transcript]]) -> None:
 def written(error: bool) -> Iterator[tuple[str, Transcript]]:
     for name, text in TEXTS.items():
         transcript = Transcript()
-        began = time.process_time()
         transcript.begin(text[:5000], 0.0)
         transcript.write("before\n")
         transcript.write(text, error=error)
         transcript.begin("next", 0.0)
         transcript.write("and after\n", error=error)
-        assert time.process_time() - began < LIMIT_S, name
         yield name, transcript
 
 
