@@ -164,7 +164,7 @@ def start_detached(paths: Paths, options: Sequence[str] = (), tell: Tell | None 
 def _wait_for_file(paths: Paths, wait_s: float) -> RunningBackend | None:
     deadline = time.monotonic() + wait_s
     while (found := read_running(paths)) is None and time.monotonic() < deadline:
-        time.sleep(_LOOK_S)
+        time.sleep(_LOOK_S)  # a file that appears tells nobody without inotify
     return found
 
 

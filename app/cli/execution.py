@@ -343,7 +343,7 @@ class Execution:
 
     async def _warn(self, session: CreatedSession) -> None:
         """Says what the backend warns of while the code runs."""
-        await asyncio.sleep(_WATCH_AFTER_S)
+        await asyncio.sleep(_WATCH_AFTER_S)  # short runs are not worth a watch
         from .notices import warning_of
 
         while True:
@@ -352,7 +352,7 @@ class Execution:
                     warning = warning_of(event, session.name)
                     if warning is not None:
                         self._talk(warning)
-            await asyncio.sleep(_WATCH_AGAIN_S)
+            await asyncio.sleep(_WATCH_AGAIN_S)  # the server is asked again, not hammered
 
     async def _execute(self, session: CreatedSession) -> int:
         request = self._plan.request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ..client.patience import Patience, persist
@@ -104,7 +105,7 @@ async def tail(
     stop, limit, lines, last = top + 1, _LOOK_FIRST, 0, True
     while stop > floor + 1 and count:
         wanted, before = min(limit, stop - 1 - floor), stop
-        found = await persist(client, patience, lambda: client.journal(session_id, before=before, limit=wanted))  # noqa: B023
+        found = await persist(client, patience, partial(client.journal, session_id, before=before, limit=wanted))
         for line in reversed(found):
             if line.kind not in ("stdout", "stderr") or line.seq <= floor or run_id not in (None, line.run_id):
                 continue

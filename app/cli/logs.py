@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -91,8 +92,7 @@ async def _show(client: ApiClient, session_id: str, follow: bool, lines: int | N
     else:
         at = start.after
         while at < top:
-            after = at
-            batch = await persist(client, waiting, lambda: client.journal(session_id, after=after, limit=_PAGE))  # noqa: B023
+            batch = await persist(client, waiting, partial(client.journal, session_id, after=at, limit=_PAGE))
             if not batch:
                 break
             await journal.show([line for line in batch if line.seq <= top])

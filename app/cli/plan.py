@@ -96,7 +96,7 @@ def uploads(files: Sequence[str], basedir: str | None) -> dict[str, Path]:
         click.BadParameter: no file, not readable, outside `basedir`, or two files of one name.
     """
     # Not resolved: a link keeps the place at which the user names it.
-    base = os.path.abspath(basedir or os.curdir)  # noqa: PTH100
+    base = os.path.abspath(basedir or os.curdir)  # noqa: PTH100 - Path.resolve would follow links
     found: dict[str, Path] = {}
     for name in files:
         path = Path(name)
@@ -106,7 +106,7 @@ def uploads(files: Sequence[str], basedir: str | None) -> dict[str, Path]:
             raise click.BadParameter(f"there is no file {name}", param_hint="FILES")
         if not path.is_file() or not os.access(path, os.R_OK):
             raise click.BadParameter(f"the file {name} cannot be read", param_hint="FILES")
-        target = os.path.relpath(os.path.abspath(name), base)  # noqa: PTH100
+        target = os.path.relpath(os.path.abspath(name), base)  # noqa: PTH100 - Path.resolve would follow links
         if Path(target).parts[0] == os.pardir:
             if basedir is not None:
                 raise click.BadParameter(f"{name} lies outside the folder {basedir} of --basedir", param_hint="FILES")

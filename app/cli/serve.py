@@ -153,7 +153,7 @@ def _stop(paths: Paths, *, kill_sessions: bool) -> int:
             raise ConfigError(
                 f"the backend (pid {found.pid}) does not stop; `kill -9 {found.pid}` ends it, its sessions go on"
             )
-        time.sleep(0.01)
+        time.sleep(0.01)  # the end of a process that is no child tells nobody
     say("the backend has stopped" + ("" if kill_sessions else "; sessions go on"))
     return 0
 

@@ -95,7 +95,7 @@ class Follower:
                 if not seen or not (isinstance(exc, Unreachable) or exc.http_status >= _SERVER_FAULT):
                     raise
                 lost(exc.message)
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(_RETRY_S)  # the server is asked again, not hammered
             self._look_again()
 
     def _gone(self) -> Exception:

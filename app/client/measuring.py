@@ -49,7 +49,7 @@ async def stats(transport: Transport) -> AsyncGenerator[StatsView]:
     """
     yield await _asked(transport)
     while "stats" not in (await transport.info()).capabilities:
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(_POLL_S)  # this server does not push
         yield await _asked(transport)
     async with aclosing(events(transport, None, stats=True)) as pushed:
         async for event in pushed:

@@ -71,7 +71,7 @@ class Patience:
             self._losses = 0
         told = False
         while True:
-            await asyncio.sleep(PAUSES_S[min(self._losses, len(PAUSES_S) - 1)])
+            await asyncio.sleep(PAUSES_S[min(self._losses, len(PAUSES_S) - 1)])  # longer each time
             self._losses += 1
             try:
                 await client.move(await self._find())

@@ -210,7 +210,7 @@ class Transport:
                 return True
             if self.endpoint.renew is None:
                 return False
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(pause_s)  # the next backend needs a moment to come up
             with contextlib.suppress(BaiTuiError):  # what the server said is worth more
                 fresh = await asyncio.to_thread(self.endpoint.renew)
                 if fresh is not None:

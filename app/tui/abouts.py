@@ -77,7 +77,7 @@ class Abouts:
 
     async def _ask(self, session_id: str) -> None:
         try:
-            await asyncio.sleep(SETTLED_S)
+            await asyncio.sleep(SETTLED_S)  # the cursor may only be passing by
             if session_id != self._wanted:
                 return
             client = await self._connected()

@@ -90,7 +90,7 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         connect: Makes a client of an endpoint; None = the real one.
     """
 
-    CSS_PATH = SHEETS  # type: ignore[assignment]
+    CSS_PATH = SHEETS  # type: ignore[assignment]  # Textual takes any sequence, and says list
     TITLE = "bai-tui"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "help_quit", show=False, system=True)]
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_table_commands}

@@ -150,7 +150,7 @@ class Ending:
         return [one for one in ids if (row := self._store.row(one)) is not None and not row.ended]
 
     async def _later(self, number: int) -> None:
-        await asyncio.sleep(self.undo_s)
+        await asyncio.sleep(self.undo_s)  # so long it can be taken back
         if number in self._batches:
             await self._end(self._take(number), forced=False, sure=False)
 

@@ -21,7 +21,7 @@ class Pace:
     async def step(self) -> None:
         """Lets others go on; for after each piece of work. A cancelled step loses nothing."""
         if time.perf_counter() - self._since < SLICE_S:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # one turn of the loop for the others
             return
         # a turn of the loop is not enough: a key takes several until it is painted
         await asyncio.sleep(BREATH_S)

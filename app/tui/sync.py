@@ -240,7 +240,7 @@ class Sync:
             await self._machine(client)
             await self._hear(client)
             if several:
-                await asyncio.sleep(min(HEAL_EVERY_S, _REST * took_s))
+                await asyncio.sleep(min(HEAL_EVERY_S, _REST * took_s))  # rests longer than it works
 
     async def _list(self, client: ApiClient) -> int:
         """Takes a full list; returns how many sessions were in it."""
@@ -292,7 +292,7 @@ class Sync:
                 return
             finally:
                 self._no_stats()
-            await asyncio.sleep(_STATS_AGAIN_S)
+            await asyncio.sleep(_STATS_AGAIN_S)  # the server is asked again, not hammered
 
     def _no_stats(self) -> None:
         if self.live.fresh:

@@ -69,7 +69,7 @@ async def _one_by_one(rows: Sequence[T]) -> AsyncIterator[T]:
     for number, row in enumerate(rows, 1):
         yield row
         if not number % _AT_ONCE:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # others have their turn in a long list
 
 
 class Root(People):

@@ -195,7 +195,7 @@ class Mps:
                 return ""
             if loop.time() >= deadline:
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # the control program tells nobody when it is up
         text = " ".join(said.read_text(errors="replace").split())[:200]
         how = "does not answer" if code in (0, None) else f"ends with {code}"
         return f"{program} -d {how}{': ' + text if text else ''}; its log is in {self._log}"

@@ -312,7 +312,7 @@ class ZygotePool:
 
     async def _refill(self, key: ZygoteKey, delay_s: float) -> None:
         spares = self._spares.setdefault(key, [])
-        await asyncio.sleep(delay_s)
+        await asyncio.sleep(delay_s)  # the session just started goes first
         try:
             while len(spares) < self._spares_wanted:
                 spares.append(await self._fork(key))

@@ -150,7 +150,7 @@ def group_of(pid: int, proc: Path) -> Group:
 def _children(proc: str, pid: int) -> list[int]:
     found: list[int] = []
     try:
-        for task in os.listdir(f"{proc}/{pid}/task"):  # noqa: PTH208
+        for task in os.listdir(f"{proc}/{pid}/task"):  # noqa: PTH208 - names, without a Path for each of thousands
             fd = os.open(f"{proc}/{pid}/task/{task}/children", _OPEN)
             try:
                 found += map(int, os.read(fd, _CHILDREN_BYTES).split())
@@ -184,7 +184,7 @@ class ProcessTable:
         """
         self._round += 1
         # names only: a Path for each would cost more than all the rest
-        pids = [int(name) for name in os.listdir(self._proc) if name.isdecimal()]  # noqa: PTH208
+        pids = [int(name) for name in os.listdir(self._proc) if name.isdecimal()]  # noqa: PTH208 - names, without a Path for each of thousands
         here = set(pids)
         self._strangers &= here
         new_runner = not self._runners.keys() >= runners.keys()

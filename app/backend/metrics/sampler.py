@@ -115,7 +115,7 @@ class ProcSampler:
                     on_sample(sampled)
                 now_s = clock()
                 due_s = next_due_s(due_s, now_s, self._interval_s)
-                await asyncio.sleep(due_s - now_s)
+                await asyncio.sleep(due_s - now_s)  # the beat of the sampler
         finally:
             self._executor = None
             executor.submit(self._table.close)

@@ -164,7 +164,7 @@ class InputStream(io.TextIOBase):
     def isatty(self) -> bool:
         return False
 
-    def readline(self, size: Optional[int] = -1) -> str:  # type: ignore[override]
+    def readline(self, size: Optional[int] = -1) -> str:  # type: ignore[override]  # None too, as files take it
         line = self._streams.ask("", False)
         return "" if line is None else line + "\n"
 
@@ -174,7 +174,7 @@ class InputStream(io.TextIOBase):
             return self.readline()[: size or None]
         return "".join(self)
 
-    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # text, where IOBase says bytes
         return iter(self.readline, "")
 
     def close(self) -> None:
@@ -342,7 +342,7 @@ class Streams:
             deadline = time.monotonic() + 0.05
             expected = threading.active_count()
             while len(os.listdir("/proc/self/task")) > expected and time.monotonic() < deadline:
-                time.sleep(0.0001)
+                time.sleep(0.0001)  # nothing tells when a thread has left the kernel
         self.stdout.flush()
         self.stderr.flush()
         self._restart = alive

@@ -26,7 +26,7 @@ def main() -> None:
     # The namespace of this file must outlive its place in sys.modules.
     package.__dict__["zygote_main"] = sys.modules["__main__"]
 
-    from _bai_runner import procs  # type: ignore[import-not-found]
+    from _bai_runner import procs  # type: ignore[import-not-found]  # made above
 
     procs.find_marker()
     listener = socket.socket(fileno=int(sys.argv[1]))

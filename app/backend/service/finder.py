@@ -126,7 +126,7 @@ class Finder:
         for number, entry in enumerate(entries, 1):
             found.append(self.current(entry))
             if not number % _AT_ONCE:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # others have their turn in a long list
         return found
 
     def _live_page(

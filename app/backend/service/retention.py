@@ -23,7 +23,7 @@ class Retention:
     async def run(self) -> None:
         """Runs until it is cancelled; what is being removed then is removed to the end."""
         while True:
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(EVERY_S)  # a round now and then, no awaited event
             await self.look()
 
     async def look(self) -> None:

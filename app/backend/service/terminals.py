@@ -54,7 +54,7 @@ class WatchedTerminal:
     async def watch(self) -> None:
         """Notes again and again that the session is used, while a program runs in the foreground. To be cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_LOOK_S)  # nothing tells when a program has left the foreground
             try:
                 if await self._terminal.busy():
                     self._used()

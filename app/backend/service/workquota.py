@@ -66,7 +66,7 @@ def disk_usage_bytes(folders: Iterable[Path], *, enough_bytes: int, breath_s: fl
             if total > enough_bytes:
                 return total
             if breath_s and number % _BREATH_ENTRIES == _BREATH_ENTRIES - 1:
-                time.sleep(breath_s)
+                time.sleep(breath_s)  # in a thread: leaves the disk to others
     return total
 
 
@@ -170,7 +170,7 @@ class WorkQuota:
         try:
             while True:
                 await self.look()
-                await asyncio.sleep(self._interval_s)
+                await asyncio.sleep(self._interval_s)  # nothing tells of growing files
         finally:
             self._executor = None
             executor.shutdown(wait=False, cancel_futures=True)

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from ...model.slots import CUDA_SHARES, GPU_ALIAS
@@ -131,29 +132,26 @@ def pictures(outcome: Outcome, width: int) -> list[str]:
     what, number, most = GPU_ALIAS, GPU, float(outcome.machine.gpus)
     if not most:
         what, number, most = "cpu", CPUS, float(outcome.machine.cpus)
-    edges = {"width": width, "begin": "0", "end": span(outcome.makespan_s)}
-    lines = plot(
+    over_time = partial(plot, width=width, begin="0", end=span(outcome.makespan_s))
+    lines = over_time(
         [value / most if most else 0.0 for value in timeline.means(number)],
         title=f"{policy}: part of the {what} in use",
         top=1.0,
         label=lambda value: f"{value:.0%}",
-        **edges,  # type: ignore[arg-type]
     )
-    lines += plot(
+    lines += over_time(
         timeline.means(WAITING),
         title=f"{policy}: waiting requests",
         label=lambda value: f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}",
-        **edges,  # type: ignore[arg-type]
     )
     sums, counts = [0.0] * _PARTS, [0] * _PARTS
     for job, wait_s in outcome.jobs():
         place = min(_PARTS - 1, int((job.arrival_s - outcome.begin_s) / max(outcome.makespan_s, 1e-9) * _PARTS))
         sums[place] += wait_s
         counts[place] += 1
-    lines += plot(
+    lines += over_time(
         [total / count if count else math.nan for total, count in zip(sums, counts, strict=True)],
         title=f"{policy}: waiting time by arrival",
         label=span,
-        **edges,  # type: ignore[arg-type]
     )
     return lines
