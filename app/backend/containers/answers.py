@@ -1,0 +1,268 @@
+"""What the engine answers, read into types. Docker's and Podman's differ here and there; this is where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ContainerError
+
+Json = Any  # what a JSON text decodes to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """Which engine it is and what it can do."""
+
+    name: str
+    """`Docker` or `Podman`."""
+    version: str
+    api_version: str
+    """The version that is spoken with it, such as `1.41`."""
+    socket: str
+    rootless: bool
+    cgroup_version: int
+    """1 or 2; 1 is also what it says on a hybrid hierarchy."""
+    cgroup_driver: str
+    """`cgroupfs` or `systemd`; empty when it has none (some rootless ones)."""
+    default_runtime: str
+    """`runc`, `crun`, ..."""
+    runtimes: tuple[str, ...]
+    """Names that it knows; Podman also tells of such as are not installed."""
+    architecture: str
+    """As `uname -m` says it."""
+    cpu_count: int
+    mem_bytes: int
+    root_dir: str
+    gpu_devices: tuple[str, ...]
+    """Names of CDI devices that it found, such as `nvidia.com/gpu=0`; few engines tell."""
+    can_limit_memory: bool
+    can_limit_cpu: bool
+    can_limit_pids: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineImage:
+    """An image that is here."""
+
+    id: str
+    """`sha256:<hex>` of its configuration."""
+    tags: tuple[str, ...]
+    """Full references: `docker.io/library/python:3.12`; empty for a dangling one."""
+    digests: tuple[str, ...] = ()
+    """`docker.io/library/python@sha256:<hex>`: as its registry knows it."""
+    size_bytes: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    architecture: str = ""
+    """As `uname -m` says it; empty in a list, which does not tell."""
+    os: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Empty in a list, as the following."""
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: str = ""
+    work_dir: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerState:
+    """A container at one moment."""
+
+    id: str
+    name: str
+    status: str
+    """`created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`; Podman adds some."""
+    running: bool
+    pid: int
+    """Of its first process, as this machine counts them; 0 when it has ended or the engine runs elsewhere."""
+    exit_code: int
+    """Of the last run; 0 while it runs."""
+    oom_killed: bool
+    error: str
+    """Why it could not be started; empty otherwise."""
+    started_at: str
+    """RFC 3339."""
+    finished_at: str
+    image_id: str
+    labels: Mapping[str, str]
+    runtime: str
+    raw: Mapping[str, Any]
+    """All that was answered, for what is rarely asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A container in a list."""
+
+    id: str
+    name: str
+    image_id: str
+    state: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """Some output of a container; not necessarily a line."""
+
+    stream: str
+    """`stdout` or `stderr`; always `stdout` with a terminal."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PullStep:
+    """One word of the engine about a pull."""
+
+    layer: str
+    """Short identifier; empty when it is about the whole."""
+    status: str
+    """`Downloading`, `Extracting`, `Pull complete`, ..."""
+    current_bytes: int
+    total_bytes: int
+    """0 when nobody knows."""
+
+
+_UNAME = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "arm": "armv7l"}
+
+
+def architecture_of(text: str) -> str:
+    """Returns Go's name of an architecture as `uname -m` says it."""
+    return _UNAME.get(text, text)
+
+
+def read_info(info: Json, version: Json, *, api_version: str, socket: str) -> EngineInfo:
+    """Reads `/info` and `/version`."""
+    parts = [str(part.get("Name", "")) for part in version.get("Components") or ()]
+    options = [str(one) for one in info.get("SecurityOptions") or ()]
+    return EngineInfo(
+        name="Podman" if any("podman" in part.lower() for part in parts) else "Docker",
+        version=_text(version, "Version"),
+        api_version=api_version,
+        socket=socket,
+        rootless=bool(info.get("Rootless")) or any("name=rootless" in one for one in options),
+        cgroup_version=2 if str(info.get("CgroupVersion")) in ("2", "v2") else 1,
+        cgroup_driver=_text(info, "CgroupDriver").replace("none", ""),
+        default_runtime=_text(info, "DefaultRuntime"),
+        runtimes=tuple(sorted(info.get("Runtimes") or ())),
+        architecture=architecture_of(_text(info, "Architecture")),
+        cpu_count=_number(info, "NCPU"),
+        mem_bytes=_number(info, "MemTotal"),
+        root_dir=_text(info, "DockerRootDir"),
+        gpu_devices=tuple(
+            str(one.get("ID", "")) for one in info.get("DiscoveredDevices") or () if one.get("Source") == "cdi"
+        ),
+        can_limit_memory=bool(info.get("MemoryLimit")),
+        can_limit_cpu=bool(info.get("CpuCfsQuota") or info.get("CPUCfsQuota")),
+        can_limit_pids=bool(info.get("PidsLimit")),
+    )
+
+
+def read_listed_image(one: Json) -> EngineImage:
+    """Reads an element of `/images/json`."""
+    return EngineImage(
+        id=_digest(_text(one, "Id")),
+        tags=_real_tags(one.get("RepoTags")),
+        digests=_real_tags(one.get("RepoDigests")),
+        size_bytes=_number(one, "Size"),
+        labels=_strings(one.get("Labels")),
+    )
+
+
+def read_image(one: Json) -> EngineImage:
+    """Reads `/images/{name}/json`."""
+    config = one.get("Config") or {}
+    pairs = (str(text).partition("=") for text in config.get("Env") or ())
+    return EngineImage(
+        id=_digest(_text(one, "Id")),
+        tags=_real_tags(one.get("RepoTags")),
+        digests=_real_tags(one.get("RepoDigests")),
+        size_bytes=_number(one, "Size"),
+        labels=_strings(config.get("Labels")),
+        architecture=architecture_of(_text(one, "Architecture")),
+        os=_text(one, "Os"),
+        environ={name: value for name, _, value in pairs},
+        entrypoint=_words(config.get("Entrypoint")),
+        command=_words(config.get("Cmd")),
+        user=_text(config, "User"),
+        work_dir=_text(config, "WorkingDir"),
+    )
+
+
+def read_container(one: Json) -> ContainerState:
+    """Reads `/containers/{id}/json`."""
+    state = one.get("State") or {}
+    status = _text(state, "Status")
+    return ContainerState(
+        id=_text(one, "Id"),
+        name=_text(one, "Name").removeprefix("/"),
+        status=status,
+        running=bool(state.get("Running")) or status == "running",
+        pid=_number(state, "Pid"),
+        exit_code=_number(state, "ExitCode"),
+        oom_killed=bool(state.get("OOMKilled")),
+        error=_text(state, "Error"),
+        started_at=_text(state, "StartedAt"),
+        finished_at=_text(state, "FinishedAt"),
+        image_id=_digest(_text(one, "Image")),
+        labels=_strings((one.get("Config") or {}).get("Labels")),
+        runtime=_text(one.get("HostConfig") or {}, "Runtime"),
+        raw=one,
+    )
+
+
+def read_listed(one: Json) -> Listed:
+    """Reads an element of `/containers/json`."""
+    names = one.get("Names") or ("",)
+    return Listed(
+        id=_text(one, "Id"),
+        name=str(names[0]).removeprefix("/"),
+        image_id=_digest(_text(one, "ImageID")),
+        state=_text(one, "State").lower(),
+        labels=_strings(one.get("Labels")),
+    )
+
+
+def read_pull_step(one: Json) -> PullStep:
+    """Reads one object of the stream of a pull.
+
+    Raises:
+        ContainerError: it tells of a failure.
+    """
+    detail = one.get("errorDetail") or {}
+    if "error" in one or detail:
+        raise ContainerError(str(detail.get("message") or one.get("error") or "the engine does not say why"))
+    progress = one.get("progressDetail") or {}
+    return PullStep(
+        layer=str(one.get("id") or ""),
+        status=str(one.get("status") or one.get("stream") or "").strip(),
+        current_bytes=_number(progress, "current"),
+        total_bytes=max(0, _number(progress, "total")),
+    )
+
+
+def _text(table: Json, name: str) -> str:
+    value = table.get(name)
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _number(table: Json, name: str) -> int:
+    value = table.get(name)
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _strings(table: Json) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (table or {}).items()}
+
+
+def _words(value: Json) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(map(str, value or ()))
+
+
+def _real_tags(values: Json) -> tuple[str, ...]:
+    return tuple(str(value) for value in values or () if "<none>" not in str(value))
+
+
+def _digest(text: str) -> str:
+    return text if not text or ":" in text else f"sha256:{text}"
