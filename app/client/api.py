@@ -22,12 +22,12 @@ from . import queries as _queries
 from . import sessions as _sessions
 from . import stream as _stream
 from .insides import Insides
+from .shelf import Shelf
 from .transport import Transport
 from .views import (
     CreatedSession,
     EventView,
     ExtensionView,
-    ImageView,
     JournalLine,
     KeypairView,
     MachineView,
@@ -57,7 +57,7 @@ class ExecuteStream(Protocol):
         """Answers a `waiting-input` frame."""
 
 
-class ApiClient(Insides):
+class ApiClient(Insides, Shelf):
     """One endpoint, one connection pool. Use as an async context manager.
 
     Every method raises `RemoteError` for an error answer and `Unreachable` when there is none, with a message fit
@@ -121,6 +121,7 @@ class ApiClient(Insides):
         depends_on: Sequence[str] = (),
         starts_at: datetime | None = None,
         batch_timeout_s: float = 0.0,
+        exact: bool = False,
     ) -> CreatedSession:
         """Creates a session, or finds the live one of that name; returns when it runs, or as the arguments say.
 
@@ -133,6 +134,9 @@ class ApiClient(Insides):
                 names of ended ones, of which the last counts.
             starts_at: aware; a batch session starts no earlier.
             batch_timeout_s: a batch session is ended after so long, in whole seconds; 0 = never.
+            exact: the very image or none (capability `images`; a cluster substitutes nothing anyway).
+
+        Raises: ImageNotFound (with the nearest in its message), SessionExists, QuotaExceeded, ...
         """
         return await _sessions.create(
             self.transport,
@@ -152,6 +156,7 @@ class ApiClient(Insides):
             depends_on=depends_on,
             starts_at=starts_at,
             batch_timeout_s=batch_timeout_s,
+            exact=exact,
         )
 
     async def list_sessions(
@@ -381,13 +386,17 @@ class ApiClient(Insides):
 
         return attach(self.transport, ref)
 
-    def events(self, *, session: str | None = None) -> AsyncGenerator[EventView]:
+    def events(self, *, session: str | None = None, progress: bool = False) -> AsyncGenerator[EventView]:
         """Yields `bai_connected` as soon as the subscription stands, then events until the server closes.
+
+        Args:
+            progress: with `bai_image_progress` events while images are built or pulled, see `EventView.progress`
+                (capability `images`; a server without it has none).
 
         Raises:
             Unreachable: the connection was lost.
         """
-        return _events.events(self.transport, session)
+        return _events.events(self.transport, session, progress=progress)
 
     def stats(self) -> AsyncGenerator[StatsView]:
         """Yields what sessions and GPUs use: what is known now, then each new round, until the server closes.
@@ -399,10 +408,6 @@ class ApiClient(Insides):
             Unreachable: the connection was lost.
         """
         return _measuring.stats(self.transport)
-
-    async def images(self) -> Sequence[ImageView]:
-        """Returns the images that sessions can be started with."""
-        return await _queries.images(self.transport)
 
     async def keypairs(self, user_id: str | None = None) -> Sequence[KeypairView]:
         """Returns the keypairs of our user, or of `user_id`; to an administrator, None means those of all users."""

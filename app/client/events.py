@@ -1,10 +1,11 @@
-"""Server-sent events of sessions."""
+"""Server-sent events: of sessions, and of background tasks."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final
 
 from ..model.errors import Unreachable
 from .parsing import event_view
@@ -14,6 +15,8 @@ from .views import EventView
 
 CONNECTED = "bai_connected"
 """Name of the event that `events` yields first: the subscription stands, what happens from now on will be seen."""
+IMAGES: Final = "images"
+"""Capability of a server that builds and pulls images when it is asked to, and tells of it."""
 _REMOTE_SILENCE_S = 120.0
 """A manager sends comments every 15 s; a longer silence over a network is a dead connection."""
 _LINE_LIMIT_BYTES = 4 * 2**20
@@ -72,11 +75,14 @@ def _decoded(text: str) -> Mapping[str, Any]:
     return data if isinstance(data, Mapping) else {}
 
 
-async def events(transport: Transport, session: str | None, *, stats: bool = False) -> AsyncGenerator[EventView]:
+async def events(
+    transport: Transport, session: str | None, *, stats: bool = False, progress: bool = False
+) -> AsyncGenerator[EventView]:
     """Yields `bai_connected`, then events until the server says `server_close`.
 
     Args:
         stats: with a `bai_stats` event every second (capability `stats`).
+        progress: with `bai_image_progress` events (capability `images`).
 
     Raises:
         Unreachable: the connection was lost; what happened meanwhile is not known.
@@ -86,10 +92,26 @@ async def events(transport: Transport, session: str | None, *, stats: bool = Fal
         query.insert(0, ("sessionId" if UUID.fullmatch(session) else "sessionName", session))
     if stats:
         query.append(("stats", "true"))
+    if progress and IMAGES in (await transport.info()).capabilities:
+        query.append(("progress", "true"))
+    async with aclosing(stream(transport, "/events/session", query)) as frames:
+        async for name, data in frames:
+            yield event_view(name, data)
+
+
+async def stream(
+    transport: Transport, path: str, query: Sequence[tuple[str, str]]
+) -> AsyncGenerator[tuple[str, Mapping[str, Any]]]:
+    """Yields (`bai_connected`, {}), then name and data of each event until the server says `server_close`.
+
+    Raises:
+        Unreachable: the connection was lost.
+        RemoteError: the server refuses.
+    """
     parser = EventParser()
     async with transport.open(
         "GET",
-        "/events/session",
+        path,
         query=query,
         content_type=None,
         accept="text/event-stream",
@@ -97,7 +119,7 @@ async def events(transport: Transport, session: str | None, *, stats: bool = Fal
     ) as response:
         if response.status != 200:
             transport.check(response, await transport.error_body(response))
-        yield event_view(CONNECTED, {})
+        yield CONNECTED, {}
         async for piece in response.chunks():
             try:
                 found = parser.feed(piece)
@@ -106,5 +128,5 @@ async def events(transport: Transport, session: str | None, *, stats: bool = Fal
             for name, text in found:
                 if name == "server_close":
                     return
-                yield event_view(name, _decoded(text))
+                yield name, _decoded(text)
     raise Unreachable(f"connection lost: {transport.url} ended the stream of events")

@@ -17,14 +17,17 @@ from .views import (
     CreatedSession,
     EventView,
     IdleCheckView,
-    ImageView,
     JournalLine,
     LayerView,
+    ProgressView,
     RunView,
     SessionView,
     WaitingView,
 )
 
+IMAGE_PROGRESS: Final = "bai_image_progress"
+"""Name of the event that tells how far the building or pulling of an image is (capability `images`)."""
+IMAGE_EVENTS: Final = frozenset({IMAGE_PROGRESS, "bai_image_gone", "bai_image_back"})
 _NO_REASONS: Final = frozenset({"triggered-by-scheduler", "passed-preconditions"})
 """What managers since 26 write as the reason of whatever their scheduler does."""
 
@@ -214,6 +217,7 @@ def session_view(row: Mapping[str, Any]) -> SessionView:
         status_info=_reason(row.get("status_info")) or None,
         image=str(row.get("image") or ""),
         image_notice=data.get("image_notice") or None,
+        image_gone=data.get("image_gone") or None,
         type=str(row.get("type") or "").lower(),
         priority=row.get("priority"),
         access_key=row.get("access_key"),
@@ -259,22 +263,6 @@ def created_session(answer: Any, name: str) -> CreatedSession:
     )
 
 
-def image_view(row: Mapping[str, Any]) -> ImageView:
-    """Reads an `Image` of GraphQL."""
-    registry, name, tag = (str(row.get(key) or "") for key in ("registry", "name", "tag"))
-    reference = f"{name}:{tag}" if tag else name
-    pairs = row.get("labels")
-    return ImageView(
-        reference=f"{registry}/{reference}" if registry else reference,
-        architecture=str(row.get("architecture") or ""),
-        aliases=tuple(map(str, row.get("aliases") or ())),
-        size_bytes=int(row.get("size_bytes") or 0),
-        digest=str(row.get("digest") or ""),
-        labels={str(pair["key"]): str(pair.get("value") or "") for pair in pairs or () if isinstance(pair, Mapping)},
-        installed=row.get("installed") is not False,
-    )
-
-
 def journal_line(row: Mapping[str, Any]) -> JournalLine:
     """Reads a record of our backend's journal."""
     record = row.get("rec")
@@ -304,6 +292,13 @@ def _reason(told: Any) -> str:
     return "" if told in _NO_REASONS else str(told or "")
 
 
+def progress_view(data: Mapping[str, Any]) -> ProgressView:
+    """Reads how far the building or pulling of an image is."""
+    return ProgressView(
+        number(data.get("current")) or 0.0, number(data.get("total")) or 0.0, str(data.get("message") or "")
+    )
+
+
 def event_view(name: str, data: Mapping[str, Any]) -> EventView:
     """Reads a server-sent event."""
     code = data.get("exitCode")
@@ -314,4 +309,6 @@ def event_view(name: str, data: Mapping[str, Any]) -> EventView:
         reason=_reason(data.get("reason")),
         exit_code=code if isinstance(code, int) else None,
         data=data,
+        image=str(data.get("image") or "") if name in IMAGE_EVENTS else "",
+        progress=progress_view(data) if name == IMAGE_PROGRESS else None,
     )

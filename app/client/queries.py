@@ -1,4 +1,4 @@
-"""What is asked by GraphQL: sessions, images, agents."""
+"""What is asked by GraphQL about sessions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..model.errors import AmbiguousReference, BaiTuiError, Forbidden, NotImplem
 from ..model.sessions import LIVE, TERMINAL, SessionStatus
 from .cluster import explained, in_our_words, is_cluster, origin, tellable
 from .errors import UNRESOLVED, with_data
-from .parsing import image_view, session_view
+from .parsing import session_view
 from .transport import Transport, version_of
-from .views import ImageView, SessionView
+from .views import SessionView
 
 SESSION_FIELDS = [
     "id",
@@ -38,17 +38,6 @@ SESSION_FIELDS = [
 ]
 STAT_FIELDS = ["containers{live_stat last_stat}"]
 """What is asked for only where it is wanted: a cluster fetches it for every kernel from another store."""
-IMAGE_FIELDS = [
-    "name",
-    "registry",
-    "architecture",
-    "tag",
-    "digest",
-    "size_bytes",
-    "aliases",
-    "installed",
-    "labels{key,value}",
-]
 PRIORITY_SINCE = (8, "20240915")
 """The API that brought priorities, and time limits of batch sessions."""
 _NEW_STATUSES = frozenset({SessionStatus.PREPARED, SessionStatus.CREATING})
@@ -63,7 +52,7 @@ _ENDED_MOST = 1000
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-async def _ask(
+async def ask(
     transport: Transport, head: str, root: str, fields: Sequence[str], wrap: str, variables: Mapping[str, Any]
 ) -> Any:
     """Asks for `root` with those of `fields` that the server can tell; learns which it cannot."""
@@ -126,7 +115,7 @@ async def session_rows(
             fields = [field for field in fields if field != "priority"]
         if is_cluster(info):
             fields = tellable(fields)
-        page = await _ask(transport, head, "compute_session_list", fields, wrap, variables)
+        page = await ask(transport, head, "compute_session_list", fields, wrap, variables)
     else:
         data = await transport.graphql(f"{head}{wrap % ' '.join(fields)}}}", variables)
         page = data.get("compute_session_list")
@@ -305,7 +294,7 @@ async def session(transport: Transport, ref: str, *, stats: bool = False) -> Ses
         fields.remove("priority")
     if is_cluster(info):
         fields = tellable(fields)
-    row = await _ask(
+    row = await ask(
         transport, "query($id:UUID!){compute_session(id:$id){", "compute_session", fields, "%s}", {"id": sid}
     )
     if not isinstance(row, Mapping):
@@ -340,14 +329,3 @@ async def prioritize(transport: Transport, ref: str, priority: int) -> int:
     item = payload.get("item") if isinstance(payload, Mapping) else None
     now = item.get("priority") if isinstance(item, Mapping) else None
     return now if isinstance(now, int) else priority
-
-
-async def images(transport: Transport) -> Sequence[ImageView]:
-    rows = await _ask(transport, "query{images{", "images", IMAGE_FIELDS, "%s}", {})
-    # Our backend has one registry, and nobody types it; on a cluster it is part of the reference.
-    bare = bool((await transport.info()).capabilities)
-    return [
-        image_view({**row, "registry": ""} if bare and row.get("registry") == "local" else row)
-        for row in rows or ()
-        if isinstance(row, Mapping)
-    ]

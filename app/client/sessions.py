@@ -59,6 +59,7 @@ async def create(
     depends_on: Sequence[str],
     starts_at: datetime | None,
     batch_timeout_s: float,
+    exact: bool,
 ) -> CreatedSession:
     info = await transport.info()
     if batch_timeout_s and version_of(info) < PRIORITY_SINCE:
@@ -67,6 +68,9 @@ async def create(
             f"{transport.url} cannot limit the time of a batch session: that came with Backend.AI 24.09",
         )
     name = name or new_session_name()
+    options = dict(resource_opts or {})
+    if exact and "images" in info.capabilities:
+        options["exact_image"] = "true"
     machine = os.uname().machine.lower()
     body: dict[str, Any] = {
         "name": name,
@@ -85,7 +89,7 @@ async def create(
         "config": {
             "environ": dict(environ or {}),
             "resources": wire_resources(resources or {}, info),
-            "resource_opts": dict(resource_opts or {}),
+            "resource_opts": options,
             "mounts": list(mounts),
         },
     }

@@ -289,7 +289,9 @@ class Transport:
 
     # --- GraphQL -------------------------------------------------------------------------------------------
 
-    async def graphql(self, query: str, variables: Mapping[str, Any], *, idempotent: bool = True) -> Mapping[str, Any]:
+    async def graphql(
+        self, query: str, variables: Mapping[str, Any], *, idempotent: bool = True, timeout_s: float = 60.0
+    ) -> Mapping[str, Any]:
         """Returns the `data` of a GraphQL query.
 
         Raises:
@@ -301,6 +303,7 @@ class Transport:
             "/admin/gql" if wrapped else "/admin/graphql",
             json_body={"query": query, "variables": dict(variables)},
             idempotent=idempotent,
+            timeout_s=timeout_s,
         )
         if not isinstance(answer, Mapping):
             raise RemoteError(f"{self.url} answered a GraphQL query with no object", http_status=400)

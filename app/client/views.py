@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from ..model.images import ImageState
 from ..model.metrics import Metrics
 from ..model.sessions import SessionStatus
 from ..model.slots import ResourceSlots
@@ -73,6 +74,8 @@ class SessionView:
     image: str = ""
     image_notice: str | None = None
     """From `status_data.image_notice` of our backend."""
+    image_gone: str | None = None
+    """Why no other session could run in its image now, such as that it was removed (our backend only)."""
     type: str = ""
     priority: int | None = None
     access_key: str | None = None
@@ -116,15 +119,81 @@ class CreatedSession:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressView:
+    """How far the building or pulling of an image is."""
+
+    current: float = 0.0
+    total: float = 0.0
+    """In the same unit, whatever it is; 0 = nobody knows."""
+    message: str = ""
+    """The step that is being taken, in one line; untrusted."""
+
+    @property
+    def percent(self) -> int | None:
+        """0 to 100; None while nobody knows the total."""
+        return min(100, max(0, int(self.current / self.total * 100))) if self.total > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskView(ProgressView):
+    """News of a background task."""
+
+    state: str
+    """`started`, `updated`, or how it ended: `done`, `partial_success`, `failed`, `cancelled`."""
+    errors: tuple[str, ...] = ()
+    """What went wrong in part."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes after it."""
+        return self.state not in ("started", "updated")
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended without doing what it was to do; `message` says why."""
+        return self.state in ("failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
 class ImageView:
+    """An image of the catalogue. What only our backend tells (capability `images`) has its default elsewhere."""
+
     reference: str
     """As one types it to start a session."""
     architecture: str = ""
     aliases: tuple[str, ...] = ()
     size_bytes: int = 0
+    """0 = not told."""
     digest: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     installed: bool = True
+    """Whether a session starts at once: the same as `state` READY."""
+    id: str = ""
+    """UUID text."""
+    state: ImageState = ImageState.READY
+    """Of a cluster READY or PULLABLE."""
+    reason: str = ""
+    """Why it is not ready; of our backend."""
+    kind: str = ""
+    """A value of `model.images.ImageKind`; empty = not told."""
+    language: str = ""
+    runtime_version: str = ""
+    """Full version of the language runtime, e.g. `3.11.7`."""
+    packages: tuple[str, ...] = ()
+    """What a recipe installs, as requirements."""
+    summary: str = ""
+    """What it is, in one line."""
+    min_slots: ResourceSlots = field(default_factory=ResourceSlots)
+    default_slots: ResourceSlots = field(default_factory=ResourceSlots)
+    """What a session gets that asks for nothing."""
+    service_ports: tuple[str, ...] = ()
+    """As in the label of Backend.AI: `jupyter:http:8081`."""
+    prepare_s: float = 0.0
+    """About how long building or pulling takes; 0 = nobody knows, or nothing is to be done."""
+    progress: ProgressView | None = None
+    """While it is built or pulled, by whomever."""
+    notice: str | None = None
+    """One line when it stands for another one that was asked for; told for one image only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +265,10 @@ class EventView:
     reason: str = ""
     exit_code: int | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    image: str = ""
+    """Of `bai_image_progress`, `bai_image_gone` and `bai_image_back`: the reference of the image that it is about."""
+    progress: ProgressView | None = None
+    """Of `bai_image_progress`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ class ImageFailed(BackendFailure):
     """An image could not be built, pulled or removed; the message says at which step and where the log is."""
 
     title = "The image could not be prepared."
+    error_code = "image_setup_failed"
 
 
 class ServiceUnavailable(BackendFailure):

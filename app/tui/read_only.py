@@ -21,6 +21,7 @@ CHANGES: Final = frozenset(
     (
         "create_session", "terminate", "extend", "prioritize", "restart", "rename", "interrupt", "answer", "upload",
         "delete_files", "execute", "pty", "add_keypair", "switch_keypair", "delete_keypair", "rotate_keypair",
+        "prepare_image", "cancel_task", "remove_image", "alias_image", "dealias_image", "rescan_images",
     )
 )  # fmt: skip
 """Methods of `ApiClient` that start, change or end something; a test holds every other one to be a question."""

@@ -31,6 +31,7 @@ from bai_tui.app.model.metrics import Metric
 from bai_tui.app.model.sessions import ANSWERING, TERMINAL, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.tests.tui.fake_files import FakeFiles
+from bai_tui.tests.tui.fake_images import FakeBuild, FakeShelf, FakeShelves
 from bai_tui.tests.tui.fake_pty import FakePty, FakeShell
 from bai_tui.tests.tui.fake_streams import FakeFollowing, FakeStream
 from bai_tui.tests.tui.fake_upkeep import FakeUpkeep
@@ -90,7 +91,7 @@ class FakeSession:
             return seq
 
 
-class FakeServer:
+class FakeServer(FakeShelves):
     """State that outlives connections."""
 
     def __init__(
@@ -143,6 +144,9 @@ class FakeServer:
             ImageView("python-tensorflow:1.12-py36", aliases=("tf",)),
             ImageView("r-base:4.3"),
         )
+        self.builds: dict[str, FakeBuild] = {}
+        """Task id -> what is being built, or was."""
+        self.refuse_image: Exception | None = None
         self._ids = itertools.count(1)
         self._runs = itertools.count(1)
 
@@ -290,7 +294,7 @@ class FakeServer:
         await session.add("run-finished", {"exitCode": exit_code}, run_id)
 
 
-class FakeClient(FakeFiles, FakeUpkeep):
+class FakeClient(FakeFiles, FakeShelf, FakeUpkeep):
     """The methods of `ApiClient` that the TUI uses."""
 
     def __init__(self, server: FakeServer) -> None:
@@ -411,7 +415,7 @@ class FakeClient(FakeFiles, FakeUpkeep):
         run_id = server.begin_run(session, request.code)
         yield FakeStream(server, session, run_id, after)
 
-    async def events(self, *, session: str | None = None) -> AsyncIterator[EventView]:
+    async def events(self, *, session: str | None = None, progress: bool = False) -> AsyncIterator[EventView]:
         server = self._server
         server.check()
         queue: asyncio.Queue[EventView | None] = asyncio.Queue()
@@ -437,10 +441,6 @@ class FakeClient(FakeFiles, FakeUpkeep):
         finally:
             server.meters.remove(meter)
         raise Unreachable("connection lost: the stream of rounds ended")
-
-    async def images(self) -> Sequence[ImageView]:
-        self._server.check()
-        return self._server.image_views
 
     async def machine(self) -> MachineView:
         self._server.check()

@@ -34,6 +34,9 @@ class ImageSource(Protocol):
             ImageFailed: with the step that failed, why, and where its log is.
         """
 
+    async def log(self, image: Image) -> str:
+        """Returns what the newest building or pulling has written, the end of it when that is much; else nothing."""
+
     async def remove(self, image: Image) -> str:
         """Removes what was built or pulled; returns what that was, in a sentence.
 

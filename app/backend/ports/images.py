@@ -76,6 +76,10 @@ class ImageCatalogue(Protocol):
     def building(self) -> Mapping[str, Progress]:
         """Returns what is being built or pulled now: canonical reference -> progress."""
 
+    async def log(self, image: Image) -> str:
+        """Returns what the newest building or pulling of an image has written, the end of it when that is much;
+        empty when there is nothing. Untrusted."""
+
     async def remove(self, image: Image) -> str:
         """Removes what was built or pulled; sessions that run are not minded. Returns what that was, in a sentence.
 
