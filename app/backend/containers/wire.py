@@ -64,6 +64,7 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None,
         idle_s: float | None = None,
+        version: str = "",
     ) -> AsyncIterator[ClientResponse]:
         """Sends a request and yields the answer, whose body may be read inside; an answer below 400.
 
@@ -72,6 +73,7 @@ class Wire:
             upload: a tar archive, in place of `body`.
             timeout_s: for all of it; None = as long as it takes.
             idle_s: for each silence.
+            version: of an API that is not Docker's; empty = the one that was agreed on.
 
         Raises:
             EngineGone: nobody answers, or not in time.
@@ -79,7 +81,7 @@ class Wire:
         """
         import aiohttp
 
-        place, version = await self.find()
+        place, agreed = await self.find()
         limits = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S, sock_read=idle_s)
         sent = {"Content-Type": "application/x-tar"} if upload is not None else {}
         try:
@@ -87,7 +89,7 @@ class Wire:
                 _session(place) as session,
                 session.request(
                     method,
-                    f"http://engine/v{version}{path}",
+                    f"http://engine/v{version or agreed}{path}",
                     params=query,
                     data=upload,
                     json=None if upload is not None else body,
