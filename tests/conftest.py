@@ -27,6 +27,9 @@ settings.register_profile(
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+pytest_plugins = ["bai_tui.tests.containers.fixtures"]
+"""The container engine of the tests: rooms share it, so that it is made once."""
+
 ROOT_VARIABLE = "BAI_TUI_TEST_ROOT"
 """Folder of this test run: short, since the paths of unix sockets end at 107 bytes. Marks our processes as well."""
 

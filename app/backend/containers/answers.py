@@ -86,7 +86,6 @@ class ContainerState:
     finished_at: str
     image_id: str
     labels: Mapping[str, str]
-    runtime: str
     raw: Mapping[str, Any]
     """All that was answered, for what is rarely asked."""
 
@@ -207,7 +206,6 @@ def read_container(one: Json) -> ContainerState:
         finished_at=_text(state, "FinishedAt"),
         image_id=_digest(_text(one, "Image")),
         labels=_strings((one.get("Config") or {}).get("Labels")),
-        runtime=_text(one.get("HostConfig") or {}, "Runtime"),
         raw=one,
     )
 

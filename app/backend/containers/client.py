@@ -160,8 +160,10 @@ class ContainerClient:
         return read_container(answer)
 
     async def wait(self, container: str) -> int:
-        """Returns the exit code of a container when it does not run any more, however long that takes; at once when it was
-        never started."""
+        """Returns the exit code of a container when it does not run any more, however long that takes.
+
+        Call it behind `start`: of a container that was never started it returns at once.
+        """
         answer = await self._wire.json(
             "POST", f"/containers/{_path(container)}/wait", query={"condition": "not-running"}, timeout_s=None
         )

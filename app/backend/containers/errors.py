@@ -23,7 +23,8 @@ class ContainerError(BackendFailure):
     @property
     def conflict(self) -> bool:
         """Whether it is in use, or in a state in which that cannot be done."""
-        return self.http_status == 409
+        improper = self.http_status == 500 and "container state improper" in self.message  # Podman's way to say it
+        return self.http_status == 409 or improper
 
 
 class EngineGone(ContainerError):
