@@ -15,6 +15,7 @@ STRATEGIES: Final = ("pack", "spread")
 DISTRIBUTIONS: Final = ("evenly", "fill")
 OPERATORS: Final = ("and", "or")
 ISOLATIONS: Final = ("none", "bwrap")
+ENGINES: Final = ("auto", "process", "container")
 OVERFLOWS: Final = ("head-and-tail", "slow-down")
 
 
@@ -147,6 +148,34 @@ class JournalSettings:
     """After the end of a session its journal is kept so long."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSettings:
+    """`[containers]`: the container engine, and what its containers are made with."""
+
+    socket: str = ""
+    """Path of the engine's socket; empty = looked for in the usual places."""
+    network: str = "host"
+    """`host`, `none`, or a network that the engine knows."""
+    runtime: str = ""
+    """Name of the OCI runtime; empty = the engine's own, but runc in place of crun where control groups are of version
+    1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSettings:
+    """`[images]`: what may run, and where."""
+
+    venvs: tuple[str, ...] = ()
+    """Folders of virtual environments that are images, too; `~` stands for HOME."""
+    exact: bool = False
+    """Whether nothing may run in place of an image that is not here."""
+    engine: str = "auto"
+    """One of `ENGINES`: whether sessions run as processes or in containers; `auto`: as processes where one name stands
+    for both."""
+    engines: Mapping[str, str] = field(default_factory=dict)
+    """Canonical reference, or name for every tag of it -> one of `ENGINES`."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendSettings:
     """What `config.toml` says to the backend, defaults filled in."""
@@ -169,6 +198,8 @@ class BackendSettings:
     memory: MemorySettings = field(default_factory=MemorySettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
+    images: ImageSettings = field(default_factory=ImageSettings)
+    containers: ContainerSettings = field(default_factory=ContainerSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from ..policies import (
     POLICIES,
     STRATEGIES,
     BackendSettings,
+    ContainerSettings,
     ContextSettings,
     GpuSettings,
     IdleSettings,
@@ -265,6 +266,27 @@ _JOURNAL: Final = Table(
     ),
     "what is kept of the output",
 )
+_CONTAINERS: Final = Table(
+    "containers",
+    ContainerSettings,
+    keys_of(
+        ContainerSettings,
+        socket=(
+            v.NAME,
+            "path of the socket of Docker or Podman; empty = `DOCKER_HOST`, `CONTAINER_HOST`, or the usual places",
+        ),
+        network=(
+            v.GIVEN_TEXT,
+            'of sessions in containers: `"host"` (that of the machine), `"none"`, or a network that the engine knows, '
+            'such as `"bridge"`',
+        ),
+        runtime=(
+            v.NAME,
+            "OCI runtime; empty = the engine's own, but runc in place of crun where control groups are of version 1",
+        ),
+    ),
+    "sessions in containers",
+)
 
 
 _BACKEND: Final[Mapping[str, Entry]] = {
@@ -290,6 +312,7 @@ _BACKEND: Final[Mapping[str, Entry]] = {
     "memory": _MEMORY,
     "sandbox": _SANDBOX,
     "journal": _JOURNAL,
+    "containers": _CONTAINERS,
 }
 
 # --- the screen's, and where to go -----------------------------------------------------------------------------------
