@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 from ..client.api import ApiClient, Endpoint, ExecuteStream
 from ..client.patience import Patience, persist
-from ..client.views import CreatedSession, SessionView
+from ..client.views import CreatedSession
 from ..model.console import END_OF_INPUT, Frame, RunStatus
 from ..model.errors import BaiTuiError, NotFound, NotImplementedHere, Unreachable
 from ..model.sessions import TERMINAL, SessionResult
 from . import exit_codes
 from .ahead import Ahead
+from .awaiting import Awaited, why
 from .endpoint import patience
 from .plan import RunPlan
 from .printing import Printer
@@ -24,6 +25,7 @@ from .talk import debugging, say
 
 T = TypeVar("T")
 _WAITING = frozenset({"PENDING", "SCHEDULED", "TIMEOUT"})
+_PULLING = frozenset({"PREPARING", "PULLING"})
 _ENDED = frozenset({"TERMINATED", "TERMINATING", "ERROR", "CANCELLED"})
 _REMOVE_WITHIN_S = 60.0
 _TELL_AFTER_S = 1.0
@@ -143,9 +145,10 @@ class Execution:
         session = self._session = await self._create()
         if plan.enqueue_only:
             return await self._enqueued(session)
-        if session.status in _WAITING:
+        if session.status in _WAITING | _PULLING:
             reason = await self._reason(session)
-            say(f"the session {session.name} is still in the queue{reason}")
+            stands = "still waits for its image" if session.status in _PULLING else "is still in the queue"
+            say(f"the session {session.name} {stands}{reason}")
             return exit_codes.STILL_QUEUED
         if session.status in _ENDED and not await self._was_quick(session):
             reason = await self._reason(session)
@@ -197,14 +200,19 @@ class Execution:
             persist(self._client, await self._can_resume() if twice else None, self._ask_for_session),
             name="create session",
         )
+        watching = None
         try:
             await asyncio.wait({asking}, timeout=_TELL_AFTER_S)
             if not asking.done() and not plan.quiet:
-                await self._tell_of_waiting()
+                awaited = Awaited(self._client, plan.name, self._talk)
+                await awaited.look()
+                watching = asyncio.create_task(awaited.watch(), name="await session")
             return await asking
         finally:
-            asking.cancel()
-            await asyncio.wait({asking})
+            tasks = {asking} | ({watching} if watching is not None else set())
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def _ask_for_session(self) -> CreatedSession:
         plan = self._plan
@@ -224,15 +232,8 @@ class Execution:
             depends_on=plan.depends_on,
             starts_at=plan.starts_at,
             batch_timeout_s=plan.batch_timeout_s,
+            exact=plan.exact,
         )
-
-    async def _tell_of_waiting(self) -> None:
-        try:
-            view = await self._client.session(self._plan.name)
-        except BaiTuiError:
-            return  # it has no such session yet
-        if view.status_text == "PENDING":
-            self._talk(f"the session {view.name} is in the queue{_why(view)}")
 
     async def _was_quick(self, session: CreatedSession) -> bool:
         """Whether it is a batch session whose command has ended already; tells how."""
@@ -256,7 +257,7 @@ class Execution:
     async def _reason(self, session: CreatedSession) -> str:
         """Returns why a session stands where it stands, as the end of a sentence."""
         try:
-            return _why(await self._client.session(session.id))
+            return why(await self._client.session(session.id))
         except BaiTuiError:
             return ""
 
@@ -444,11 +445,6 @@ class Execution:
             )
         elif not self._plan.remove:
             loss.message += f"; the session goes on, `bai-tui logs {session.name}` shows its output"
-
-
-def _why(view: SessionView) -> str:
-    reason = view.waiting.text if view.waiting else view.status_info
-    return f": {reason}" if reason else ""
 
 
 def _signal_name(number: int) -> str:

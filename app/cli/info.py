@@ -61,9 +61,11 @@ async def _view(client: ApiClient, ref: str) -> SessionView:
 
 
 def _sections(view: SessionView) -> Iterator[str]:
-    yield _block(list(_facts(view)))
+    from .tables import block
+
+    yield block(list(_facts(view)))
     if view.waiting is not None:
-        yield "Waits\n" + _block(list(_waiting(view)), "  ")
+        yield "Waits\n" + block(list(_waiting(view)), "  ")
     if view.requested_slots or view.occupying_slots:
         header = ["SLOT", "ASKED", "FROM", "USED", "PEAK"]
         yield "Resources\n" + _indented(header, list(_resources(view)))
@@ -74,13 +76,6 @@ def _sections(view: SessionView) -> Iterator[str]:
         ordered = sorted(view.layers, key=lambda layer: _KINDS.get(layer.applies_to, len(_KINDS)))
         layers = [[layer.name, layer.applies_to, layer.guarantee, layer.detail] for layer in ordered]
         yield "Held to its share by\n" + _indented(["LAYER", "FOR", "GUARANTEE", "DETAIL"], layers)
-
-
-def _block(pairs: Sequence[tuple[str, str]], indent: str = "") -> str:
-    from .talk import harmless
-
-    width = max((len(name) for name, _ in pairs), default=0)
-    return "".join(f"{indent}{name:{width}}  {harmless(value)}\n" for name, value in pairs)
 
 
 def _indented(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -59,7 +59,18 @@ _CONFIG = {
     "path": ("configuration:path", "Print where config.toml is."),
     "schema": ("configuration:schema", "Print the JSON Schema of config.toml."),
 }
-_IMAGES = ("images:images", "List the images that sessions can use.")
+_IMAGES = ("images:list_", "List the images that sessions can use.")
+_IMAGE = {
+    "list": _IMAGES,
+    "info": ("images:info", "Show all that is known of an image."),
+    "build": ("image_build:build", "Build an image from its recipe."),
+    "pull": ("image_build:pull", "Pull an image of the container engine."),
+    "log": ("image_build:log_", "Print the log of the newest building or pulling."),
+    "rm": ("image_changes:rm", "Remove what was built or pulled."),
+    "alias": ("image_changes:alias", "List aliases, or make one."),
+    "dealias": ("image_changes:dealias", "Remove aliases of yours."),
+    "rescan": ("image_changes:rescan", "Look for images anew."),
+}
 _TABLE = {
     "ps": _LIST,
     "top": ("top:top", "Watch what sessions and GPUs use."),
@@ -146,7 +157,7 @@ _keypair = _group("keypair", "Keypairs of the users: list, add, rotate, revoke, 
 _admin.add_command(_keypair)
 _context = _group("context", "Servers by name: list, use, add, rm, show.", _CONTEXT, at_home=True)
 _config = _group("config", "Settings: show, validate, edit, path, schema.", _CONFIG, at_home=True)
-_image = _group("image", "Images.", {"list": _IMAGES})
+_image = _group("image", "Images: list, info, build, pull, rm, alias, ...", _IMAGE)
 _admin.add_command(_image)
 for _each in (_session, _image, _keypair, _admin, _context, _config):
     cli.add_command(_each)

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
+    from ..client.views import ImageView
     from ..model.endpoint import Endpoint
 
 T = TypeVar("T")
@@ -73,11 +74,27 @@ def complete_sessions(ctx: click.Context, param: click.Parameter, incomplete: st
 
 
 def complete_images(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
-    """Returns references and aliases of images; nothing when no server answers at once."""
+    """Returns references and aliases of images that are ready, or can be made ready; nothing when no server answers at
+    once."""
+    from ..model.images import ImageState
 
+    return _images(ctx, incomplete, lambda image: image.state is not ImageState.UNAVAILABLE)
+
+
+def complete_made(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """Returns references and aliases of images that are built or pulled, or can be."""
+    from ..model.images import ImageKind
+
+    return _images(ctx, incomplete, lambda image: image.kind in (ImageKind.RECIPE, ImageKind.CONTAINER))
+
+
+def _images(ctx: click.Context, incomplete: str, fits: Callable[[ImageView], bool]) -> Items:
     async def ask(client: ApiClient) -> dict[str, str]:
-        images = await client.images()
-        told = {image.reference: ", ".join(image.aliases) for image in images}
+        images = [image for image in await client.images() if fits(image)]
+        told = {}
+        for image in images:
+            state = "" if image.installed else image.state.value
+            told[image.reference] = ", ".join(filter(None, (state, *image.aliases)))
         return told | {alias: image.reference for image in images for alias in image.aliases}
 
     return _items(_asked(ask), ctx, incomplete)

@@ -38,6 +38,8 @@ class RunPlan:
     remove: bool = False
     stats: bool = False
     quiet: bool = False
+    exact: bool = False
+    """In no other image in its place."""
     enqueue_only: bool = False
     max_wait_s: int = 0
     reuse: bool = True

@@ -111,6 +111,7 @@ _OPTIONS = (
         help="bwrap: a read-only system, a /tmp and a HOME of its own.",
     ),
     click.option("--no-network", is_flag=True, help="Reach nothing but itself (with --isolation bwrap)."),
+    click.option("--exact", is_flag=True, help="Run in this very image or not at all: in no other in its place."),
     click.option("--enqueue-only", is_flag=True, help="Do not wait: print the session's id, run nothing."),
     click.option(
         "--max-wait", metavar="SECONDS", type=click.IntRange(min=0), default=0, help="Wait no longer in the queue."
@@ -142,6 +143,7 @@ def start_plan(
     wall_time: str | None,
     isolation: str | None,
     no_network: bool,
+    exact: bool,
     enqueue_only: bool,
     max_wait: int,
 ) -> Mapping[str, Any]:
@@ -177,6 +179,7 @@ def start_plan(
         "depends_on": tuple(depends),
         "starts_at": starts_at,
         "batch_timeout_s": float(batch_timeout or 0),
+        "exact": exact,
         "enqueue_only": enqueue_only,
         "max_wait_s": max_wait,
         "reuse": not no_reuse,

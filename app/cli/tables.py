@@ -125,6 +125,12 @@ def table(
     return "".join(f"{line}\n" for line in lines_of(header, rows, flexible, optional=optional, room=room))
 
 
+def block(pairs: Sequence[tuple[str, str]], indent: str = "") -> str:
+    """Returns lines of names and values below each other; the values are untrusted."""
+    width = max((len(name) for name, _ in pairs), default=0)
+    return "".join(f"{indent}{name:{width}}  {harmless(value)}\n" for name, value in pairs)
+
+
 def moment(when: datetime | None) -> str:
     """Returns a time in UTC, such as `2026-11-23T03:30:29Z`; empty when not known."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if when else ""

@@ -16,7 +16,7 @@ from .events import CONNECTED, IMAGES, stream
 from .parsing import mapping, number, progress_view, slots
 from .queries import UUID, ask
 from .transport import Transport
-from .views import ImageView, TaskView
+from .views import AliasView, ImageView, TaskView
 
 _FIELDS: Final = (
     "id",
@@ -110,6 +110,25 @@ async def image(transport: Transport, reference: str, exact: bool) -> ImageView:
     if not isinstance(row, Mapping):
         raise with_data(ImageNotFound, f"there is no image {reference!r}; `bai-tui image list` shows all")
     return _view(row, bool((await transport.info()).capabilities))
+
+
+async def aliases(transport: Transport) -> Sequence[AliasView]:
+    """Returns the alias tables."""
+    if not await _is_ours(transport):
+        found = await images(transport, None)
+        return [AliasView(alias, (one.reference,), one.reference) for one in found for alias in one.aliases]
+    query = "query{bai_image_aliases{alias targets image shipped}}"
+    rows = (await transport.graphql(query, {})).get("bai_image_aliases")
+    return [
+        AliasView(
+            str(row.get("alias") or ""),
+            tuple(map(str, row.get("targets") or ())),
+            str(row.get("image") or ""),
+            row.get("shipped") is True,
+        )
+        for row in rows or ()
+        if isinstance(row, Mapping)
+    ]
 
 
 def _architecture() -> str:

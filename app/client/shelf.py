@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from .transport import Transport
-from .views import ImageView, TaskView
+from .views import AliasView, ImageView, TaskView
 
 
 class Shelf:
@@ -44,6 +44,13 @@ class Shelf:
         from . import images
 
         return await images.image(self.transport, reference, exact)
+
+    async def image_aliases(self) -> Sequence[AliasView]:
+        """Returns the alias tables: the user's before the shipped one, those too that lead to nothing now. Of a cluster
+        the aliases of its images."""
+        from . import images
+
+        return await images.aliases(self.transport)
 
     async def prepare_image(self, reference: str, *, anew: bool = False) -> str:
         """Has an image built or pulled; returns the id of the task, for `task_progress`, that does so in the server,

@@ -197,6 +197,19 @@ class ImageView:
 
 
 @dataclass(frozen=True, slots=True)
+class AliasView:
+    """An entry of an alias table."""
+
+    alias: str
+    targets: tuple[str, ...]
+    """References; the first that is here wins."""
+    image: str = ""
+    """Reference of the image that it leads to now; empty = none of them is here."""
+    shipped: bool | None = None
+    """Whether it came with the backend; None = not told (a cluster)."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceView:
     id: str
     """`gpu0`, ..."""
