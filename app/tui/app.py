@@ -48,6 +48,7 @@ from .messages import (
     ConnectionChanged,
     ConsoleChanged,
     Happened,
+    ImagesChanged,
     InputAsked,
     Launched,
     LaunchFailed,
@@ -171,6 +172,7 @@ class BaiTuiApp(App[int], inherit_bindings=False):
         return fallbacks(self.current_theme)
 
     def get_default_screen(self) -> Screen[Any]:
+        self.main.expect(self.size)
         return self.main
 
     def on_mount(self) -> None:
@@ -222,6 +224,10 @@ class BaiTuiApp(App[int], inherit_bindings=False):
     def on_machine_changed(self, message: MachineChanged) -> None:
         if self.main.ready:
             self.main.show_machine()
+
+    def on_images_changed(self, message: ImagesChanged) -> None:
+        if self.main.ready:
+            self.main.show_images()
 
     def on_stats_changed(self, message: StatsChanged) -> None:
         if self.main.ready:

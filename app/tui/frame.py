@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from textual.geometry import Offset, Region
+from textual.geometry import Offset, Region, Size
 
 from .layout import EDGES, MAP_FROM, NARROW_BELOW, SOLO_BELOW, Layout, Places, drawn_to, places
 
@@ -98,7 +98,7 @@ class Frame:
         if not self.narrow:
             self.standing_in = ""
         alone = self.zoomed or (screen.focused_pane if size.height < SOLO_BELOW else "")
-        shown = self.standing_in == "map" if self.narrow else self._map_wanted()
+        shown = self.standing_in == "map" if self.narrow else self.wants_map(size)
         wants = self._map_wants() if shown and not self.narrow else 0
         now = places(size.width, size.height, self._layout, map_wants=wants)
         state = (now, alone, alone in screen.dock, shown, self.standing_in, self.narrow)
@@ -138,11 +138,14 @@ class Frame:
         else:
             editor.height = now.editor
 
-    def _map_wanted(self) -> bool:
+    def wants_map(self, size: Size) -> bool:
+        """Whether the map is to be shown beside the panes of a screen of this size."""
+        if size.width < NARROW_BELOW:
+            return False
         if self._layout.map:
             return self._layout.map == "shown"
         gpus = self._bench.sync.connection.machine.gpus
-        return self._screen.size.height >= MAP_FROM and (bool(gpus) or self._layout.map_lines > 0)
+        return size.height >= MAP_FROM and (bool(gpus) or self._layout.map_lines > 0)
 
     def _map_wants(self) -> int:
         """Returns the height of the map with its border; before the machine is known, that of the last time."""

@@ -8,6 +8,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
+from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import TextArea
 
@@ -90,6 +91,14 @@ class MainScreen(Around, CodeActions):
         )
 
         self.frame = Frame(self)
+
+    def expect(self, size: Size) -> None:
+        """Takes the classes of a size before anything is styled: taken with the first resize, as Textual does it, they
+        would have every widget styled a second time."""
+        for cells, breakpoints in ((size.width, self.HORIZONTAL_BREAKPOINTS), (size.height, self.VERTICAL_BREAKPOINTS)):
+            fits = [name for least, name in sorted(breakpoints) if cells >= least]
+            self.add_class(fits[-1], update=False)
+        self.set_class(self.frame.wants_map(size), "-map", update=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves keys that were pressed before there is anything to act on."""
@@ -184,6 +193,7 @@ class MainScreen(Around, CodeActions):
             wanted, self._wanted = self._wanted, None
             sessions.select(wanted)
         self._show_session()
+        self.console_pane.show_silence()
         self.instruments.show_map()
         self.show_details()
         self._listed = store.known
@@ -226,13 +236,18 @@ class MainScreen(Around, CodeActions):
         self._show_wait()
 
     def show_machine(self) -> None:
-        """Shows slots, GPUs and images."""
+        """Shows slots and GPUs."""
         connection = self.bench.sync.connection
         self.frame.lay_out()
         self.instruments.show_machine()
         if (dialog := self.launch_dialog) is not None:
-            dialog.set_images(connection.images)
             dialog.set_machine(connection.machine)
+        self.show_details()
+
+    def show_images(self) -> None:
+        """Shows the images, and how far those are that are being built."""
+        if (dialog := self.launch_dialog) is not None:
+            dialog.set_images(self.bench.sync.connection.images)
         self.show_details()
 
     def show_details(self) -> None:
