@@ -28,12 +28,13 @@ from aiohttp import web
 from ... import __version__
 from ..backend_settings import Settings
 from ..config import Paths, private_folder
-from ..model.errors import BaiTuiError, ConfigError
+from ..model.errors import BaiTuiError, ConfigError, ImageNotFound
+from ..model.images import ImageState
 from .api import ConnectionLimits, Replays, create_app, create_runner, metrics_token
 from .devices import LocalDevices, discover
 from .engines.hierarchies import SessionGroups
 from .engines.process import ProcessEngine
-from .images import PythonCatalogue
+from .images import Catalogue, PythonSource
 from .instance import InstanceLock, ServeFile, keep_keypair, local_keypair
 from .metrics import ProcSampler
 from .scheduler import DeviceSpec, Distribution, Scheduler, Strategy
@@ -77,7 +78,7 @@ class Parts:
 
     store: SqliteStore
     engine: ProcessEngine
-    catalogue: PythonCatalogue
+    catalogue: Catalogue
     devices: LocalDevices
     service: LocalService
 
@@ -231,8 +232,13 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
         distribution=Distribution(settings.scheduler.distribution),
         rules=rules_of(settings.scheduler, settings.limits),
     )
-    catalogue = PythonCatalogue(
-        _cache_folder(paths) / "images", paths.config / "aliases.toml", offered=scheduler.available()
+    offered = scheduler.available()
+    catalogue = Catalogue(
+        [
+            PythonSource(_cache_folder(paths) / "images", offered=offered),
+        ],
+        paths.config / "aliases.toml",
+        settings.images,
     )
     service = LocalService(
         scheduler=scheduler,
@@ -270,10 +276,18 @@ def _cache_folder(paths: Paths) -> Path:
 
 async def _look_around(parts: Parts) -> None:
     """Finds the images and makes the next launch of the default one fast. After readiness: nobody waits for it."""
+
+    async def warm() -> None:
+        try:
+            image = (await parts.catalogue.resolve("python")).image
+        except ImageNotFound as exc:
+            log.warning("there is no default image: %s", exc.message)
+            return
+        if image.state is ImageState.READY:
+            await parts.engine.warm(image)
+
     try:
-        await parts.catalogue.refresh()
-        if parts.catalogue.list():
-            await parts.engine.warm((await parts.catalogue.resolve("python")).image)
+        await asyncio.gather(parts.catalogue.refresh(), warm())  # the second waits for what it needs only
     except BaiTuiError as exc:
         log.warning("the default image cannot be prepared: %s", exc.message)
     except Exception:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.images import PythonCatalogue
+from bai_tui.app.backend.images import Catalogue, PythonSource
 from bai_tui.app.backend.images.interpreters import Machine
 from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.app.policies import ImageSettings
 
 
 @dataclass
@@ -58,8 +59,10 @@ class Sandbox:
         text = ":".join(str(self.root / folder) for folder in folders)
         self.machine = replace(self.machine, environ={**self.machine.environ, "PATH": text, **environ})
 
-    def catalogue(self, **options: Any) -> PythonCatalogue:
-        return PythonCatalogue(self.root / "cache", self.root / "aliases.toml", machine=self.machine, **options)
+    def catalogue(self, settings: ImageSettings | None = None, **options: Any) -> Catalogue:
+        return Catalogue(
+            [PythonSource(self.root / "cache", machine=self.machine, **options)], self.root / "aliases.toml", settings
+        )
 
 
 @pytest.fixture
@@ -77,10 +80,10 @@ def sandbox(tmp_path: Path) -> Sandbox:
 
 
 @pytest.fixture
-def names() -> Callable[[PythonCatalogue], dict[str, str]]:
+def names() -> Callable[[Catalogue], dict[str, str]]:
     """Returns canonical name -> interpreter of a catalogue, in its order."""
 
-    def of(catalogue: PythonCatalogue) -> dict[str, str]:
+    def of(catalogue: Catalogue) -> dict[str, str]:
         return {image.canonical: image.interpreter for image in catalogue.list()}
 
     return of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.images import catalogue as module
 from bai_tui.app.backend.images import naming
+from bai_tui.app.backend.images import shelf as module
 from bai_tui.app.backend.images.aliases import parse_aliases, shipped_aliases
 from bai_tui.app.model.errors import BadRequest, ConfigError, ImageNotFound
 from bai_tui.app.model.images import ImageState
@@ -52,12 +52,13 @@ async def test_what_is_here_runs_without_a_word(three: Sandbox, reference: str, 
 @pytest.mark.parametrize(
     ("reference", "canonical", "why"),
     [
-        ("python:3.6-ubuntu18.04", "python:3.6-debian12", "same version, other platform"),
+        ("python:3.6-ubuntu18.04", "python:3.6-debian12", "a shipped alias"),
+        ("python:3.6-alpine", "python:3.6-debian12", "same version, other platform"),
         ("python:3.11.2-alpine", "python:3.11-debian12-system3.11.2", "same version, other platform"),
         ("python:3.11-debian12-uv3.11.9", "python:3.11-debian12", "same version, other platform"),
         ("python-tensorflow:1.12-py36", "python:3.6-debian12", "a shipped alias"),
         ("local/stable/python:3.11-debian12", "python:3.11-debian12", "without registry and project"),
-        ("cr.backend.ai/stable/python:3.6-ubuntu18.04", "python:3.6-debian12", "same version, other platform"),
+        ("cr.backend.ai/stable/python:3.6-ubuntu18.04", "python:3.6-debian12", "a shipped alias"),
         ("local/stable/python", "python:3.13-debian12", "without registry and project"),
         ("cr.backend.ai/stable/python-tensorflow:1.12-py36", "python:3.6-debian12", "a shipped alias"),
     ],
@@ -235,5 +236,5 @@ async def test_one_file_is_looked_at_for_one_reference_and_all_now_and_then(
     path.rename(three.root / "away")
     assert (await catalogue.resolve("python")).image.canonical == "python:3.11-debian12"
     (three.root / "away").rename(path)
-    monkeypatch.setattr(module, "_CHECK_AGAIN_S", -1.0)
+    monkeypatch.setattr("bai_tui.app.backend.images.catalogue._CHECK_AGAIN_S", -1.0)
     assert (await catalogue.resolve("python")).image.canonical == "python:3.13-debian12", "the better one is back"

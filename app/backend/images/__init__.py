@@ -1,5 +1,6 @@
 """Images: what can run code here, how it is named, which reference leads to it."""
 
-from .catalogue import PythonCatalogue
+from .catalogue import Catalogue
+from .python_source import PythonSource
 
-__all__ = ["PythonCatalogue"]
+__all__ = ["Catalogue", "PythonSource"]

@@ -1,230 +1,351 @@
-"""The catalogue of Python interpreters behind the `ImageCatalogue` joint."""
+"""The catalogue of all images behind the `ImageCatalogue` joint: made of sources, each of which has one kind."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...model.errors import ConfigError, ImageNotFound
+from ...model.errors import ConfigError, ImageFailed, ImageNotFound
 from ...model.images import Image, ImageState
-from ...model.slots import ResourceSlots
-from ..ports import Resolution
+from ...policies import ImageSettings
+from ..ports import Alias, Progress, Resolution, Tell
+from .alias_file import remove_alias, write_alias
 from .aliases import AliasTable, shipped_aliases, user_aliases
-from .cache import ProbeCache
-from .interpreters import Candidate, Machine, candidates
-from .naming import OLDEST, Found, Named, file_mark, name_all
-from .probe import Interpreter, ProbeFailed, probe
-from .resolve import Match, Resolver
+from .builds import Builds
+from .flight import Flight
+from .naming import Named
+from .resolve import Match
+from .shelf import Shelf
+from .source import ImageSource
 
 _log = logging.getLogger(__name__)
-_AT_ONCE = 4
-"""Interpreters that are asked at the same time."""
+_FIRST_LOOK_S = 120.0
+"""How long the first source may look: interpreters are started for it."""
+_LOOK_S = 20.0
+"""How long each of the others may look; what it had before counts on when it takes longer."""
+_CHECK_S = 5.0
+"""How long a source may take to check one image."""
+_GRACE_S = 1.0
+"""How long a list is held back for sources that are slow, once those that are not have answered."""
 _CHECK_AGAIN_S = 1.0
-"""For so long only the file of the interpreter that is asked for is looked at, not those of all others."""
+"""For so long only the program of the image that is asked for is looked at, not those of all others."""
 _LOOK_AGAIN_S = 5.0
 """An unknown reference makes the catalogue look again, but no more often than this."""
 
 
-class PythonCatalogue:
-    """The Python interpreters of this machine as images.
+class Catalogue:
+    """The images of some sources.
 
-    What they are was either asked of them now or is known from last time. The first look takes as long as starting
-    each of them once; later ones take milliseconds.
+    The first source is looked at first, and what it has is known from then on; the others are given that, and are
+    looked at all at once. One that fails, or takes too long, does not take the others along.
     """
 
     def __init__(
         self,
-        cache_dir: Path,
+        sources: Sequence[ImageSource],
         user_aliases: Path | None = None,
-        environ: Mapping[str, str] = os.environ,
-        *,
-        offered: ResourceSlots | None = None,
-        machine: Machine | None = None,
+        settings: ImageSettings | None = None,
     ) -> None:
         """Looks at nothing yet.
 
         Args:
-            cache_dir: where answers are kept; made when needed.
+            sources: one for each kind of image; at least one.
             user_aliases: the user's `aliases.toml`; it need not exist.
-            environ: PATH, HOME, PYENV_ROOT, XDG_DATA_HOME, ... are read from here.
-            offered: what sessions can have here; images do not ask for more by default.
-            machine: where to look; everywhere that `environ` says unless given.
+            settings: which images may run.
         """
-        self._cache_dir = cache_dir
+        self._sources = sources
         self._alias_file = user_aliases
-        self._machine = machine or Machine(environ)
-        self._offered = offered or ResourceSlots()
-        self._lock = asyncio.Lock()
-        self._looks = 0
-        self._looked_at = 0.0
-        self._checked_at = -math.inf
-        self._gone = False
-        self._marks: Mapping[str, tuple[int, int] | None] = {}
-        self._named: list[Named] = []
-        self._user: AliasTable = {}
+        self._settings = settings or ImageSettings()
+        self._shelf = Shelf(len(sources), shipped_aliases(), self._settings)
+        self._builds = Builds()
+        self._first = Flight[None]("look for interpreters")
+        self._look = Flight[None]("look over the machine")
+        self._first_looks = self._looks = 0
+        self._looked_at = self._checked_at = self._healed_at = -math.inf
         self._alias_error = ""
-        self._shipped = shipped_aliases()
-        self._resolver = Resolver([], {}, self._shipped)
 
     def list(self) -> Sequence[Image]:
         """Returns what is known now, newest runtime first within a language, those that are gone included."""
-        return [one.image for one in self._named]
+        return self._shelf.images
 
     def aliases(self) -> Mapping[str, str]:
         """Returns what the entries of the user's and the shipped table lead to now: alias -> canonical reference."""
-        leads = {}
-        for alias in dict.fromkeys([*self._user, *self._shipped]):
-            try:
-                leads[alias] = self._resolver.find(alias).image.canonical
-            except ImageNotFound:
-                continue
-        return leads
+        return {alias: image.canonical for alias, image in self._shelf.leads().items()}
+
+    def alias_table(self) -> Sequence[Alias]:
+        """Returns the entries of both tables, the user's first. A shipped one that the user has replaced is left
+        out."""
+        leads = self.aliases()
+        user, shipped = self._shelf.user_aliases, self._shelf.shipped_aliases
+        entries = [Alias(alias, targets, leads.get(alias, ""), shipped=False) for alias, targets in user.items()]
+        return [
+            *entries,
+            *(
+                Alias(alias, targets, leads.get(alias, ""), shipped=True)
+                for alias, targets in shipped.items()
+                if alias not in user
+            ),
+        ]
+
+    def warnings(self) -> Sequence[str]:
+        """Returns what the user should know: what is wrong with their table of aliases."""
+        return [self._alias_error] if self._alias_error else []
 
     async def refresh(self) -> None:
         """Looks over the machine. One look runs at a time: a second caller waits for the first. Safe to cancel."""
-        looks = self._looks
-        async with self._lock:
-            if self._looks == looks:  # else somebody else's look ended while this one waited
-                await self._look()
-                self._looks += 1
-                self._looked_at = time.monotonic()
+        await self._look.join(self._look_over)
 
     async def looked(self) -> None:
-        """Returns when the machine was looked over, now or earlier; safe to cancel."""
-        if not self._looks:
-            await self.refresh()
+        """Returns when the machine was looked over, now or earlier; sources that are slow are waited for a moment
+        only. Safe to cancel."""
+        if self._looks:
+            return
+        await self._first_look()
+        try:
+            async with asyncio.timeout(_GRACE_S):
+                if not self._looks:
+                    await self.refresh()
+        except TimeoutError:
+            _log.info("some images are not known yet: their sources are slow")
 
-    async def resolve(self, reference: str) -> Resolution:
+    async def resolve(self, reference: str, *, exact: bool = False) -> Resolution:
         """Returns the image for `reference`; waits for the first look over the machine when there was none yet.
 
         Raises:
-            ImageNotFound: nothing fits, or the interpreter is gone; the message names the nearest.
+            ImageNotFound: nothing fits, or not exactly; the message names the nearest.
             BadRequest: no reference.
         """
-        if not self._looks:
-            await self.refresh()
-        match = self._at_hand(reference)
-        if match is None and self._check_files():
-            await self.refresh()
-        try:
-            match = match or self._resolver.find(reference)
-        except ImageNotFound as exc:
-            if time.monotonic() - self._looked_at > _LOOK_AGAIN_S:
-                await self.refresh()
-                return await self.resolve(reference)
-            if self._alias_error:
-                raise ImageNotFound(f"{exc.message} ({self._alias_error})") from None
-            raise
+        exact = exact or self._settings.exact
+        await self._first_look()
+        match = self._at_hand(reference, exact)
+        if match is None or not self._is_final(match):
+            match = await self._searched(reference, exact)
         if not match.why:
             return Resolution(match.image)
         return Resolution(
-            match.image, f"{reference.strip()} is not here; running {match.image.canonical} ({match.why})"
+            match.image, f"{reference.strip()} {match.lacking}; running {match.image.canonical} ({match.why})"
         )
 
-    def _at_hand(self, reference: str) -> Match | None:
+    async def check(self, image: Image) -> str:
+        """Returns why sessions cannot run in a READY image any more; else nothing. Marks it in the list."""
+        source = self._source(image)
+        if self._builds.runs(image):
+            return ""  # whoever builds it tells what has become of it
+        try:
+            async with asyncio.timeout(_CHECK_S):
+                reason = await source.check(image)
+        except TimeoutError:
+            reason = f"it could not be checked within {_CHECK_S:g} s"
+        except Exception as exc:
+            _log.exception("%s could not be checked", image.canonical)
+            reason = f"it could not be checked: {exc}"
+        if reason and not self._builds.runs(image):
+            _log.warning("%s cannot be used any more: %s", image.canonical, reason)
+            self._shelf.mark(image, reason)
+        return reason
+
+    async def make_ready(self, image: Image, tell: Tell, *, anew: bool = False) -> Image:
+        """Builds or pulls an image, once for all who ask for it at the same time; returns it READY. Safe to cancel: it
+        stops when nobody waits for it any more.
+
+        Raises:
+            ImageFailed: with the step that failed, why, and where its log is.
+        """
+        now = self._shelf.get(image) or image
+        if now.state is ImageState.READY and not anew:
+            return now
+        if now.state is ImageState.UNAVAILABLE and not anew:
+            raise ImageFailed(f"{now.canonical} cannot be had: {now.reason}")
+        source = self._source(now)
+
+        async def build(told: Tell) -> Image:
+            ready = await source.make_ready(now, told)
+            self._shelf.exchange(ready)
+            return self._shelf.get(ready) or ready
+
+        return await self._builds.join(now, build, tell)
+
+    def building(self) -> Mapping[str, Progress]:
+        """Returns what is being built or pulled now: canonical reference -> progress."""
+        return self._builds.progress
+
+    async def log(self, image: Image) -> str:
+        """Returns what the newest building or pulling of an image has written; empty when there is nothing."""
+        return await self._source(image).log(image)
+
+    async def remove(self, image: Image) -> str:
+        """Removes what was built or pulled; returns what that was, in a sentence.
+
+        Raises:
+            ImageFailed: there is nothing that could be removed, or it cannot be, or it is being built.
+        """
+        source = self._source(image)
+        said = await self._builds.alone(image, lambda: source.remove(image))
+        place = self._sources.index(source)
+        await self._look_at(place, source, self._named_before(place))
+        return said
+
+    async def alias(self, alias: str, target: str) -> None:
+        """Writes an alias into the user's table, in place of an earlier one of that name.
+
+        Raises:
+            BadRequest: no reference, or it would lead back to itself.
+            ConfigError: the table cannot be written.
+        """
+        file = self._own_table()
+        await asyncio.to_thread(write_alias, file, alias, target, self._shelf.shipped_aliases)
+        self._take_aliases(await asyncio.to_thread(user_aliases, file))
+
+    async def dealias(self, alias: str) -> None:
+        """Takes an alias out of the user's table.
+
+        Raises:
+            ImageNotFound: it is not there; the message says so of shipped ones.
+            BadRequest: no reference.
+            ConfigError: the table cannot be written.
+        """
+        file = self._own_table()
+        await asyncio.to_thread(remove_alias, file, alias, self._shelf.shipped_aliases)
+        self._take_aliases(await asyncio.to_thread(user_aliases, file))
+
+    # --- resolving ---------------------------------------------------------------------------------------------------
+
+    def _at_hand(self, reference: str, exact: bool) -> Match | None:
         """Returns what a reference leads to if that can be said from one look at one file.
 
-        All are looked at now and then, and always while one is gone: were it back, it might be the better answer.
+        All programs are looked at now and then, and always while one is gone: were it back, it might be the better
+        answer.
         """
-        if self._gone or time.monotonic() - self._checked_at > _CHECK_AGAIN_S:
+        if time.monotonic() - self._checked_at > _CHECK_AGAIN_S:
             return None
         try:
-            match = self._resolver.find(reference)
+            match = self._shelf.find(reference, exact=exact)
         except ImageNotFound:
             return None
-        mark = file_mark(match.image.interpreter)
-        return match if mark is not None and mark == self._marks.get(match.image.canonical) else None
+        return match if self._shelf.as_it_was(match.image) else None
 
-    async def _look(self) -> None:
-        cache = ProbeCache(self._cache_dir)
-        seen, platform = await asyncio.to_thread(self._read_machine, cache)
-        gate = asyncio.Semaphore(_AT_ONCE)
+    def _is_final(self, match: Match) -> bool:
+        """Whether no source that was not looked at yet could know better, and none that is damaged be whole again."""
+        if match.why:
+            return bool(self._looks) and not self._shelf.damaged
+        return bool(self._looks) or (
+            match.image.kind is self._sources[0].kind
+            and self._settings.engine != "container"
+            and not self._settings.engines
+        )
 
-        async def ask(candidate: Candidate) -> Found | None:
-            async with gate:
-                return await self._ask(candidate, cache)
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(ask(candidate), name=f"probe {candidate.path}") for candidate in seen]
-        found = _distinct([one for task in tasks if (one := task.result()) is not None])
-        await asyncio.to_thread(cache.save, seen)
-        self._named = name_all(found, platform, self._offered)
-        self._rebuild()
-
-    def _read_machine(self, cache: ProbeCache) -> tuple[Sequence[Candidate], str]:
-        cache.load()
+    async def _searched(self, reference: str, exact: bool) -> Match:
+        self._checked_at = time.monotonic()
+        if self._shelf.look_at_programs():
+            await self.refresh()
+        match = self._found(reference, exact)
+        if match is not None and self._is_final(match):
+            return match
+        if not self._looks:
+            await self.refresh()
+        await self._heal()
+        match = self._found(reference, exact)
+        if match is None and time.monotonic() - self._looked_at > _LOOK_AGAIN_S:
+            await self.refresh()
         try:
-            self._user, self._alias_error = user_aliases(self._alias_file), ""
+            return self._shelf.find(reference, exact=exact)
+        except ImageNotFound as exc:
+            if self._alias_error:
+                raise ImageNotFound(f"{exc.message} ({self._alias_error})") from None
+            raise
+
+    def _found(self, reference: str, exact: bool) -> Match | None:
+        try:
+            return self._shelf.find(reference, exact=exact)
+        except ImageNotFound:
+            return None
+
+    async def _heal(self) -> None:
+        """Looks whether images that were marked are whole again."""
+        if time.monotonic() - self._healed_at < _CHECK_AGAIN_S:
+            return
+        self._healed_at = time.monotonic()
+        for image in self._shelf.damaged:
+            await self._heal_one(image)
+
+    async def _heal_one(self, image: Image) -> None:
+        whole = replace(image, state=ImageState.READY, reason="")
+        if not await self.check(whole):
+            self._shelf.exchange(whole)
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    async def _first_look(self) -> None:
+        if not self._first_looks:
+            await self._first.join(self._look_at_first)
+
+    async def _look_over(self) -> None:
+        began = time.monotonic()
+        await self._first.join(self._look_at_first)
+        first_ms = (time.monotonic() - began) * 1000
+        found = self._named_before(1)
+        async with asyncio.TaskGroup() as group:
+            for place, source in enumerate(self._sources[1:], start=1):
+                group.create_task(self._look_at(place, source, found), name=f"look for images: {source.kind}")
+        self._looks += 1
+        self._looked_at = time.monotonic()
+        whole_ms = (self._looked_at - began) * 1000
+        _log.info(
+            "looked over the machine: %d images in %.0f ms (interpreters: %.0f ms)",
+            len(self._shelf.images),
+            whole_ms,
+            first_ms,
+        )
+
+    async def _look_at_first(self) -> None:
+        _, user = await asyncio.gather(self._look_at(0, self._sources[0], ()), asyncio.to_thread(self._read_aliases))
+        self._shelf.put_aliases(user)
+        self._first_looks += 1
+
+    async def _look_at(self, place: int, source: ImageSource, found: Sequence[Named]) -> None:
+        limit_s = _LOOK_S if place else _FIRST_LOOK_S
+        try:
+            async with asyncio.timeout(limit_s):
+                named = await source.look(found)
+        except TimeoutError:
+            _log.warning("images of the kind %r could not be looked for within %g s", source.kind.value, limit_s)
+        except Exception:
+            _log.exception("images of the kind %r could not be looked for", source.kind.value)
+        else:
+            self._shelf.put(place, named)
+
+    def _named_before(self, place: int) -> Sequence[Named]:
+        """Returns what the sources before `place` have that others may build upon: what the first one has."""
+        first = self._sources[0].kind
+        return [one for one in self._shelf.named if one.image.kind is first] if place else ()
+
+    def _source(self, image: Image) -> ImageSource:
+        for source in self._sources:
+            if source.kind is image.kind:
+                return source
+        raise ImageFailed(f"{image.canonical} is of the kind {image.kind.value!r}, of which there are none here")
+
+    # --- aliases -----------------------------------------------------------------------------------------------------
+
+    def _read_aliases(self) -> AliasTable:
+        try:
+            self._alias_error = ""
+            return user_aliases(self._alias_file)
         except ConfigError as exc:
             _log.warning("%s", exc)
-            self._user, self._alias_error = {}, exc.message
-        return candidates(self._machine), self._machine.platform()
+            self._alias_error = exc.message
+            return {}
 
-    async def _ask(self, candidate: Candidate, cache: ProbeCache) -> Found | None:
-        answer = cache.get(candidate)
-        if answer is None:
-            try:
-                answer = await probe(candidate.path, self._machine.environ)
-            except ProbeFailed as exc:
-                _log.info("no image: %s", exc)
-                if exc.lasting:
-                    cache.put(candidate, str(exc))
-                return None
-            if not _is_wrapper(candidate, answer):  # what a wrapper leads to can change without a trace in its file
-                cache.put(candidate, answer)
-        if isinstance(answer, str) or answer.version[:2] < OLDEST:
-            return None
-        return Found(candidate, answer)
+    def _own_table(self) -> Path:
+        if self._alias_file is None:
+            raise ConfigError("there is no file for aliases of images here")
+        return self._alias_file
 
-    def _check_files(self) -> bool:
-        """Marks interpreters that have vanished since the last look, or come back. Whether one has been replaced."""
-        self._checked_at = time.monotonic()
-        changed = replaced = False
-        for place, one in enumerate(self._named):
-            mark = file_mark(one.image.interpreter)
-            here = mark is not None
-            replaced |= here and mark != one.mark
-            if here is (one.image.state is ImageState.READY):
-                continue
-            changed = True
-            state = ImageState.READY if here else ImageState.UNAVAILABLE
-            reason = "" if here else f"its interpreter {one.image.interpreter} is gone"
-            self._named[place] = replace(one, image=replace(one.image, state=state, reason=reason))
-        if changed:
-            self._rebuild()
-        return replaced
-
-    def _rebuild(self) -> None:
-        self._marks = {one.image.canonical: one.mark for one in self._named}
-        self._gone = any(one.image.state is not ImageState.READY for one in self._named)
-        self._resolver = Resolver(self._named, self._user, self._shipped)
-        self._named = [
-            replace(one, image=replace(one.image, aliases=self._resolver.names_of(one.image))) for one in self._named
-        ]
-        self._resolver = Resolver(self._named, self._user, self._shipped)
-
-
-def _is_wrapper(candidate: Candidate, answer: Interpreter) -> bool:
-    """Whether the file is a script that starts an interpreter somewhere else."""
-    if candidate.venv is not None or not answer.executable:
-        return False
-    return os.path.realpath(answer.executable) != os.path.realpath(candidate.path)
-
-
-def _distinct(found: Sequence[Found]) -> Sequence[Found]:
-    """Returns `found` with wrappers replaced by what they lead to, each interpreter once."""
-    distinct: dict[tuple[str, str], Found] = {}
-    for one in found:
-        if _is_wrapper(one.candidate, one.about):
-            path = Path(os.path.realpath(one.about.executable))
-            if not os.access(path, os.X_OK):
-                continue
-            one = replace(one, candidate=replace(one.candidate, path=path))
-        distinct.setdefault((os.path.realpath(one.candidate.path), str(one.candidate.venv or "")), one)
-    return list(distinct.values())
+    def _take_aliases(self, user: AliasTable) -> None:
+        self._alias_error = ""
+        self._shelf.put_aliases(user)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ...model.images import Image, ImageReference
+from ...model.images import Image, ImageKind, ImageReference
 from ...model.slots import CPU, MEM, ResourceSlots
 from .interpreters import Candidate, Source, tag_part
 from .probe import Interpreter
@@ -30,6 +30,14 @@ LENT_IPYTHON = (3, 11)
 """From this version on, the IPython that this program brings along works for an interpreter without its own."""
 MIN_SLOTS = ResourceSlots({CPU: 1, MEM: 64 << 20})
 DEFAULT_SLOTS = ResourceSlots({CPU: 1, MEM: 1 << 30})
+_PLACES = {
+    Source.SYSTEM: "of the system",
+    Source.UV: "installed by uv",
+    Source.PYENV: "installed by pyenv",
+    Source.CONDA: "of the conda environment {label}",
+    Source.PATH: "found on PATH",
+    Source.VENV: "of the virtual environment {label}",
+}
 _NAMESPACE = uuid.UUID("0f5b2a3c-63c5-5f4e-8f4d-1c6d2b7f9a10")
 
 
@@ -76,17 +84,41 @@ class Named:
     """Whether it has the plain name of its version."""
     stable: bool
     version: tuple[int, int, int]
-    mark: tuple[int, int] | None
-    """Size and time of the interpreter when it was looked at; None when it was gone by then."""
+    mark: tuple[int, int] | None = None
+    """Size and time of `watched` when it was looked at; None when it was gone by then."""
+    watched: str = ""
+    """Absolute path of the program without which the image cannot run: it is looked at whenever the image is asked
+    for. Empty = nothing is, then."""
+
+    @property
+    def key(self) -> tuple[ImageKind, str]:
+        """What tells it from all others of the catalogue."""
+        return self.image.kind, self.image.canonical
 
 
-def file_mark(interpreter: str) -> tuple[int, int] | None:
+def image_id(*identity: str) -> str:
+    """Returns the UUID text of the image that is identified by these texts, kind or place first."""
+    return str(uuid.uuid5(_NAMESPACE, "\n".join(identity)))
+
+
+def content_digest(content: bytes) -> str:
+    """Returns `sha256:<hex>`."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def default_slots(offered: ResourceSlots) -> ResourceSlots:
+    """Returns what a session of an image has that asks for nothing, not more than the machine offers."""
+    defaults = {slot: min(amount, offered.get(slot, amount)) for slot, amount in DEFAULT_SLOTS.items()}
+    return ResourceSlots({slot: Decimal(amount) for slot, amount in defaults.items()})
+
+
+def file_mark(path: str) -> tuple[int, int] | None:
     """Returns what changes when an interpreter is replaced; None when it is gone or cannot be run."""
     try:
-        status = os.stat(interpreter)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
-    return (status.st_size, status.st_mtime_ns) if os.access(interpreter, os.X_OK) else None
+    return (status.st_size, status.st_mtime_ns) if os.access(path, os.X_OK) else None
 
 
 def name_all(found: Sequence[Found], platform: str, offered: ResourceSlots) -> list[Named]:
@@ -123,7 +155,8 @@ def name_all(found: Sequence[Found], platform: str, offered: ResourceSlots) -> l
                     tag, number = f"{base}-{number}", number + 1
             taken.add(tag)
             image = _image(one, ImageReference(language, tag), platform, offered)
-            named.append(Named(image, plain, one.stable, one.about.version, file_mark(image.interpreter)))
+            mark = file_mark(image.interpreter)
+            named.append(Named(image, plain, one.stable, one.about.version, mark, image.interpreter))
     named.sort(key=lambda one: (one.image.language, [-part for part in one.version[:2]], not one.plain))
     return named
 
@@ -138,20 +171,26 @@ def _image(one: Found, reference: ImageReference, platform: str, offered: Resour
     interpreter = str(one.candidate.path)
     identity = [interpreter, str(one.candidate.venv or ""), one.full_version, one.about.implementation]
     content = [*identity, *map(str, file_mark(interpreter) or ())]
-    defaults = {slot: min(amount, offered.get(slot, amount)) for slot, amount in DEFAULT_SLOTS.items()}
     return Image(
-        id=str(uuid.uuid5(_NAMESPACE, "\n".join(identity))),
+        id=image_id(*identity),
         reference=reference,
         architecture=one.about.machine,
-        digest=f"sha256:{hashlib.sha256(json.dumps(content).encode()).hexdigest()}",
+        digest=content_digest(json.dumps(content).encode()),
         labels=_labels(one, interpreter, platform),
         language=one.language,
         runtime_version=one.full_version,
         interpreter=interpreter,
         kernel=one.kernel,
         min_slots=MIN_SLOTS,
-        default_slots=ResourceSlots({slot: Decimal(amount) for slot, amount in defaults.items()}),
+        default_slots=default_slots(offered),
+        summary=_summary(one),
     )
+
+
+def _summary(one: Found) -> str:
+    name = {"cpython": "Python", "pypy": "PyPy"}.get(one.about.implementation, one.about.implementation)
+    place = _PLACES[one.candidate.source].format(label=one.candidate.label)
+    return f"{name} {one.full_version} {place}"
 
 
 def _labels(one: Found, interpreter: str, platform: str) -> dict[str, str]:

@@ -1,22 +1,33 @@
 """From a reference to an image. Pure: what is here is an argument.
 
-In this order: the exact reference, the user's aliases, the same language and version on another platform, the shipped
-aliases; then all of it again without the registry and project that the reference may begin with.
+In this order: the image of this very name, the user's aliases, the shipped aliases, the same name and version on any
+platform; then all of it again without the registry and project that the reference may begin with. What is unavailable
+leads on, what can be built or pulled does not; among images that fit equally well, those that are ready go first.
+
+A reference may name an image that runs as a process and one of the container engine. The settings say which runs; if
+they do not, the process.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from ...model.errors import ImageNotFound
-from ...model.images import Image, ImageReference, ImageState
+from ...model.errors import BadRequest, ImageNotFound
+from ...model.images import Image, ImageKind, ImageReference, ImageState
+from ...policies import ImageSettings
 from .aliases import AliasTable
 from .naming import Named
 
-_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}[a-z]*")
+_VERSION: Final = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}[a-z]*")
+_UNSAID: Final = ("docker.io/library/", "localhost/")
+"""What container engines put before names that have no registry."""
+_KINDS: Final = (ImageKind.CONTAINER, ImageKind.JUPYTER, ImageKind.RECIPE, ImageKind.PYTHON)
+"""The later the better, for one name and version."""
+_MOST_REMEMBERED: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,97 +36,194 @@ class Match:
 
     image: Image
     why: str = ""
+    lacking: str = "is not here"
+    """What is to be said of the reference that was asked for, when there is a `why`."""
+
+
+@dataclass(slots=True)
+class _Search:
+    """One way from a reference through the alias tables. Each alias is followed once: that ends every circle."""
+
+    trail: list[ImageReference] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
+    circle: str = ""
 
 
 class Resolver:
     """The catalogue at one moment, ready to be asked."""
 
-    def __init__(self, images: Sequence[Named], user: AliasTable, shipped: AliasTable) -> None:
-        self._ready = [one for one in images if one.image.state is ImageState.READY]
-        self._exact = {one.image.canonical: one.image for one in self._ready}
-        self._gone = {one.image.canonical: one.image for one in images if one.image.state is not ImageState.READY}
+    def __init__(
+        self,
+        images: Sequence[Named],
+        user: AliasTable,
+        shipped: AliasTable,
+        settings: ImageSettings | None = None,
+    ) -> None:
         self._user = user
         self._shipped = shipped
+        self._settings = settings or ImageSettings()
+        self._here = [one for one in images if one.image.state is not ImageState.UNAVAILABLE]
+        self._exact: dict[str, list[Named]] = {}
+        self._kin: dict[str, list[Named]] = {}
+        for one in sorted(self._here, key=lambda one: one.image.state is not ImageState.READY):
+            for name in _names(one.image):
+                self._exact.setdefault(f"{name}:{one.image.reference.tag}", []).append(one)
+            for name in dict.fromkeys([*_names(one.image), one.image.reference.language]):
+                self._kin.setdefault(name, []).append(one)
+        self._gone = {one.image.canonical: one.image for one in images if one.image.state is ImageState.UNAVAILABLE}
+        self._remembered: dict[tuple[str, bool], Match] = {}
 
-    def find(self, text: str) -> Match:
+    def find(self, text: str, *, exact: bool = False) -> Match:
         """Returns what a reference leads to.
+
+        Args:
+            exact: nothing but the image of this very name, or one that a short name means.
 
         Raises:
             ImageNotFound: nothing fits; the message names the nearest.
             BadRequest: no reference.
         """
+        if match := self._remembered.get((text, exact)):
+            return match
         asked = ImageReference.parse(text)
-        match = self._lookup(asked, ())
-        if match is None and "/" in asked.name:
-            match = self._lookup(ImageReference(asked.language, asked.tag), ())
-            if match is not None:
-                match = Match(match.image, match.why or "without registry and project")
-        if match is None:
-            raise ImageNotFound(self._missing(asked))
+        match = self._find_exactly(asked) if exact else self._find(asked)
+        if len(self._remembered) < _MOST_REMEMBERED:
+            self._remembered[text, exact] = match
         return match
 
-    def names_of(self, image: Image) -> tuple[str, ...]:
-        """Returns the other references that lead to `image`: short ones and those of the alias tables."""
-        shorts = [image.language, f"{image.language}:latest", f"{image.language}:{image.reference.version}"]
-        shorts.append(f"{image.language}:{image.runtime_version}")
+    def leads(self) -> Mapping[str, Image]:
+        """Returns what the entries of the alias tables lead to; those that lead nowhere are left out."""
+        return {alias: image for alias in dict.fromkeys([*self._user, *self._shipped]) if (image := self._to(alias))}
+
+    def names(self, images: Sequence[Named]) -> list[tuple[str, ...]]:
+        """Returns the other references that lead to each of `images`: short ones and those of the alias tables."""
+        leads = self.leads()
         names = []
-        for name in dict.fromkeys([*shorts, *self._user, *self._shipped]):
-            try:
-                if name != image.canonical and self.find(name).image.canonical == image.canonical:
-                    names.append(name)
-            except ImageNotFound:
+        for image in (one.image for one in images):
+            short = _names(image)[-1]
+            versions = [version for version in (image.reference.version, image.runtime_version) if version]
+            shorts = [short, f"{short}:latest", *(f"{short}:{version}" for version in versions)]
+            found = [name for name in shorts if self._to(name) is image]
+            found += [alias for alias, target in leads.items() if target is image]
+            names.append(tuple(name for name in dict.fromkeys(found) if name != image.canonical))
+        return names
+
+    def _to(self, text: str) -> Image | None:
+        try:
+            return self.find(text).image
+        except (ImageNotFound, BadRequest):
+            return None
+
+    def _find(self, asked: ImageReference) -> Match:
+        search = _Search()
+        match = self._any(asked, search)
+        if match is None:
+            raise ImageNotFound(self._missing(asked, search.circle))
+        if match.why and (gone := self._gone.get(str(asked))):
+            return replace(match, lacking=f"cannot be used ({_one_line(gone.reason)})")
+        return match
+
+    def _any(self, asked: ImageReference, search: _Search) -> Match | None:
+        match = self._lookup(asked, search)
+        if match is None and "/" in asked.name:
+            match = self._lookup(ImageReference(asked.language, asked.tag), search)
+            if match is not None:
+                match = Match(match.image, match.why or "without registry and project")
+        return match
+
+    def _find_exactly(self, asked: ImageReference) -> Match:
+        match = self._named(asked, ()) or self._by_version(asked, ())
+        if match is not None and not match.why:
+            return match
+        instead = self._any(asked, _Search())
+        nearest = f"the nearest is {instead.image.canonical!r} ({instead.why})" if instead else self._nearest(asked)
+        raise ImageNotFound(f"{self._lack(asked)}, and nothing else may run in its place (exact); {nearest}")
+
+    def _lookup(self, asked: ImageReference, search: _Search) -> Match | None:
+        search.trail.append(asked)
+        try:
+            return (
+                self._named(asked, search.trail)
+                or self._by_alias(asked, self._user, "an alias of yours", search)
+                or self._by_alias(asked, self._shipped, "a shipped alias", search)
+                or self._by_version(asked, search.trail)
+            )
+        finally:
+            search.trail.pop()
+
+    def _named(self, asked: ImageReference, trail: Sequence[ImageReference]) -> Match | None:
+        there = [one for one in self._exact.get(str(asked), ()) if self._may_run(one.image, asked, trail)]
+        if not there:
+            return None
+        for one in there:
+            if not one.image.in_container:
+                return Match(one.image)
+        process = self._by_version(asked, trail)  # such as the Python that is meant by the python:3.11 of a registry
+        if process is not None and not process.why and process.image.state is ImageState.READY:
+            return process
+        return Match(there[0].image)
+
+    def _by_alias(self, asked: ImageReference, table: AliasTable, kind: str, search: _Search) -> Match | None:
+        for target in table.get(str(asked), ()):
+            reference = ImageReference.parse(target)
+            if reference in search.trail:
+                search.circle = search.circle or " -> ".join(map(str, [*search.trail, reference]))
+            if str(reference) in search.tried:
                 continue
-        return tuple(names)
-
-    def _lookup(self, asked: ImageReference, trail: tuple[str, ...]) -> Match | None:
-        if image := self._exact.get(str(asked)):
-            return Match(image)
-        return (
-            self._by_alias(asked, self._user, "an alias of yours", trail)
-            or self._by_version(asked)
-            or self._by_alias(asked, self._shipped, "a shipped alias", trail)
-        )
-
-    def _by_alias(self, asked: ImageReference, table: AliasTable, kind: str, trail: tuple[str, ...]) -> Match | None:
-        name = str(asked)
-        targets = table.get(name, ())
-        if targets and name in trail:
-            raise ImageNotFound(f"the image alias {name!r} leads back to itself: {' -> '.join((*trail, name))}")
-        for target in targets:
-            if match := self._lookup(ImageReference.parse(target), (*trail, name)):
+            search.tried.add(str(reference))
+            if match := self._lookup(reference, search):
                 return Match(match.image, kind)
         return None
 
-    def _by_version(self, asked: ImageReference) -> Match | None:
+    def _by_version(self, asked: ImageReference, trail: Sequence[ImageReference]) -> Match | None:
         """Finds `python`, `python:3`, `python:3.11`, `python:3.11.7`, each with any platform."""
-        kin = [one for one in self._ready if one.image.language == asked.name]
-        if asked.tag == "latest":
-            fitting = kin
-        elif _VERSION.fullmatch(asked.version):
-            fitting = [one for one in kin if _is_version(one, asked.version)]
-        else:
+        if asked.tag != "latest" and not _VERSION.fullmatch(asked.version):
             return None
+        fitting = [
+            one
+            for one in self._kin.get(asked.name, ())
+            if (asked.tag == "latest" or _is_version(one, asked.version)) and self._may_run(one.image, asked, trail)
+        ]
         if not fitting:
             return None
-        best = max(fitting, key=lambda one: (one.stable, one.plain, one.version))
+        best = max(fitting, key=lambda one: _fitness(asked, one))
         return Match(best.image, _difference(asked, best))
 
-    def _missing(self, asked: ImageReference) -> str:
+    def _may_run(self, image: Image, asked: ImageReference, trail: Sequence[ImageReference]) -> bool:
+        engine = self._engine(image, asked, trail)
+        return engine == "auto" or (engine == "container") is image.in_container
+
+    def _engine(self, image: Image, asked: ImageReference, trail: Sequence[ImageReference]) -> str:
+        for reference in (*trail, asked, image.reference) if self._settings.engines else ():
+            for name in (str(reference), reference.name):
+                if engine := self._settings.engines.get(name):
+                    return engine
+        return self._settings.engine
+
+    def _missing(self, asked: ImageReference, circle: str) -> str:
+        if circle:
+            return f"{self._lack(asked)}: its alias leads back to itself: {circle}; {self._nearest(asked)}"
+        return f"{self._lack(asked)}; {self._nearest(asked)}"
+
+    def _lack(self, asked: ImageReference) -> str:
         if gone := self._gone.get(str(asked)):
-            return f"the image {asked} cannot be used: {gone.reason}; {self._nearest(asked)}"
-        return f"there is no image {str(asked)!r} here; {self._nearest(asked)}"
+            return f"the image {asked} cannot be used: {_one_line(gone.reason)}"
+        there = self._exact.get(str(asked))
+        if there:
+            runs = "in a container" if there[0].image.in_container else "as a process"
+            return f"the image {asked} runs {runs}, which images.engine or images.engines does not allow"
+        return f"there is no image {str(asked)!r} here"
 
     def _nearest(self, asked: ImageReference) -> str:
-        if not self._ready:
+        if not self._here:
             return "no Python 3.6 or newer was found on this machine: install one or put it on PATH"
-        return f"the nearest is {self._nearest_name(asked)!r} ({len(self._ready)} images are here)"
+        return f"the nearest is {self._nearest_name(asked)!r} ({len(self._here)} images are here)"
 
     def _nearest_name(self, asked: ImageReference) -> str:
-        languages = dict.fromkeys(one.image.language for one in self._ready)
         if asked.tag == "latest":
-            names = [*languages, *(name.removesuffix(":latest") for name in self._user)]
+            names = [*self._kin, *(name.removesuffix(":latest") for name in self._user)]
             return _closest(asked.language, names)
-        kin = [one for one in self._ready if one.image.language == asked.language]
+        kin = self._kin.get(asked.language)
         wanted = _VERSION.fullmatch(asked.version) and [int(part) for part in re.findall("[0-9]+", asked.version)]
         if kin and wanted:
             major, minor = (*wanted, 0)[:2]
@@ -126,8 +234,21 @@ class Resolver:
         return _closest(str(ImageReference(asked.language, asked.tag)), [*self._exact, *self._user, *self._shipped])
 
 
+def _names(image: Image) -> tuple[str, ...]:
+    """Returns the name of an image, and the one that a container engine means by it when it is written shortly."""
+    name = image.reference.name
+    for unsaid in _UNSAID if image.in_container else ():
+        if name.startswith(unsaid):
+            return name, name.removeprefix(unsaid)
+    return (name,)
+
+
 def _closest(text: str, names: list[str]) -> str:
     return difflib.get_close_matches(text, names, n=1, cutoff=0.0)[0]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _is_version(one: Named, version: str) -> bool:
@@ -135,10 +256,26 @@ def _is_version(one: Named, version: str) -> bool:
     return version in (one.image.runtime_version, one.image.reference.version, str(one.version[0]))
 
 
+def _fitness(asked: ImageReference, one: Named) -> tuple[object, ...]:
+    """Returns how well an image of the right name and version fits: the greater the better."""
+    silent = not _difference(asked, one)
+    return (
+        silent if asked.platform else True,
+        one.image.state is ImageState.READY,
+        _KINDS.index(one.image.kind),
+        silent,
+        one.stable,
+        one.plain,
+        one.version,
+    )
+
+
 def _difference(asked: ImageReference, found: Named) -> str:
     """Returns in which words an image of the right version is not what was asked for; empty when it is."""
+    if asked.name not in _names(found.image):
+        return "same version, other registry"
     if not asked.platform:
         return ""
-    if asked.platform != found.image.labels["ai.backend.base-distro"]:
+    if asked.platform != found.image.labels.get("ai.backend.base-distro", found.image.reference.platform):
         return "same version, other platform"
     return "" if found.plain or asked.version == found.image.runtime_version else "same version, other interpreter"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .devices import Device, Devices, GpuReading, Guarantee, Layer
 from .engines import MACHINE_RESTARTED, WALL_TIME, Engine, Exit, Kernel, LaunchSpec, Terminal, TerminalNews
-from .images import ImageCatalogue, Progress, Resolution, Tell
+from .images import Alias, ImageCatalogue, Progress, Resolution, Tell
 from .journal import UPLOAD_PREFIX, JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
 from .metrics import Sampled, Sampler, Watched
@@ -32,6 +32,7 @@ __all__ = [
     "OTHERS",
     "UPLOAD_PREFIX",
     "WALL_TIME",
+    "Alias",
     "CreateOutcome",
     "CreateRequest",
     "Device",

@@ -19,6 +19,20 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """An entry of the alias tables."""
+
+    name: str
+    """Canonical: with its tag."""
+    targets: tuple[str, ...]
+    """The references that it may lead to: the first that is here wins."""
+    leads_to: str
+    """Canonical reference of the image that it leads to now; empty = none is here."""
+    shipped: bool
+    """Whether it came with the program; else it is the user's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far the building or pulling of an image is."""
 
@@ -40,11 +54,18 @@ class ImageCatalogue(Protocol):
     def aliases(self) -> Mapping[str, str]:
         """Returns what the entries of the alias tables lead to now: alias -> canonical reference."""
 
+    def alias_table(self) -> Sequence[Alias]:
+        """Returns the entries of the alias tables, the user's first, without shipped ones that the user's replace."""
+
+    def warnings(self) -> Sequence[str]:
+        """Returns what the user should know, a sentence each, such as of a virtual environment that is none."""
+
     async def refresh(self) -> None:
         """Looks over the machine. Runs once after the daemon is ready; safe to cancel."""
 
     async def looked(self) -> None:
-        """Returns when the machine was looked over, now or earlier; safe to cancel."""
+        """Returns when the machine was looked over, now or earlier; what is slow to answer, such as a container
+        engine, is waited for a moment only. Safe to cancel."""
 
     async def resolve(self, reference: str, *, exact: bool = False) -> Resolution:
         """Returns the image for `reference`, which may have to be built or pulled yet; waits for the first look over
