@@ -7,7 +7,9 @@ with the first request, not with this package.
 from .answers import ContainerState, EngineImage, EngineInfo, Listed, LogLine, PullStep
 from .client import ContainerClient
 from .errors import ContainerError, EngineGone
+from .inspection import Inspector, NoPython, PythonInside
 from .sockets import find_socket
+from .ulimits import own_ulimits
 
 __all__ = [
     "ContainerClient",
@@ -16,8 +18,12 @@ __all__ = [
     "EngineGone",
     "EngineImage",
     "EngineInfo",
+    "Inspector",
     "Listed",
     "LogLine",
+    "NoPython",
     "PullStep",
+    "PythonInside",
     "find_socket",
+    "own_ulimits",
 ]
