@@ -15,7 +15,8 @@ from . import environment
 
 _WITH_SERVERS = ("launch", "roundtrip", "throughput", "memory", "startup", "sampler")
 _OF_THE_SCREEN = ("editor", "console", "sessions", "soak")
-NAMES = (*_WITH_SERVERS, "scheduling", "admissions", "journal_cost", "flood", "recovery", *_OF_THE_SCREEN)
+_OF_IMAGES = ("engines", "discovery", "building")
+NAMES = (*_WITH_SERVERS, "scheduling", "admissions", "journal_cost", "flood", "recovery", *_OF_THE_SCREEN, *_OF_IMAGES)
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 
@@ -32,8 +33,11 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
     # Only the benchmarks' own environment has the peers.
     from . import (
         admissions,
+        building,
         console,
+        discovery,
         editor,
+        engines,
         flood,
         journal_cost,
         launch,
@@ -53,7 +57,7 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
 
     show("".join(f"- {line}\n" for line in machine()) + "\n")
     home = Path(tempfile.mkdtemp(prefix="bb-"))
-    for name in ("ours", "jupyter", "admissions", "flood", "recovery"):
+    for name in ("ours", "jupyter", "admissions", "flood", "recovery", *_OF_IMAGES):
         (home / name).mkdir()
     met = True
 
@@ -86,6 +90,13 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
                 yield claim
         if "soak" in names:
             yield await soak.measure(early_s=60 if quick else soak.EARLY_S, late_s=120 if quick else soak.LATE_S)
+        if "engines" in names:
+            for claim in await engines.measure(home / "engines", rounds=1 if quick else 5):
+                yield claim
+        if "discovery" in names:
+            yield await discovery.measure(home / "discovery", interpreters=8 if quick else 40, rounds=1 if quick else 7)
+        if "building" in names:
+            yield await building.measure(home / "building", rounds=1 if quick else 3)
 
     async def beside_jupyter() -> AsyncIterator[Claim]:
         async with backend(home / "ours") as ours, jupyter_server(home / "jupyter") as jupyter:

@@ -15,7 +15,11 @@ OURS, SERVER, COLD = "bai-tui", "Jupyter Server", "jupyter_client, cold"
 ANSWER = "2"
 
 
-def _check(output: list[str]) -> None:
+def check(output: list[str]) -> None:
+    """
+    Raises:
+        RuntimeError: the answer of `1+1` is wrong.
+    """
     if "".join(output).strip().rpartition(" ")[2] != ANSWER:
         raise RuntimeError(f"the answer of 1+1 is {output!r}")
 
@@ -30,7 +34,7 @@ async def measure(ours: Backend, jupyter: JupyterServer, *, rounds: int) -> Clai
         async with ours.stream(session) as ws:
             output = await run_on(ws, "1+1")
             took = time.perf_counter() - began
-        _check(output)
+        check(output)
         await ours.end(session)
         return took * 1e3
 
@@ -40,7 +44,7 @@ async def measure(ours: Backend, jupyter: JupyterServer, *, rounds: int) -> Clai
         async with jupyter.channels(kernel, quick_ack=True) as channels:
             output = await channels.execute("1+1")
             took = time.perf_counter() - began
-        _check(output)
+        check(output)
         await jupyter.end_kernel(kernel)
         return took * 1e3
 
@@ -50,7 +54,7 @@ async def measure(ours: Backend, jupyter: JupyterServer, *, rounds: int) -> Clai
         await asyncio.to_thread(kernel.start)
         output = await asyncio.to_thread(kernel.execute, "1+1")
         took = time.perf_counter() - began
-        _check(output)
+        check(output)
         await asyncio.to_thread(kernel.end)
         return took * 1e3
 

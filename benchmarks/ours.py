@@ -68,11 +68,11 @@ class Backend:
             raise RuntimeError(f"{method} {target}: {answer.status_code} {answer.text}")
         return answer.json() if answer.content else None
 
-    async def create(self, name: str, **resources: str) -> str:
-        """Returns the id of a new session that runs."""
+    async def create(self, name: str, *, image: str = "", **resources: str) -> str:
+        """Returns the id of a new session that runs, in `self.image` unless told otherwise."""
         body = {
             "name": name,
-            "image": self.image,
+            "image": image or self.image,
             "reuseIfExists": False,
             "config": {"resources": resources or {"cpu": "1", "mem": "256m"}},
         }
@@ -117,12 +117,16 @@ def environ(home: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def backend(home: Path) -> AsyncIterator[Backend]:
-    """Runs a daemon whose state lives below `home`, with slots enough for a hundred sessions; stops it afterwards."""
+async def backend(home: Path, *, settings: str = "") -> AsyncIterator[Backend]:
+    """Runs a daemon whose state lives below `home`, with slots enough for a hundred sessions; stops it afterwards.
+
+    Args:
+        settings: more of config.toml.
+    """
     variables = environ(home)
     config = home / ".config" / "bai-tui"
-    config.mkdir(parents=True)
-    (config / "config.toml").write_text('port = 0\ncpu = 512\nmem = "512g"\n')
+    config.mkdir(parents=True, exist_ok=True)
+    (config / "config.toml").write_text(f'port = 0\ncpu = 512\nmem = "512g"\n{settings}')
 
     def command(*words: str) -> str:
         done = subprocess.run(
