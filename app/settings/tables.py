@@ -17,6 +17,7 @@ from ..policies import (
     ContextSettings,
     GpuSettings,
     IdleSettings,
+    ImageSettings,
     JournalSettings,
     KeypairLimits,
     LimitSettings,
@@ -266,6 +267,26 @@ _JOURNAL: Final = Table(
     ),
     "what is kept of the output",
 )
+_IMAGES: Final = Table(
+    "images",
+    ImageSettings,
+    keys_of(
+        ImageSettings,
+        venvs=(v.FOLDERS, 'virtual environments that are images, too, such as `["~/work/.venv"]`'),
+        exact=(v.FLAG, "`true`: nothing runs in place of an image that is not here"),
+        engine=(
+            v.ENGINE,
+            '`"process"`: sessions are processes of this machine; `"container"`: all run in containers, or not at all; '
+            '`"auto"`: as the image is, and as a process where one name stands for both',
+        ),
+        engines=(
+            v.ENGINE_OF,
+            'the same for some: table of references, or names for all their tags, such as `{"python:3.11" = '
+            '"container", deno = "process"}`',
+        ),
+    ),
+    "what may run",
+)
 _CONTAINERS: Final = Table(
     "containers",
     ContainerSettings,
@@ -312,6 +333,7 @@ _BACKEND: Final[Mapping[str, Entry]] = {
     "memory": _MEMORY,
     "sandbox": _SANDBOX,
     "journal": _JOURNAL,
+    "images": _IMAGES,
     "containers": _CONTAINERS,
 }
 

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from ..model.durations import parse_duration
 from ..model.errors import ConfigError
+from ..model.images import ImageReference
 from ..model.slots import CUDA_DEVICE, CUDA_SHARES, GPU_ALIAS, KNOWN_SLOTS, MEM, ResourceSlots, parse_amount
+from ..policies import ENGINES
 
 _THOUSANDTH: Final = Decimal("0.001")
 _UTILIZATIONS: Final = ("cpu_util", "mem", "cuda_util", "cuda_mem")
@@ -213,6 +215,28 @@ def _thresholds(value: Any) -> Mapping[str, float]:
     return {name: _number(percent, 0, 100) for name, percent in value.items()}
 
 
+def _folders(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one and one.isprintable() for one in value):
+        raise ConfigError(f"{value!r} is no list of folders: write it as ['~/work/.venv']")
+    for one in value:
+        if not one.startswith(("/", "~")):
+            raise ConfigError(f"{one!r} is no absolute path: begin it with '/' or '~'")
+    return tuple(value)
+
+
+ENGINE: Final = one_of(ENGINES)
+
+
+def _engines(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise ConfigError('write a table of engines, such as {"python:3.11" = "container"}')
+    engines = {}
+    for name, engine in value.items():
+        reference = ImageReference.parse(name)
+        engines[str(reference) if name.rpartition("/")[2].count(":") else reference.name] = ENGINE.check(engine)
+    return engines
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise ConfigError(f"{value!r} is no name: write text")
@@ -291,3 +315,7 @@ THRESHOLDS: Final = Kind(
     },
     lambda limits: {name: _written_number(percent) for name, percent in limits.items()},
 )
+FOLDERS: Final = Kind(
+    _folders, {"type": "array", "items": {"type": "string", "pattern": "^[/~]"}}, lambda folders: list(folders)
+)
+ENGINE_OF: Final = Kind(_engines, {"type": "object", "additionalProperties": {"enum": list(ENGINES)}}, dict)
