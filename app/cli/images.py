@@ -28,6 +28,8 @@ _FLEXIBLE = {0: 24, 4: 16, 5: 30}
 """Cut on a narrow terminal, but before they are shorter than this the optional columns go."""
 _OPTIONAL = (3, 4, 2, 5)
 """Left out of a narrow terminal, in this order."""
+_PLACES = {"ai.backend.runtime-path": "Program", "bai-tui.recipe": "Recipe"}
+"""Label -> what `info` calls it."""
 _ALIASES_SHOWN = 3
 """Of the names of one image, on a terminal."""
 
@@ -214,6 +216,7 @@ def _facts(image: ImageView, asked: str) -> Iterator[tuple[str, str]]:
         yield "", why
     runtime = " ".join(filter(None, (image.language, image.runtime_version)))
     labels = dict(image.labels)
+    places = [(name, labels.pop(label, "")) for label, name in _PLACES.items()]
     for name, value in (
         ("What", image.summary),
         ("Kind", image.kind),
@@ -224,11 +227,13 @@ def _facts(image: ImageView, asked: str) -> Iterator[tuple[str, str]]:
         ("Slots", slots(image.default_slots)),
         ("At least", slots(image.min_slots)),
         ("Size", size(Decimal(image.size_bytes)) if image.size_bytes else ""),
+        *places,
         ("Architecture", image.architecture),
         ("Digest", image.digest),
         ("Id", image.id),
     ):
         if value:
             yield name, value
-    for number, (name, value) in enumerate(sorted(labels.items())):
+    shown = [(name, value) for name, value in sorted(labels.items()) if value]
+    for number, (name, value) in enumerate(shown):
         yield "" if number else "Labels", f"{name} = {value}"
