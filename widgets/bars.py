@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from decimal import Decimal
 
+from .glyphs import Glyphs
+
 
 def cut(amounts: Sequence[Decimal], capacity: Decimal, width: int) -> tuple[list[int], int]:
     """Returns the cells of each amount in a bar of `width` cells that stands for `capacity`, and the free cells.
@@ -50,6 +52,15 @@ def lit(fraction: float, cells: int) -> int:
     if fraction >= 1:
         return cells
     return min(max(1, round(fraction * cells)), max(1, cells - 1))
+
+
+def bar(part: Decimal, whole: Decimal, width: int, glyphs: Glyphs) -> tuple[str, str]:
+    """Returns the filled and the empty cells of a bar, to an eighth of a cell where the glyphs have it."""
+    steps = len(glyphs.bar_part) + 1
+    filled = 0 if whole <= 0 else int(min(Decimal(1), part / whole) * width * steps)
+    full, rest = divmod(filled, steps)
+    lit = glyphs.bar_full * full + (glyphs.bar_part[rest - 1] if rest else "")
+    return lit, glyphs.bar_empty * (width - len(lit))
 
 
 def _whole(amounts: Sequence[Decimal]) -> list[int]:

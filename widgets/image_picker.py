@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.content import Content
 from textual.fuzzy import FuzzySearch
 from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from ..app.model.images import ImageState
 from .glyphs import UNICODE, Glyphs
+from .image_line import ImageLine
 from .rows import ImageRow
-from .text import one_line, size
 
-ALIASES_SHOWN: Final = 3
-PACKAGES_SHOWN: Final = 4
+WIDTH: Final = 90
+"""Cells of a line before its place is known."""
 
 
 def ranked(images: Iterable[ImageRow], query: str) -> list[tuple[ImageRow, Sequence[int]]]:
     """Returns the images that fit `query`, best first, with the offsets in their reference that matched.
 
-    Without a query the order stays; images that are here come before those that are not.
+    Without a query the order stays; with one, images that cannot run come last.
     """
     query = query.strip()
     if not query:
         return [(image, ()) for image in images]
     search = FuzzySearch()
-    hits: list[tuple[float, int, ImageRow, Sequence[int]]] = []
+    hits: list[tuple[bool, float, int, ImageRow, Sequence[int]]] = []
     for place, image in enumerate(images):
         score, offsets = search.match(query, image.reference)
         if query.lower() in image.reference.lower():
@@ -48,8 +49,8 @@ def ranked(images: Iterable[ImageRow], query: str) -> list[tuple[ImageRow, Seque
         if not score:
             score = search.match(query, f"{image.detail} {image.language} {' '.join(image.packages)}")[0] * 0.1
         if score > 0:
-            hits.append((-score, place, image, offsets))
-    return [(image, offsets) for _, _, image, offsets in sorted(hits, key=lambda hit: hit[:2])]
+            hits.append((image.state is ImageState.UNAVAILABLE, -score, place, image, offsets))
+    return [(image, offsets) for *_, image, offsets in sorted(hits, key=lambda hit: hit[:3])]
 
 
 class ImagePicker(Vertical):
@@ -86,6 +87,7 @@ class ImagePicker(Vertical):
         pinned: Collection[str] = (),
         recent: Collection[str] = (),
         glyphs: Glyphs = UNICODE,
+        clock: Callable[[], float] = time.time,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
@@ -93,7 +95,10 @@ class ImagePicker(Vertical):
         self._pinned = frozenset(pinned)
         self._recent = frozenset(recent)
         self._glyphs = glyphs
+        self._clock = clock
         self._shown: list[ImageRow] = []
+        self._offsets: list[Sequence[int]] = []
+        """Of each that is shown, what of its reference fits the search."""
 
     def compose(self) -> ComposeResult:
         yield Input(placeholder="search images: name, alias, language, package", id="image-search", compact=True)
@@ -111,9 +116,17 @@ class ImagePicker(Vertical):
 
     def set_images(self, images: Sequence[ImageRow]) -> None:
         """Offers other images; the search and, where it is still there, the chosen image stay."""
-        chosen = self.image
+        before, chosen = self._images, self.image
         self._images = tuple(images)
-        self._fill(self.query_one("#image-search", Input).value, keep=chosen)
+        if [image.names for image in before] == [image.names for image in images]:
+            # only what is told of them is new: nothing moves
+            rows = {image.reference: image for image in images}
+            self._shown = [rows[image.reference] for image in self._shown]
+            self._paint()
+            if self.image != chosen:
+                self.post_message(self.Chosen(self, self.image))
+        else:
+            self._fill(self.query_one("#image-search", Input).value, keep=chosen)
 
     def set_pinned(self, pinned: Collection[str], images: Sequence[ImageRow]) -> None:
         """Shows which images are pinned, in an order that says so."""
@@ -137,15 +150,15 @@ class ImagePicker(Vertical):
     def _fill(self, query: str, keep: ImageRow | None = None) -> None:
         listing = self.query_one("#image-list", OptionList)
         found = ranked(self._images, query)
-        self._shown = [image for image, _ in found]
+        self._shown, self._offsets = [image for image, _ in found], [offsets for _, offsets in found]
+        line = self._line(listing)
         listing.clear_options()
-        listing.add_options([Option(self._prompt(image, offsets)) for image, offsets in found])
+        listing.add_options([Option(line.text(image, offsets)) for image, offsets in found])
         place = next((at for at, image in enumerate(self._shown) if keep and image.reference == keep.reference), 0)
         listing.highlighted = place if self._shown else None
         empty = self.query_one("#image-empty", Static)
         empty.update("no image fits: escape clears the search" if self._images else "no images known yet")
-        empty.display = not self._shown
-        listing.display = bool(self._shown)
+        self.set_class(not self._shown, "-none")
         if not self._shown:
             self.post_message(self.Chosen(self, None))
 
@@ -166,27 +179,35 @@ class ImagePicker(Vertical):
         event.stop()
         self.post_message(self.Chosen(self, self.image))
 
-    def _prompt(self, image: ImageRow, offsets: Sequence[int]) -> Content:
-        glyphs = self._glyphs
-        names = image.names
-        mark = glyphs.pinned if any(name in self._pinned for name in names) else " "
-        name = Content(one_line(image.reference))
-        for offset in offsets:
-            name = name.stylize("bold underline", offset, offset + 1)
-        short = sorted(image.aliases, key=len)[:ALIASES_SHOWN]
-        more = f" {glyphs.ellipsis}" if len(image.aliases) > ALIASES_SHOWN else ""
-        about = ["= " + ", ".join(short) + more] if short else []
-        about += [
-            part for part in (image.language if image.language not in image.reference else "", image.detail) if part
-        ]
-        about += [", ".join(image.packages[:PACKAGES_SHOWN])] if image.packages else []
-        if any(name in self._recent for name in names):
-            about.append("used lately")
-        state = "" if image.installed else f"  {_missing(image)}"
-        quiet = "  " + one_line(f" {glyphs.dot} ".join(about)) if about else ""
-        return Content.assemble(f"{mark} ", name, (quiet, "$foreground 65%"), (state, "$warning"))
+    def on_resize(self) -> None:
+        self._paint()
 
+    @property
+    def building(self) -> bool:
+        """Whether an image that is offered is being built or pulled."""
+        return any(image.progress is not None for image in self._images)
 
-def _missing(image: ImageRow) -> str:
-    """Returns what must happen before it can run."""
-    return f"must be fetched first ({size(image.size_bytes)})" if image.size_bytes else "must be fetched first"
+    def tick(self) -> None:
+        """Shows what time changes: for how long a building has not moved."""
+        for place, image in enumerate(self._shown):
+            if image.progress is not None:
+                self._paint(place)
+
+    def _paint(self, only: int | None = None) -> None:
+        """Writes the lines anew where they read differently now."""
+        listing = self.query_one("#image-list", OptionList)
+        line = self._line(listing)
+        for place in range(len(self._shown)) if only is None else (only,):
+            prompt = line.text(self._shown[place], self._offsets[place])
+            if prompt != listing.get_option_at_index(place).prompt:
+                listing.replace_option_prompt_at_index(place, prompt)
+
+    def _line(self, listing: OptionList) -> ImageLine:
+        return ImageLine(
+            self._images,
+            listing.scrollable_content_region.width or WIDTH,
+            pinned=self._pinned,
+            recent=self._recent,
+            glyphs=self._glyphs,
+            now_s=self._clock(),
+        )

@@ -215,6 +215,8 @@ def of_image(reference: str, spoken: str = "") -> str:
         spoken: The language as the image itself names it, if it does.
     """
     spoken = spoken.strip().lower()
+    # kernels tell a standard with it: C++17
+    spoken = spoken.rstrip("0123456789.")
     spoken = _KERNEL_NAMES.get(spoken, spoken)
     if spoken in _BY_NAME:
         return spoken

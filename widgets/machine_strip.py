@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ..app.model.slots import CPU, MEM
-from .bars import lit
+from .bars import bar, lit
 from .glyphs import UNICODE, Glyphs
 from .rows import Gauge, GpuGauge, Machine, MachineUse
 from .text import count, fit, one_line, share, size
@@ -26,15 +26,6 @@ _NAME_CELLS: Final = 20
 """What name and place take while all is well: with less room GPUs are told of in sum."""
 _TOLD_CELLS = 24
 """What a state may always take, whatever gauges there are: enough for `reconnecting in 15 s`."""
-
-
-def bar(part: Decimal, whole: Decimal, width: int, glyphs: Glyphs) -> tuple[str, str]:
-    """Returns the filled and the empty cells of a bar, to an eighth of a cell where the glyphs have it."""
-    steps = len(glyphs.bar_part) + 1
-    filled = 0 if whole <= 0 else int(min(Decimal(1), part / whole) * width * steps)
-    full, rest = divmod(filled, steps)
-    lit = glyphs.bar_full * full + (glyphs.bar_part[rest - 1] if rest else "")
-    return lit, glyphs.bar_empty * (width - len(lit))
 
 
 def used_bar(asked: float, used: float, width: int, glyphs: Glyphs) -> tuple[str, str, str, str]:

@@ -6,7 +6,7 @@ What keeps the text under the reader in its place is `ConsoleRows`; here is what
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
 from rich.segment import Segment
@@ -95,7 +95,7 @@ class OutputConsole(ConsoleFinding, can_focus=True):
         super().__init__(clock=clock, media=media, id=id, classes=classes)
         self.language = ""
         """The language of the code that is run here, as Pygments calls it; empty = not known."""
-        self._empty = empty
+        self._empty: Sequence[str] = empty.splitlines()
         self._media = media
         self._painter = Painter(self._style, glyphs, clock, media, lambda: self.language)
         self._strips: LRUCache[tuple[int, int], tuple[Line, Strip]] = LRUCache(2048)
@@ -105,6 +105,13 @@ class OutputConsole(ConsoleFinding, can_focus=True):
     def on_mount(self) -> None:
         if self._media is not None:
             self._media.attach(self, "console--rich-", self._repaint)
+
+    def set_empty(self, lines: Sequence[str]) -> None:
+        """Sets what stands there while nothing was said; a line that is too long is cut."""
+        if list(lines) != list(self._empty):
+            self._empty = lines
+            if not self._index.rows:
+                self.refresh()
 
     def on_unmount(self) -> None:
         if self._media is not None:
@@ -176,9 +183,9 @@ class OutputConsole(ConsoleFinding, can_focus=True):
     def render_line(self, y: int) -> Strip:
         row, base = self.scroll_offset.y + y, self.rich_style
         if not 0 <= row < self._index.rows:
-            if row == 0 and self._empty:
-                width = self._row_width
-                return Strip([Segment(self._empty, self._style("quiet"))]).adjust_cell_length(width).apply_style(base)
+            if not self._index.rows and 0 <= row < len(self._empty):
+                said = Segment(self._empty[row], self._style("quiet"))
+                return Strip([said]).adjust_cell_length(self._row_width).apply_style(base)
             return Strip.blank(self.size.width, base)
         number, part = self._index.locate(row)
         line = self._transcript.line(number)

@@ -69,6 +69,12 @@ class ResourceForm(Vertical):
         self._mounts = mounts
         self._glyphs = glyphs
         self._preset = -1
+        self._least: Mapping[str, Decimal] = {}
+        """Slot -> what the image needs at least."""
+        self._usual: Mapping[str, Decimal] = {}
+        """Slot -> what a session of the image gets that asks for nothing."""
+        self._filled: dict[str, str] = {}
+        """Amounts as they were filled in: what is still so nobody has typed."""
         self._refused = ""
         """Why the server did not launch what is asked for; empty = it was not asked, or something else was typed."""
 
@@ -94,15 +100,38 @@ class ResourceForm(Vertical):
 
     def on_mount(self) -> None:
         self.query_one("#hint-count", Static).update("sessions at once")
-        self.fill(self.defaults())
+        self._fill_defaults()
         self.set_machine(self._machine)
 
+    def set_image(self, least: Mapping[str, Decimal], usual: Mapping[str, Decimal]) -> None:
+        """Takes what an image needs at least and gets where nothing is asked for; fills that in where nobody typed.
+
+        Args:
+            least: slot -> amount.
+            usual: slot -> amount.
+        """
+        if (least, usual) != (self._least, self._usual):
+            self._least, self._usual = least, usual
+            self._fill_defaults()
+            self._judge()
+
+    def _fill_defaults(self) -> None:
+        """Fills in what starts at once, but for what was typed."""
+        values, before = self.defaults(), self._filled
+        self._filled = values
+        self.fill({name: text for name, text in values.items() if self._value(name) in ("", before.get(name, ""))})
+
     def defaults(self) -> dict[str, str]:
-        """Returns what starts at once on a machine that is not full."""
+        """Returns what starts at once on a machine that is not full, with what the image needs."""
         free_cpu, free_mem = self._free("cpu"), self._free("mem")
         cpu = Decimal(1) if free_cpu is None or free_cpu >= 1 else max(Decimal(1), free_cpu)
-        mem = "1g" if free_mem is None or free_mem >= GIB else "512m" if free_mem >= GIB // 2 else "256m"
-        return {"cpu": count(cpu), "mem": mem, "gpu": "0", "count": "1", "env": "", "mounts": ""}
+        mem = GIB if free_mem is None or free_mem >= GIB else GIB // 2 if free_mem >= GIB // 2 else GIB // 4
+        amounts = {"cpu": cpu, "mem": Decimal(mem), "gpu": Decimal(0)}
+        for name, slot in SLOTS.items():
+            amounts[name] = max(self._usual.get(slot) or amounts[name], self._least.get(slot, Decimal(0)))
+        return {name: _typed(name, amount) for name, amount in amounts.items()} | {
+            "count": "1", "env": "", "mounts": ""
+        }  # fmt: skip
 
     def fill(self, values: Mapping[str, str]) -> None:
         """Writes values into the fields."""
@@ -220,6 +249,9 @@ class ResourceForm(Vertical):
         event.stop()
         self.post_message(self.Submitted())
 
+    def _value(self, name: str) -> str:
+        return self._input(name).value if name != "mounts" or self._mounts else ""
+
     def _input(self, name: str) -> Input:
         return self.query_one(f"#field-{name}", Input)
 
@@ -248,18 +280,23 @@ class ResourceForm(Vertical):
         except BadRequest as error:
             self.tell(error.message, error=True)
             return
-        waits, never = [], []
+        waits, never, few = [], [], []
         for name, amount in amounts.items():
             self.query_one(f"#slider-{name}", Slider).show_value(amount)
             one_gpu = name == "gpu" and amount <= 1 and bool(self._machine.gpus) and number == 1
             free = self._largest_gpu() if one_gpu else self._free(name)
             total = self._total(name)
+            least = self._least.get(SLOTS[name], Decimal(0))
+            if amount < least:
+                few.append(f"{_typed(name, least)} {LABELS[name]}")
             if total is not None and amount > total:
                 never.append(name)
             elif free is not None and amount * number > free:
                 waits.append(name)
         if self._refused:
             self.tell(self._refused, error=True)
+        elif few:
+            self.tell(f"the image needs at least {' and '.join(few)}", error=True)
         elif never:
             self.tell(f"more {' and '.join(never)} than there is here", error=True)
         elif waits:

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
+from ..app.model.images import ImageKind, ImageState
 from ..app.model.sessions import ANSWERING, TERMINAL, SessionStatus
+
+
+class ImageProgress(NamedTuple):
+    """How far an image is that is being built or pulled."""
+
+    fraction: float | None
+    """0 to 1; None = nobody knows."""
+    step: str
+    """What is being done now. Untrusted: it may quote an installer."""
+    since_s: float
+    """Unix time from which nothing else was heard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +32,8 @@ class SessionRow:
     status_text: str = ""
     """The server's word, for a state that this program does not know."""
     image: str = ""
+    image_gone: bool = False
+    """No other session could run in its image now."""
     slots: Mapping[str, Decimal] = field(default_factory=dict)
     """What it holds, or asks for while it waits."""
     since_s: float | None = None
@@ -29,6 +43,8 @@ class SessionRow:
     """A run waits for input."""
     note: str = ""
     """Why it waits or failed; shown in place of the image and slots."""
+    progress: ImageProgress | None = None
+    """How far its image is, which is being built or pulled; shown in place of the note."""
     alarm: str = ""
     """What needs the user now, such as a kill to confirm; shown in place of the rest of the row."""
     ends_at_s: float | None = None
@@ -167,11 +183,40 @@ class ImageRow:
     """What is installed in it, where that is told."""
     size_bytes: int = 0
     """What must be fetched where it is not installed; 0 = not told."""
+    state: ImageState | None = None
+    """None = the server does not tell: agents of a cluster fetch images by themselves."""
+    reason: str = ""
+    """Why it cannot be had."""
+    kind: ImageKind | None = None
+    version: str = ""
+    """Of the language that runs."""
+    summary: str = ""
+    digest: str = ""
+    architecture: str = ""
+    service_ports: tuple[str, ...] = ()
+    min_slots: Mapping[str, Decimal] = field(default_factory=dict)
+    default_slots: Mapping[str, Decimal] = field(default_factory=dict)
+    prepare_s: float = 0.0
+    """About how long building or pulling takes; 0 = nobody knows."""
+    progress: ImageProgress | None = None
+    """It is being built or pulled."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The reference and the aliases."""
         return self.reference, *self.aliases
+
+    @property
+    def rank(self) -> int:
+        """Where it stands among others: first what runs at once, last what cannot run."""
+        return _RANKS.get(self.state, 0)
+
+
+_RANKS: Final[Mapping[ImageState | None, int]] = {
+    ImageState.BUILDABLE: 1,
+    ImageState.PULLABLE: 1,
+    ImageState.UNAVAILABLE: 2,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,11 @@ def _plain(text: Callable[[SessionRow], str]) -> Callable[[SessionRow, Look], st
     return lambda row, look: one_line(text(row))
 
 
+def _image(row: SessionRow, look: Look) -> str:
+    # in front, where it is not cut off
+    return (f"{look.glyphs.failed} gone: " if row.image_gone else "") + one_line(row.image)
+
+
 def _status(row: SessionRow) -> str:
     return status_word(row.status, one_line(row.status_text), busy=row.busy, asks=row.asks)
 
@@ -136,7 +141,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
            right=False, fixed=True),
     Column(NAME, "name", "the session's name", 0, _plain(lambda row: row.name), _word(lambda row: row.name),
            right=False, fixed=True),
-    Column(IMAGE, "image", "what it runs", 0, _plain(lambda row: row.image), _word(lambda row: row.image),
+    Column(IMAGE, "image", "what it runs", 0, _image, _word(lambda row: row.image),
            right=False),
     Column("why", "why it ended", "why it ended", 0, _plain(lambda row: row.why), _word(lambda row: row.why),
            right=False),

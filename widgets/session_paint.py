@@ -9,12 +9,14 @@ from rich.segment import Segment
 from rich.style import Style
 
 from .glyphs import status_class, status_glyph, status_word
+from .image_words import progress_text
 from .rows import SessionRow
 from .session_columns import AGE, NAME, STATUS, Look, Placed, cell, compact, idle_level, placed
 from .text import fit, one_line
 
 _AGE_WIDTH: Final = 6
 _WORD_WIDTH: Final = 10
+_BAR_CELLS: Final = 8
 _LEAD: Final = 2
 """Cells of the shape of a state and of a mark, of two lines."""
 _LEAD_LINE: Final = 3
@@ -154,6 +156,11 @@ class RowPainter:
             return row.alarm, "alarm"
         if row.ends_at_s is not None and idle_level(row.ends_at_s - now_s) == "soon":
             return f"ends soon: {row.ends_why} {glyphs.dot} + keeps it", "alarm"
+        if row.progress is not None:
+            return (
+                f"{glyphs.branch} {progress_text(row.progress, glyphs, now_s, width=_BAR_CELLS, percents=True)}",
+                "quiet",
+            )
         return (f"{glyphs.branch} {row.note}" if row.note else ""), "failed" if row.ended else "quiet"
 
     def _told(self, row: SessionRow, width: int) -> Segment | None:

@@ -15,6 +15,10 @@ ABOUT: Final = {
         "The sessions that ended, the newest first, why they did, and what they wrote. More are asked for as you go "
         "down. The filter is that of the session list; why: searches in the reasons."
     ),
+    "images": (
+        "What sessions can run in, and whether it is here: ready, to be built or pulled first, which a launch does by "
+        "itself, or not to be had, with the reason. Type to look for a name, an alias, a language or a package."
+    ),
     "map": (
         "A bar per GPU, one for all cores and one for all memory. Above, in the colour of each session, what it was "
         "given; below that what it really uses of it: up to the end of its cells is all of it, a triangle is more. "

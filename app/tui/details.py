@@ -11,7 +11,7 @@ from ...widgets.session_columns import idle_level
 from ...widgets.text import count, duration, left, share, size
 from ..client.views import SessionView, WaitingView
 from ..model.metrics import CPU_UTIL, CUDA_MEM, CUDA_UTIL, MEM_USED, Metric, Metrics
-from ..model.sessions import ANSWERING, SessionStatus
+from ..model.sessions import ANSWERING, LIVE, SessionStatus
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, ResourceSlots
 from .live import LiveStats
 from .session_rows import IDLE_WHY, first_end
@@ -35,7 +35,13 @@ _SLOTS: Final = {"tasks": "task"}
 
 
 def session_facts(
-    view: SessionView, live: LiveStats, now_s: float, ends_at_s: float | None, *, asks: bool = False
+    view: SessionView,
+    live: LiveStats,
+    now_s: float,
+    ends_at_s: float | None,
+    *,
+    asks: bool = False,
+    progress: str = "",
 ) -> list[Detail]:
     """Returns what is known of a session.
 
@@ -43,11 +49,14 @@ def session_facts(
         now_s: clock time.
         ends_at_s: clock time at which an idle check ends it if nothing happens.
         asks: its run waits for input.
+        progress: how far its image is, which is being built or pulled; empty = it is not.
     """
     facts = []
     state = status_word(view.status, view.status_text, busy=view.busy, asks=asks)
     waits = view.status is SessionStatus.PENDING and view.waiting is not None
     facts.append(Detail("state", state + (f": {view.status_info}" if view.status_info and not waits else "")))
+    if progress:
+        facts.append(Detail("image", progress))
     facts += _waiting(view, now_s)
     facts += _amounts(view, live)
     facts += _idle(view, now_s, ends_at_s)
@@ -186,7 +195,9 @@ def _threshold(name: str, pair: object) -> str:
 def _about(view: SessionView) -> list[Detail]:
     facts = [Detail("image", view.image)]
     if view.image_notice:
-        facts.append(Detail("", view.image_notice, quiet=True))
+        facts.append(Detail("", view.image_notice, level="near"))
+    if view.image_gone and view.status in LIVE:
+        facts.append(Detail("", f"gone: {view.image_gone}; it goes on, no other session starts in it", level="soon"))
     if view.startup_command:
         facts.append(Detail("runs", view.startup_command))
     if view.status is not SessionStatus.PENDING and view.depends_on:

@@ -36,9 +36,11 @@ _WORDS: Final[Mapping[str, str]] = {
     "bai_overuse_warning": "uses more than its share",
     "bai_device_lost": "has lost a device",
     "bai_device_returned": "has its device again",
+    "bai_image_gone": "runs in an image that is gone",
+    "bai_image_back": "has its image again",
 }
 _BAD: Final = frozenset({"session_failure", "bai_device_lost"})
-_WARNING: Final = frozenset({"session_cancelled", "bai_idle_warning", "bai_overuse_warning"})
+_WARNING: Final = frozenset({"session_cancelled", "bai_idle_warning", "bai_overuse_warning", "bai_image_gone"})
 _SILENT: Final = frozenset({"bai_connected", "bai_lagged", "server_close"})
 """They speak of the stream, not of sessions."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
+from ...widgets.image_words import progress_text
 from ...widgets.machine_strip import MachineStrip
 from ...widgets.rows import BarUse, MachineUse, MapBar, MapPart
 from ...widgets.text import one_line
@@ -25,6 +26,7 @@ from .panes.map import MapPane
 if TYPE_CHECKING:
     from .workbench import Workbench
 
+_BAR_CELLS: Final = 10
 _MANY: Final = 500
 """Sessions from which the map is not worked out at every change."""
 _MAP_REST: Final = 20.0
@@ -89,6 +91,12 @@ class Instruments:
         gpu = next((gpu for gpu in self._bench.sync.connection.machine.gpus if gpu.label == bar.id), None)
         return use_of(bar, parts, self._bench.sync.live, gpu.mem_bytes if gpu is not None else 0)
 
+    def _progress_of(self, session_id: str) -> str:
+        progress = self._bench.store.image_progress(session_id)
+        if progress is None:
+            return ""
+        return progress_text(progress, self._bench.glyphs, self._bench.clock(), width=_BAR_CELLS, percents=True)
+
     def show_details(self, selected: str | None) -> None:
         """Shows the facts of a session."""
         if not self.details_shown:
@@ -108,6 +116,7 @@ class Instruments:
                 self._bench.clock(),
                 store.ends_at_s(selected),
                 asks=row is not None and row.asks,
+                progress=self._progress_of(selected),
             )
             facts += further_facts(
                 self._bench.abouts.of(selected),

@@ -49,9 +49,21 @@ class LaunchMemory:
         return None
 
     def ordered(self, images: Sequence[ImageRow]) -> list[ImageRow]:
-        """Returns images with the pinned ones first, then those that were used lately, then the others as they come."""
+        """Returns images with the pinned ones first, then those that were used lately, then those that run at once,
+        then those that must be made ready, at last what cannot run; within that as they come."""
         places = {image: place for place, image in enumerate([*self.pinned, *self.recent])}
-        return sorted(images, key=lambda image: min((places.get(name, 10_000) for name in image.names), default=0))
+        last = len(places)
+
+        def place(image: ImageRow) -> tuple[int, int]:
+            known = min(places.get(name, last) for name in image.names)
+            return known, image.rank if known == last else 0
+
+        return sorted(images, key=place)
+
+    def in_order(self, shown: Sequence[ImageRow], images: Sequence[ImageRow]) -> list[ImageRow]:
+        """Returns images in the order in which they are shown already, new ones behind them."""
+        places = {image.reference: place for place, image in enumerate(shown)}
+        return sorted(self.ordered(images), key=lambda image: places.get(image.reference, len(places)))
 
 
 def _request(entry: dict[str, Any]) -> LaunchRequest | None:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Input
 
+from ...widgets.details import Details
 from ...widgets.image_picker import ImagePicker
+from ...widgets.image_words import image_facts, why_not
 from ...widgets.resource_form import ResourceForm
-from ...widgets.rows import ImageRow, Machine
+from ...widgets.rows import Detail, ImageRow, Machine
+from ...widgets.text import size
+from ..model.images import ImageKind, ImageState
+from .actions import bindings
 from .dialogs import Dialog
 from .launch_memory import LaunchMemory
 from .store import LaunchRequest, free_name
 
 if TYPE_CHECKING:
     from .workbench import Workbench
+
+
+WIDE_FROM: Final = 140
+"""Cells of the screen from which all that is known of an image stands beside the list."""
+_KEYS: Final = ("enter launches", "tab fields", "f2 preset", "f3 last", "f4 pin", "escape")
 
 
 class LaunchScreen(Dialog[None]):
@@ -32,7 +43,10 @@ class LaunchScreen(Dialog[None]):
         Binding("f2", "preset", "preset", id="launch-preset", tooltip="Fill in the next preset", priority=True),
         Binding("f3", "last", "last launch", id="launch-last", tooltip="Fill in the last launch", priority=True),
         Binding("f4", "pin", "pin", id="launch-pin", tooltip="Pin the image, or take its pin away", priority=True),
+        *bindings("images"),
     ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (WIDE_FROM, "-wide")]  # noqa: RUF012  # as Textual declares it
+    pane_name: ClassVar[str] = "images"
 
     def __init__(self, bench: Workbench, asked: Callable[[LaunchRequest], None]) -> None:
         super().__init__()
@@ -44,6 +58,9 @@ class LaunchScreen(Dialog[None]):
         self._machine = connection.machine
         self._mounts = not connection.is_ours
         self._busy = False
+        self._details = Details(glyphs=bench.glyphs, id="image-about")
+        self._about: bool | None = None
+        """Whether all that is known of the image is shown; None = where it has room beside the list."""
         self._refused_by: object = None
         """The connection over which the last try failed; None = there was none."""
 
@@ -52,20 +69,46 @@ class LaunchScreen(Dialog[None]):
         with Vertical(id="launch") as box:
             box.border_title = "New session"
             dot = f" {glyphs.dot} "
-            box.border_subtitle = dot.join(("enter launches", "tab fields", "f2 preset", "f3 last", "f4 pin", "escape"))
-            yield ImagePicker(self._images, pinned=memory.pinned, recent=memory.recent, glyphs=glyphs, id="picker")
+            box.border_subtitle = Content(dot.join((*_KEYS, *self._image_keys())))
+            with Horizontal(id="images"):
+                yield ImagePicker(
+                    self._images,
+                    pinned=memory.pinned,
+                    recent=memory.recent,
+                    glyphs=glyphs,
+                    clock=self._bench.clock,
+                    id="picker",
+                )
+                yield self._details
             yield ResourceForm(self._machine, mounts=self._mounts, glyphs=glyphs, id="form")
 
     def on_mount(self) -> None:
         self._choose_first()
         self.query_one("#image-search", Input).focus()
+        self._show_about()
+        self.set_interval(1.0, self._tick, name="builds")
+
+    def on_resize(self) -> None:
+        self._show_about()
+
+    def _image_keys(self) -> list[str]:
+        """Returns the keys of images that the frame names, where the server can do what they are for."""
+        if not self._bench.sync.connection.tells_images:
+            return []
+        return [f"{self._bench.keys.first(f'images-{word}')} {word}" for word in ("build", "about")]
+
+    def _tick(self) -> None:
+        picker = self.query_one(ImagePicker)
+        if picker.building:
+            picker.tick()
+            self._show_facts()
 
     def _choose_first(self) -> None:
         self.query_one(ImagePicker).choose(next(iter(self._memory.recent), self._bench.launching.default_image))
 
     def set_images(self, images: Sequence[ImageRow]) -> None:
         """Offers images that came to be known meanwhile."""
-        ordered = self._memory.ordered(images)
+        ordered = self._memory.in_order(self._images, images)
         if ordered != self._images:
             self._images = ordered
             picker = self.query_one(ImagePicker)
@@ -73,6 +116,7 @@ class LaunchScreen(Dialog[None]):
             picker.set_images(ordered)
             if had_none:
                 self._choose_first()
+            self._show_facts()
 
     def set_machine(self, machine: Machine) -> None:
         """Shows what is free now."""
@@ -132,11 +176,99 @@ class LaunchScreen(Dialog[None]):
             self._images = self._memory.ordered(self._bench.sync.connection.images)
             picker.set_pinned(self._memory.pinned, self._images)
 
+    # -- the image -------------------------------------------------------------------------------------------------
+
+    @property
+    def _image(self) -> ImageRow | None:
+        return self.query_one(ImagePicker).image
+
+    def _show_about(self) -> None:
+        shown = self.app.size.width >= WIDE_FROM if self._about is None else self._about
+        self.set_class(shown, "-about")
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        image = self._image
+        if image is None:
+            self._details.set_facts([], top=True)
+            return
+        bench = self._bench
+        facts = image_facts(image, bench.glyphs, bench.clock())
+        if failure := bench.sync.connection.failures.get(image.reference):
+            key = bench.keys.first("images-log")
+            facts.insert(1, Detail("failed", f"{failure} ({key} shows the log)", level="soon"))
+        self._details.set_facts(facts)
+
+    def _tell(self, wrong: str | None) -> None:
+        if wrong is not None:
+            self.query_one(ResourceForm).tell(wrong, error=True)
+
+    def action_about(self) -> None:
+        """Shows or hides all that is known of the image."""
+        self._about = not self.has_class("-about")
+        self._show_about()
+
+    def action_build(self) -> None:
+        """Has the image built or pulled; asks before that is done once more."""
+        image, work = self._image, self._bench.image_work
+        if image is None:
+            return
+        again = image.state is ImageState.READY and image.kind in (ImageKind.RECIPE, ImageKind.CONTAINER)
+        if not again or image.progress is not None:
+            self._tell(work.build(image))
+            return
+        from .choice_box import Choice, ChoiceBox
+
+        about = "as its recipe says now" if image.kind is ImageKind.RECIPE else "as its registry has it now"
+        word = "build" if image.kind is ImageKind.RECIPE else "pull"
+        box = ChoiceBox(f"{word.capitalize()} {image.reference} once more?", [], (Choice(word[0], word, about, word),))
+        self.app.push_screen(box, lambda answer: self._tell(work.build(image, anew=True)) if answer else None)
+
+    def action_stop(self) -> None:
+        """Stops what builds or pulls the image."""
+        if self._image is not None:
+            self._tell(self._bench.image_work.stop(self._image))
+
+    def action_log(self) -> None:
+        """Shows the log of how the image was built or pulled."""
+        image = self._image
+        if image is None:
+            return
+        if not self._bench.sync.connection.tells_images:
+            self._tell("this server keeps no log of its images")
+            return
+        from .image_log_screen import ImageLogScreen
+
+        self._bench.did("image", "log", image.reference)
+        self.app.push_screen(ImageLogScreen(self._bench, image.reference))
+
+    def action_remove(self) -> None:
+        """Asks, and removes what was built or pulled."""
+        image, work = self._image, self._bench.image_work
+        if image is None:
+            return
+        if (wrong := work.removable(image)) is not None:
+            self._tell(wrong)
+            return
+        from .choice_box import Choice, ChoiceBox
+
+        held = f", which frees {size(image.size_bytes)}" if image.size_bytes else ""
+        choice = Choice("r", "remove", f"it must be built or pulled to be had again{held}", "remove")
+        box = ChoiceBox(f"Remove {image.reference}?", [], (choice,), ask="Sessions that run in it go on.")
+        self.app.push_screen(box, lambda answer: work.remove(image) if answer else None)
+
+    def action_rescan(self) -> None:
+        """Has the server look for images anew."""
+        wrong = self._bench.image_work.rescan()
+        self.query_one(ResourceForm).tell(wrong or "the server looks for images", error=wrong is not None)
+
     @on(ImagePicker.Chosen)
     def _chosen(self, event: ImagePicker.Chosen) -> None:
+        form = self.query_one(ResourceForm)
         if event.image is not None:
-            name = free_name(event.image.reference, self._bench.store.names())
-            self.query_one(ResourceForm).set_name_hint(name)
+            form.set_name_hint(free_name(event.image.reference, self._bench.store.names()))
+            form.set_image(event.image.min_slots, event.image.default_slots)
+        self._show_facts()
 
     @on(ImagePicker.Submitted)
     @on(ResourceForm.Submitted)
@@ -146,6 +278,9 @@ class LaunchScreen(Dialog[None]):
             return
         if picker.image is None:
             form.tell("pick an image first", error=True)
+            return
+        if wrong := why_not(picker.image):
+            form.tell(wrong, error=True)
             return
         wanted = form.check()
         if wanted is not None:

@@ -19,6 +19,13 @@ class MachineChanged(Message):
         return isinstance(message, MachineChanged)
 
 
+class ImagesChanged(Message):
+    """The images are other ones, or one of them is further."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, ImagesChanged)
+
+
 class ConnectionChanged(Message):
     """The connection was made, lost, or is being tried."""
 

@@ -14,7 +14,8 @@ IDLE_WARNING: Final = "bai_idle_warning"
 OVERUSE_WARNING: Final = "bai_overuse_warning"
 DEVICE_LOST: Final = "bai_device_lost"
 DEVICE_RETURNED: Final = "bai_device_returned"
-_TAKEN: Final = frozenset({IDLE_WARNING, OVERUSE_WARNING, DEVICE_LOST, DEVICE_RETURNED})
+IMAGE_GONE: Final = "bai_image_gone"
+_TAKEN: Final = frozenset({IDLE_WARNING, OVERUSE_WARNING, DEVICE_LOST, DEVICE_RETURNED, IMAGE_GONE})
 _NAMED: Final = 3
 """Sessions that a toast names; the rest is counted."""
 
@@ -43,16 +44,19 @@ class Notices:
         events, self._events = self._events, []
         found = []
         devices: dict[tuple[str, str], list[EventView]] = {}
+        images: dict[str, list[EventView]] = {}
         for event in events:
             if event.name in (DEVICE_LOST, DEVICE_RETURNED):
                 devices.setdefault((event.name, str(event.data.get("device") or "a device")), []).append(event)
+            elif event.name == IMAGE_GONE:
+                images.setdefault(event.image or "an image", []).append(event)
             elif event.name == IDLE_WARNING:
                 found.append(_idle(event))
             else:
                 found.append(_overuse(event))
         for (name, device), of_it in devices.items():
             found.append(_device(name, device, of_it))
-        return found
+        return found + [_image(image, of_it) for image, of_it in images.items()]
 
 
 def _name(event: EventView) -> str:
@@ -79,9 +83,22 @@ def _overuse(event: EventView) -> Notice:
     return Notice(f"{_name(event)} uses more {what}{where} than its share{amounts}; {comes}", "warning")
 
 
-def _device(name: str, device: str, events: list[EventView]) -> Notice:
+def _who(events: list[EventView]) -> str:
     names = list(dict.fromkeys(_name(event) for event in events))
-    who = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _image(image: str, events: list[EventView]) -> Notice:
+    why = next((event.reason for event in events if event.reason), "")
+    return Notice(
+        f"the image {image} is gone" + (f" ({why})" if why else "") + f": {_who(events)} may fail where it reads more "
+        "of it, no other session starts in it",
+        "warning",
+    )
+
+
+def _device(name: str, device: str, events: list[EventView]) -> Notice:
+    who = _who(events)
     if name == DEVICE_RETURNED:
         return Notice(f"{device} is there again: {who}", "information")
     problem = next((str(event.data["problem"]) for event in events if event.data.get("problem")), "")

@@ -7,6 +7,10 @@ import signal
 from collections.abc import Mapping
 from typing import Final
 
+from ...widgets.glyphs import Glyphs
+from ...widgets.image_words import progress_text
+from ...widgets.rows import ImageProgress
+from ...widgets.text import one_line
 from ..client.views import SessionView
 from ..model.sessions import SessionStatus
 from ..model.slots import CUDA_SHARES, GPU_ALIAS
@@ -29,6 +33,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "overuse": "used more than it had",
     "launch-failed": "could not be started",
 }
+_BAR_CELLS: Final = 24
 _EXIT: Final = re.compile(r"exit status (-?\d+)")
 _SIGNALS: Final[Mapping[int, str]] = {
     signal.SIGKILL: "killed: by the system when memory is short, or by force",
@@ -70,3 +75,23 @@ def why_ended(view: SessionView) -> str:
     if view.status is SessionStatus.CANCELLED and head == "user-requested":
         words = "cancelled by its user before it started"
     return f"{words}: {rest}" if rest else words
+
+
+def silence(view: SessionView, progress: ImageProgress | None, glyphs: Glyphs, now_s: float, log_key: str) -> list[str]:
+    """Returns why a session has said nothing, in lines; none where nothing keeps it from that.
+
+    Args:
+        progress: how far its image is, which is being built or pulled.
+        now_s: clock time.
+        log_key: what shows the log of its image, in the session list.
+    """
+    log = f"{log_key} in the session list shows the log"
+    if progress is not None:
+        told = progress_text(progress, glyphs, now_s, width=_BAR_CELLS, percents=True)
+        image = one_line(view.image)
+        return [f"its image {image} is being made ready: it starts when that is done", "", one_line(told), "", log]
+    if view.status is SessionStatus.PULLING:
+        return [f"its image {one_line(view.image)} is being made ready: it starts when that is done", "", log]
+    if view.status is SessionStatus.ERROR:
+        return ["it could not be started", "", *map(one_line, why_ended(view).splitlines()), "", log]
+    return []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.message import Message
 
+from ...widgets.image_words import percent
 from ...widgets.transcript import Run, RunState
 from ..model.console import ExecuteRequest, RunMode
 from ..model.errors import BaiTuiError, Unreachable
@@ -217,12 +218,19 @@ class Runs(Reading):
                 return session_id
             if row.ended:
                 raise BaiTuiError(f"{row.name} has ended: n starts another" + (f" ({row.note})" if row.note else ""))
-            if run is not None and run.note != "waits for its session":
-                run.note = "waits for its session"
+            note = self._waits_for(session_id)
+            if run is not None and run.note != note:
+                run.note = note
                 console.feed.transcript.touch(run)
-                # once: each mark is news, and news wakes this loop
+                # once for each note: each mark is news, and news wakes this loop
                 self._mark(session_id, console)
             await self.wait()
+
+    def _waits_for(self, session_id: str) -> str:
+        progress = self._store.image_progress(session_id)
+        if progress is None:
+            return "waits for its session"
+        return "waits for its image" + ("" if progress.fraction is None else f" {percent(progress.fraction)}")
 
     # -- answering and interrupting ------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ...widgets.rows import SessionRow
+from ...widgets.rows import ImageProgress, SessionRow
 from ..client.views import SessionView
 from ..model.sessions import ANSWERING, LIVE, STARTING, TERMINAL, SessionStatus
 from ..model.slots import CUDA_SHARES, GPU_ALIAS
@@ -38,8 +38,12 @@ class Extra:
 _NOTHING: Final = Extra()
 
 
-def row_of(view: SessionView, extra: Extra | None) -> SessionRow:
-    """Returns the row of a session."""
+def row_of(view: SessionView, extra: Extra | None, progress: ImageProgress | None = None) -> SessionRow:
+    """Returns the row of a session.
+
+    Args:
+        progress: how far its image is, which is being built or pulled.
+    """
     extra = extra or _NOTHING
     status = view.status
     if extra.ending and status in LIVE:
@@ -52,11 +56,13 @@ def row_of(view: SessionView, extra: Extra | None) -> SessionRow:
         status=status,
         status_text=view.status_text,
         image=view.image,
+        image_gone=bool(view.image_gone) and status in LIVE,
         slots=view.occupying_slots or view.requested_slots,
         since_s=None if view.created_at is None else view.created_at.timestamp(),
         busy=busy,
         asks=extra.asks and status in ANSWERING,
         note=extra.note or _note(view),
+        progress=progress if status in STARTING else None,
         alarm=extra.alarm if status not in TERMINAL else "",
         ends_at_s=extra.ends_at_s if status in ANSWERING and not spared else None,
         ends_why=extra.ends_why,

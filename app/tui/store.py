@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
 
-from ...widgets.rows import SessionRow
+from ...widgets.rows import ImageProgress, SessionRow
 from ..client.views import EventView, SessionView
-from ..model.sessions import TERMINAL, SessionStatus
+from ..model.sessions import STARTING, TERMINAL, SessionStatus
 from ..model.slots import ResourceSlots
 from .session_rows import Extra, first_end, row_of
 
@@ -29,6 +29,8 @@ _OF_EVENT: Final[Mapping[str, SessionStatus]] = {
     "session_enqueued": SessionStatus.PENDING,
     "session_scheduled": SessionStatus.SCHEDULED,
     "session_preparing": SessionStatus.PREPARING,
+    "session_pulling": SessionStatus.PULLING,
+    "session_creating": SessionStatus.CREATING,
     "session_started": SessionStatus.RUNNING,
     "session_terminating": SessionStatus.TERMINATING,
     "session_terminated": SessionStatus.TERMINATED,
@@ -95,6 +97,8 @@ class SessionStore:
         self._ended: dict[str, None] = {}
         """Ids of sessions that ended, in that order."""
         self._launches = count(1)
+        self._images: dict[str, ImageProgress] = {}
+        """Images that are being built or pulled, by reference."""
         self.known = False
         """A list has come: what is not here is not there."""
 
@@ -214,6 +218,28 @@ class SessionStore:
         """Returns the clock time at which an idle check ends a session if nothing happens; None = never, not known."""
         extra = self._extras.get(session_id)
         return None if extra is None else extra.ends_at_s
+
+    def images_told(self, progress: Mapping[str, ImageProgress]) -> None:
+        """Takes which images are being built or pulled now."""
+        for reference in {*self._images, *progress}:
+            self.image_told(reference, progress.get(reference))
+
+    def image_told(self, reference: str, progress: ImageProgress | None) -> None:
+        """Shows the sessions that wait for an image how far it is; None = it is not being built any more."""
+        if progress == self._images.get(reference):
+            return
+        if progress is None:
+            del self._images[reference]
+        else:
+            self._images[reference] = progress
+        self._stale.update(
+            view.id for view in self._views.values() if view.image == reference and view.status in STARTING
+        )
+
+    def image_progress(self, session_id: str) -> ImageProgress | None:
+        """Returns how far the image is that a session waits for; None when it waits for none."""
+        view = self._views.get(session_id)
+        return None if view is None or view.status not in STARTING else self._images.get(view.image)
 
     def lost(self, session_id: str) -> None:
         """Takes that the server knows a session no more."""
@@ -359,7 +385,7 @@ class SessionStore:
         stale, self._stale = self._stale, set()
         for session_id in stale if len(stale) < len(self._views) // 2 else self._views:
             if session_id in stale and (view := self._views.get(session_id)) is not None:
-                row = row_of(view, self._extras.get(session_id))
+                row = row_of(view, self._extras.get(session_id), self._images.get(view.image))
                 if row != self._made.get(session_id):
                     self._made[session_id] = row
                     self._changed[session_id] = None

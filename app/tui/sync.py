@@ -15,14 +15,25 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from textual.message import Message
 
-from ...widgets.rows import Gauge, GpuGauge, ImageRow, Machine
+from ...widgets.image_words import STALLED_S
+from ...widgets.rows import Gauge, GpuGauge, ImageProgress, ImageRow, Machine
 from ..model.endpoint import Endpoint
 from ..model.errors import BaiTuiError, ConfigError, NotFound, RemoteError, Unreachable
 from ..model.sessions import LIVE
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, is_bytes
 from .head_start import FirstList
+from .image_rows import BACK, GONE, IMAGES, PROGRESS, found, image_row, progress_of, with_progress
 from .live import LiveStats
-from .messages import Complained, ConnectionChanged, MachineChanged, NoticesCame, SessionsChanged, StatsChanged, Told
+from .messages import (
+    Complained,
+    ConnectionChanged,
+    ImagesChanged,
+    MachineChanged,
+    NoticesCame,
+    SessionsChanged,
+    StatsChanged,
+    Told,
+)
 from .notices import Notices
 from .store import SessionStore
 
@@ -43,6 +54,10 @@ _STATS_AGAIN_S: Final = 2.0
 """Pause before rounds of measuring are asked for again where only their stream broke."""
 _ANNOUNCED_S: Final = 2.0
 """Within so many seconds nobody asks again what the server tells everybody."""
+_IMAGES_REST_S: Final = 0.1
+_ENDS_A_BUILD: Final = frozenset({"session_creating", "session_started", "session_terminated", "session_cancelled"})
+"""Events after which an image may not be built any more that was built for a session."""
+_GOES_ON: Final = "updated"
 _PAGE: Final = 100
 _REST: Final = 4.0
 """Where a list takes several pages, the pause after it is so many times what it took: events say meanwhile what
@@ -87,7 +102,23 @@ class Connection:
     announced: str = ""
     """What the server tells everybody, a sentence a line: such as that its disk is full. Empty when it is silent."""
     images: list[ImageRow] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    """Reference of an image -> why the last try to build or pull it failed."""
     machine: Machine = field(default_factory=Machine)
+
+    @property
+    def tells_images(self) -> bool:
+        """Whether the server tells states of images, and builds them when it is asked to."""
+        return IMAGES in self.capabilities
+
+    def image(self, name: str) -> ImageRow | None:
+        """Returns an image by its reference or an alias; None when there is none, or it is not known yet."""
+        return found(self.images, name)
+
+    def language_of(self, reference: str) -> str:
+        """Returns the language of an image as the server tells it; empty = it does not."""
+        image = found(self.images, reference)
+        return "" if image is None else image.language
 
     @property
     def is_ours(self) -> bool:
@@ -131,6 +162,7 @@ class Sync:
         self._connect = connect or api_client
         self._wanted = asyncio.Event()
         self._retry_now = asyncio.Event()
+        self._images_wanted = asyncio.Event()
         self.live = LiveStats()
         self.notices = Notices()
         self.heard: Callable[[EventView], object] = lambda event: None
@@ -213,10 +245,15 @@ class Sync:
             group.create_task(self._stats(client), name="sync stats")
 
     async def _events(self, client: ApiClient) -> None:
-        async for event in client.events():
+        async for event in client.events(progress=self.connection.tells_images):
+            if event.name == PROGRESS:
+                self._take_progress(event)
+                continue
             if self.notices.take(event):
                 self._post(NoticesCame())
             self.heard(event)
+            if event.name in (GONE, BACK) or (event.name in _ENDS_A_BUILD and self._builds):
+                self._images_wanted.set()
             if event.name in (CONNECTED, LAGGED) or self._store.event(event):
                 self._wanted.set()
             self._post(SessionsChanged())
@@ -234,6 +271,9 @@ class Sync:
             except TimeoutError:
                 pass
             self._wanted.clear()
+            if any(self._clock() - progress.since_s >= STALLED_S for progress in self._builds):
+                # its end may have been missed
+                self._images_wanted.set()
             began_s = time.monotonic()
             several = await self._list(client) > _PAGE
             took_s = time.monotonic() - began_s
@@ -309,7 +349,14 @@ class Sync:
         await self._optional(client.machine, self._take_machine, "slots")
 
     async def _images(self, client: ApiClient) -> None:
-        await self._optional(client.images, self._take_images, "images")
+        """Asks for the images: now, and when one may have become another."""
+        while True:
+            self._images_wanted.clear()
+            await self._optional(client.images, self._take_images, "images")
+            self._post(ImagesChanged())
+            await self._images_wanted.wait()
+            # what comes in a burst is answered by one list
+            await asyncio.sleep(_IMAGES_REST_S)
 
     async def _optional(self, ask: Callable[[], Awaitable[T]], take: Callable[[T], None], what: str) -> None:
         """Asks for something that the app can live without; only a lost connection is passed on."""
@@ -329,15 +376,56 @@ class Sync:
             self._post(StatsChanged())
 
     def _take_images(self, views: Sequence[ImageView]) -> None:
-        self.connection.images = [image_of(view) for view in views]
+        told, now_s = self.connection.tells_images, self._clock()
+        before = {image.reference: image for image in self.connection.images}
+        self.connection.images = images = [
+            image_row(view, told=told, before=before.get(view.reference), now_s=now_s) for view in views
+        ]
+        self._store.images_told({image.reference: image.progress for image in images if image.progress is not None})
+        self._post(SessionsChanged())
 
-    async def refresh_images(self) -> None:
-        """Asks for the images anew, for the picker."""
-        if self.connection.client is not None:
-            try:
-                await self._images(self.connection.client)
-            except Unreachable as error:
-                log.info("images: %s", error)
+    @property
+    def _builds(self) -> list[ImageProgress]:
+        return [image.progress for image in self.connection.images if image.progress is not None]
+
+    def _take_progress(self, event: EventView) -> None:
+        """Takes how far an image is; of one that is not known yet the list tells."""
+        connection = self.connection
+        image = connection.image(event.image)
+        if image is None:
+            self._images_wanted.set()
+            return
+        state = event.data.get("state", _GOES_ON)
+        if state != _GOES_ON:
+            self.image_over(image.reference, event.progress.message if event.progress and state == "failed" else "")
+            return
+        progress = progress_of(event.progress, image.progress, self._clock())
+        if progress is not image.progress:
+            self.image_progress(image.reference, progress)
+
+    def image_over(self, reference: str, failure: str = "") -> None:
+        """Takes that an image is not being built or pulled any more, and asks how it is now.
+
+        Args:
+            failure: why it could not be; empty = it could, or was stopped.
+        """
+        self.image_progress(reference, None)
+        if failure:
+            self.connection.failures[reference] = failure
+        self._images_wanted.set()
+
+    def image_progress(self, reference: str, progress: ImageProgress | None) -> None:
+        """Shows how far an image is; None = it is not being built or pulled any more."""
+        connection = self.connection
+        connection.failures.pop(reference, None)
+        connection.images = with_progress(connection.images, reference, progress)
+        self._store.image_told(reference, progress)
+        self._post(ImagesChanged())
+        self._post(SessionsChanged())
+
+    def refresh_images(self) -> None:
+        """Asks for the images anew, for the picker; for who is not connected they come with the connection."""
+        self._images_wanted.set()
 
 
 def machine_of(view: MachineView) -> Machine:
@@ -359,22 +447,6 @@ def machine_of(view: MachineView) -> Machine:
 def gpu_of(view: DeviceView) -> GpuGauge:
     """Returns a server's GPU as a gauge."""
     return GpuGauge(view.id, view.kind, view.model, view.mem_bytes, view.capacity, dict(view.promised), lost=view.lost)
-
-
-def image_of(view: ImageView) -> ImageRow:
-    """Returns a server's image as a line of the picker."""
-    labels = view.labels
-    environment = labels.get("bai-tui.environment", "")
-    version = labels.get("ai.backend.runtime-version", "") or labels.get("runtime_version", "")
-    return ImageRow(
-        view.reference,
-        view.aliases,
-        " ".join(part for part in (version, environment) if part),
-        view.installed,
-        language=labels.get("ai.backend.runtime-type", ""),
-        packages=tuple(part.strip() for part in labels.get("bai-tui.packages", "").split(",") if part.strip()),
-        size_bytes=view.size_bytes,
-    )
 
 
 def api_client(endpoint: Endpoint) -> ApiClient:

@@ -26,6 +26,7 @@ from .code_history import CodeHistory, Entry
 from .documents import Documents
 from .ending import Ending
 from .happenings import Happenings
+from .image_work import ImageWork
 from .launch_memory import LaunchMemory
 from .launching import Launching
 from .messages import Complained, ConsoleChanged
@@ -116,6 +117,7 @@ class Workbench:
         )
         self.ending = Ending(self.store, self.sync, post, spawn, clock, self.connected, self.runs.forget, self.did)
         self.upkeep = Upkeep(self.store, self.sync, post, spawn, clock, self.connected, self.did)
+        self.image_work = ImageWork(self.sync, post, spawn, clock, self.connected, self.did)
         self.abouts = Abouts(self.store, post, spawn, clock, self.connected)
         self.sync.heard = self.happenings.event
         self._post = post
@@ -224,7 +226,7 @@ class Workbench:
 
     def refresh_images(self) -> None:
         """Asks for the images anew."""
-        self._spawn(self.sync.refresh_images(), "images")
+        self.sync.refresh_images()
 
 
 def wants_ascii() -> bool:

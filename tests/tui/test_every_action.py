@@ -16,8 +16,8 @@ from bai_tui.tests.tui.fakes import FakeServer
 from textual.dom import DOMNode
 
 KEYS = Keys({}, ACTIONS)
-ON_MAIN = [pane for pane in PANES if pane != "history"]
-"""The history is a screen of its own: see its tests."""
+ON_MAIN = [pane for pane in PANES if pane not in ("history", "images")]
+"""History and launch form are screens of their own: see their tests."""
 
 
 class Asked:

@@ -184,6 +184,16 @@ ROWS: Final = (
         "Look at the sessions that ended, why they did and what they wrote",
         title="history: sessions that ended",
     ),
+    Action(
+        "list-image-log",
+        "L,shift+l",
+        "sessions",
+        "image_log",
+        "image log",
+        "Read the log of how the session's image is built or pulled, or was",
+        show=False,
+        title="log of the session's image",
+    ),
     *of_session("list", "sessions"),
     Action(
         "list-map",

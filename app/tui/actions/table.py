@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from ..focus import pane_of
-from . import console, details, editor, events, everywhere, files, history, map, running, sessions, terminal
+from . import console, details, editor, events, everywhere, files, history, images, map, running, sessions, terminal
 from .action import Action
 from .keys import NO_KEY
 
@@ -25,6 +25,7 @@ PANES: Final = (
     "map",
     "details",
     "history",
+    "images",
 )
 """Where keys can work: everywhere, or in the pane that has the focus."""
 
@@ -40,6 +41,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *map.ROWS,
     *details.ROWS,
     *history.ROWS,
+    *images.ROWS,
 )
 
 FOOTER_ORDER: Final = {

@@ -25,6 +25,7 @@ from ....widgets.search_line import SearchLine
 from ....widgets.text import one_line
 from ....widgets.transcript import Run
 from ..actions import bindings, of
+from ..reasons import silence
 from .console_hands import ConsoleHands
 
 if TYPE_CHECKING:
@@ -149,12 +150,24 @@ class ConsolePane(ConsoleHands):
         self._session = session_id
         transcript = self.bench.welcome if session_id is None else self.bench.runs.of(session_id).feed.transcript
         view = None if session_id is None else self.bench.store.view(session_id)
-        self.console.language = "" if view is None else of_image(view.image)
+        spoken = "" if view is None else self.bench.sync.connection.language_of(view.image)
+        self.console.language = "" if view is None else of_image(view.image, spoken)
         self.console.show(transcript)
+        self.show_silence()
         self._show_queue(session_id)
         if self._run_clock is not None:
             # nothing is painted again and again while nothing runs
             (self._run_clock.pause if transcript.current is None else self._run_clock.resume)()
+
+    def show_silence(self) -> None:
+        """Shows why the session says nothing yet."""
+        bench = self.bench
+        view = None if self._session is None else bench.store.view(self._session)
+        if view is None or self._session is None:
+            self.console.set_empty((_SILENT,))
+            return
+        progress, key = bench.store.image_progress(self._session), bench.keys.first("list-image-log")
+        self.console.set_empty(silence(view, progress, self._glyphs, bench.clock(), key) or (_SILENT,))
 
     def _show_queue(self, session_id: str | None) -> None:
         """Shows what waits behind the run."""

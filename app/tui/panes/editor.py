@@ -87,8 +87,12 @@ class EditorPane(RunsCode, EditorFiles):
         current.session = session_id or ""
         if view is not None and not current.path and not current.buffer.document.chars:
             # what is begun now is in the language of the session
-            self.editor.language = languages.of_image(view.image)
+            self.editor.language = self._spoken(view.image)
         self.show_tabs()
+
+    def _spoken(self, image: str) -> str:
+        """Returns the language of an image, as the server tells it or its name says."""
+        return languages.of_image(image, self.bench.sync.connection.language_of(image))
 
     def show_tabs(self) -> None:
         """Writes tabs, mode and session into the border."""
@@ -153,7 +157,7 @@ class EditorPane(RunsCode, EditorFiles):
     def action_new_tab(self) -> None:
         """Opens an empty text, in the language of the selected session."""
         view = None if self._session is None else self.bench.store.view(self._session)
-        language = "python" if view is None else languages.of_image(view.image)
+        language = "python" if view is None else self._spoken(view.image)
         self.show_document(self.documents.new(language=language))
         self.screen.set_focus(self.editor)
 

@@ -222,6 +222,19 @@ class SessionsPane(Browser):
 
         self.app.push_screen(HistoryScreen(self.bench))
 
+    def action_image_log(self) -> None:
+        """Shows the log of how the image of the session under the cursor is built or pulled, or was."""
+        view = None if self.cursor is None else self.bench.store.view(self.cursor)
+        if view is None or not view.image:
+            return
+        if not self.bench.sync.connection.tells_images:
+            self.say("this server keeps no log of its images")
+            return
+        from ..image_log_screen import ImageLogScreen
+
+        self.bench.did("image", "log", view.image)
+        self.app.push_screen(ImageLogScreen(self.bench, view.image))
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _acting(self) -> list[str] | None:
