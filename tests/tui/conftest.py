@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.locate import FixedEndpoint
+from bai_tui.tests.sheets import parsed_once
 from bai_tui.tests.tui.fakes import ENDPOINT, Clock, FakeServer
 from textual.pilot import Pilot
+
+__all__ = ["parsed_once"]
+"""Fixtures of others that hold here."""
 
 
 @pytest.fixture(autouse=True)
