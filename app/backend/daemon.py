@@ -34,7 +34,7 @@ from .api import ConnectionLimits, Replays, create_app, create_runner, metrics_t
 from .devices import LocalDevices, discover
 from .engines.hierarchies import SessionGroups
 from .engines.process import ProcessEngine
-from .images import Catalogue, PythonSource
+from .images import Catalogue, KernelspecSource, PythonSource
 from .instance import InstanceLock, ServeFile, keep_keypair, local_keypair
 from .metrics import ProcSampler
 from .scheduler import DeviceSpec, Distribution, Scheduler, Strategy
@@ -235,7 +235,8 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
     offered = scheduler.available()
     catalogue = Catalogue(
         [
-            PythonSource(_cache_folder(paths) / "images", offered=offered),
+            PythonSource(_cache_folder(paths) / "images", offered=offered, venvs=settings.images.venvs),
+            KernelspecSource(offered=offered),
         ],
         paths.config / "aliases.toml",
         settings.images,

@@ -103,7 +103,8 @@ class Image:
     interpreter: str = ""
     """Absolute path of the interpreter that runs sessions of this image."""
     kernel: str = "ipython"
-    """`ipython`, or `plain` when cells run with the rules of the standard library's `code` module."""
+    """`ipython`; `plain` when cells run with the rules of the standard library's `code` module; `jupyter` when the
+    kernel of `kernelspec` runs them, whatever that is."""
     min_slots: ResourceSlots = field(default_factory=ResourceSlots)
     default_slots: ResourceSlots = field(default_factory=ResourceSlots)
     state: ImageState = ImageState.READY
@@ -121,7 +122,7 @@ class Image:
     startup: str = ""
     """Python code that runs in each new kernel before anything of the user's; empty = none."""
     kernelspec: str = ""
-    """Absolute path of the folder with `kernel.json`, for kind JUPYTER."""
+    """Absolute path of the folder with `kernel.json`; set when a Jupyter kernel runs the cells, whatever the kind."""
     prepare_s: float = 0.0
     """About how long building or pulling takes; 0 = nobody knows, or nothing is to be done."""
 

@@ -189,6 +189,47 @@ async def test_another_environment_on_path_is_an_image_beside_its_base(sandbox: 
     }
 
 
+async def test_environments_of_the_configuration(sandbox: Sandbox, names: Names) -> None:
+    base = sandbox.python("usr/bin/python3.12", "3.12.1")
+    venv = sandbox.root / "home/work/.venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "pyvenv.cfg").write_text("home = x\n")
+    (venv / "bin/python3").symlink_to(base)
+    sandbox.python("none/bin/python3", "3.12.1")
+    (sandbox.root / "empty/bin").mkdir(parents=True)
+    (sandbox.root / "empty/pyvenv.cfg").touch()
+    broken = sandbox.script("broken/bin/python3", "exit 1").parent.parent
+    (broken / "pyvenv.cfg").touch()
+    folders = [str(sandbox.root / name) for name in ("none", "empty", "broken", "away")]
+    catalogue = await looked(sandbox, venvs=["~/work/.venv", *folders])
+    assert names(catalogue) == {
+        "python:3.12-debian12": str(base),
+        "python:3.12-debian12-venv-work": str(venv / "bin/python3"),
+    }
+    reasons = [
+        "it has neither pyvenv.cfg nor conda-meta",
+        "there is no Python in its bin that can be run",
+        "its Python does not run, or is older than 3.6",
+        "there is no such folder",
+    ]
+    assert catalogue.warnings() == [
+        f"{folder} in images.venvs is no virtual environment that sessions could run in: {reason}"
+        for folder, reason in zip(folders, reasons, strict=True)
+    ]
+
+
+async def test_our_own_environment_is_an_image_when_it_is_named(sandbox: Sandbox, names: Names) -> None:
+    base = sandbox.python("base/bin/python3.12", "3.12.1")
+    venv = sandbox.root / "tool"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "pyvenv.cfg").write_text("home = x\n")
+    (venv / "bin/python3").symlink_to(base)
+    sandbox.machine = replace(sandbox.machine, own_venv=venv, own_base=base)
+    catalogue = await looked(sandbox, venvs=[str(venv)])
+    assert "python:3.12-debian12-venv-tool" in names(catalogue)
+    assert not catalogue.warnings()
+
+
 async def test_a_wrapper_stands_for_what_it_starts(sandbox: Sandbox, names: Names) -> None:
     real = sandbox.python("opt/real/python-real", "3.12.1")
     sandbox.script("bin/python3", f'exec "{real}"')

@@ -1,6 +1,7 @@
 """Images: what can run code here, how it is named, which reference leads to it."""
 
 from .catalogue import Catalogue
+from .kernelspecs import KernelspecSource
 from .python_source import PythonSource
 
-__all__ = ["Catalogue", "PythonSource"]
+__all__ = ["Catalogue", "KernelspecSource", "PythonSource"]

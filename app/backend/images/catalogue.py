@@ -21,7 +21,7 @@ from .flight import Flight
 from .naming import Named
 from .resolve import Match
 from .shelf import Shelf
-from .source import ImageSource
+from .source import ImageSource, Warns
 
 _log = logging.getLogger(__name__)
 _FIRST_LOOK_S = 120.0
@@ -68,6 +68,7 @@ class Catalogue:
         self._first_looks = self._looks = 0
         self._looked_at = self._checked_at = self._healed_at = -math.inf
         self._alias_error = ""
+        self._logged: Sequence[str] = ()
 
     def list(self) -> Sequence[Image]:
         """Returns what is known now, newest runtime first within a language, those that are gone included."""
@@ -93,8 +94,11 @@ class Catalogue:
         ]
 
     def warnings(self) -> Sequence[str]:
-        """Returns what the user should know: what is wrong with their table of aliases."""
-        return [self._alias_error] if self._alias_error else []
+        """Returns what is wrong in what the user has written: aliases, environments, and what else sources read."""
+        wrong = [self._alias_error] if self._alias_error else []
+        return wrong + [
+            sentence for source in self._sources if isinstance(source, Warns) for sentence in source.warnings()
+        ]
 
     async def refresh(self) -> None:
         """Looks over the machine. One look runs at a time: a second caller waits for the first. Safe to cancel."""
@@ -294,6 +298,10 @@ class Catalogue:
                 group.create_task(self._look_at(place, source, found), name=f"look for images: {source.kind}")
         self._looks += 1
         self._looked_at = time.monotonic()
+        for sentence in (warnings := self.warnings()):
+            if sentence not in self._logged:
+                _log.warning("%s", sentence)
+        self._logged = warnings
         whole_ms = (self._looked_at - began) * 1000
         _log.info(
             "looked over the machine: %d images in %.0f ms (interpreters: %.0f ms)",
@@ -337,7 +345,6 @@ class Catalogue:
             self._alias_error = ""
             return user_aliases(self._alias_file)
         except ConfigError as exc:
-            _log.warning("%s", exc)
             self._alias_error = exc.message
             return {}
 

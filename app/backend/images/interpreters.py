@@ -51,6 +51,12 @@ class Machine:
     own_base: Path | None = Path(getattr(sys, "_base_executable", "") or sys.executable)
     """The interpreter below it: always an image, so that there is one even with an odd PATH."""
     os_release: Path = Path("/etc/os-release")
+    venvs: Sequence[Path] = ()
+    """Virtual or conda environments that are named in the configuration."""
+
+    def place(self, text: str) -> Path:
+        """Returns the path that is written so, `~` for HOME."""
+        return self.home(text[1:].lstrip("/")) if text == "~" or text.startswith("~/") else Path(text)
 
     def home(self, *parts: str) -> Path:
         """Returns a path below the user's HOME."""
@@ -103,13 +109,22 @@ def candidates(machine: Machine) -> list[Candidate]:
     Reads directories: call it in a thread.
     """
     found: dict[tuple[str, Path | None], Candidate] = {}
-    own = _real(machine.own_venv)
+    own = _real(machine.own_venv) if machine.own_venv not in machine.venvs else None
     for path, on_path in _places(machine):
         candidate = _classify(machine, path, on_path)
         ours = candidate.venv is not None and candidate.venv == own
         if not ours:
             found.setdefault((os.path.realpath(path), candidate.venv), candidate)
     return list(found.values())
+
+
+def why_no_environment(folder: Path) -> str:
+    """Returns why a folder that should be an environment is none; empty when it is one. Looks at files."""
+    if not _is_folder(folder):
+        return "there is no such folder"
+    if not _is_file(folder / "pyvenv.cfg") and not _is_folder(folder / "conda-meta"):
+        return "it has neither pyvenv.cfg nor conda-meta"
+    return "" if _executables(folder / "bin") else "there is no Python in its bin that can be run"
 
 
 def _places(machine: Machine) -> Iterator[tuple[Path, bool]]:
@@ -121,6 +136,7 @@ def _places(machine: Machine) -> Iterator[tuple[Path, bool]]:
         *(_subfolders(machine.uv_root)),
         *(version for root in machine.pyenv_roots for version in _subfolders(root / "versions")),
         *_conda_prefixes(machine),
+        *(folder for folder in machine.venvs if not why_no_environment(folder)),
     ]
     for folder in more:
         for path in _executables(folder if folder in machine.system_dirs else folder / "bin"):

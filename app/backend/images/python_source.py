@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ...model.images import Image, ImageKind, ImageState
 from ...model.slots import ResourceSlots
 from ..ports import Tell
 from .cache import ProbeCache
-from .interpreters import Candidate, Machine, candidates
+from .interpreters import Candidate, Machine, candidates, why_no_environment
 from .naming import OLDEST, Found, Named, file_mark, name_all
 from .probe import Interpreter, ProbeFailed, probe
 
@@ -38,6 +38,7 @@ class PythonSource:
         *,
         offered: ResourceSlots | None = None,
         machine: Machine | None = None,
+        venvs: Sequence[str] = (),
     ) -> None:
         """Looks at nothing yet.
 
@@ -46,9 +47,12 @@ class PythonSource:
             environ: PATH, HOME, PYENV_ROOT, XDG_DATA_HOME, ... are read from here.
             offered: what sessions can have here; images do not ask for more by default.
             machine: where to look; everywhere that `environ` says unless given.
+            venvs: environments that are images, too; `~` stands for HOME.
         """
         self._cache_dir = cache_dir
-        self._machine = machine or Machine(environ)
+        machine = machine or Machine(environ)
+        self._machine = replace(machine, venvs=[machine.place(text) for text in venvs])
+        self._warnings: Sequence[str] = ()
         self._offered = offered or ResourceSlots()
 
     async def look(self, found: Sequence[Named]) -> Sequence[Named]:
@@ -87,6 +91,10 @@ class PythonSource:
             "what installed it"
         )
 
+    def warnings(self) -> Sequence[str]:
+        """Returns a sentence for each environment of the configuration that is none."""
+        return self._warnings
+
     def _read_machine(
         self, cache: ProbeCache
     ) -> tuple[Sequence[Candidate], Mapping[Candidate, Interpreter | str], str]:
@@ -117,7 +125,14 @@ class PythonSource:
             for candidate, answer in answers.items()
             if isinstance(answer, Interpreter) and answer.version[:2] >= OLDEST
         ]
+        self._warnings = list(self._missing({one.candidate.venv or one.candidate.path.parent.parent for one in found}))
         return name_all(_distinct(found), platform, self._offered)
+
+    def _missing(self, found: Set[Path]) -> Iterator[str]:
+        for folder in self._machine.venvs:
+            if Path(os.path.realpath(folder)) not in found:
+                why = why_no_environment(folder) or "its Python does not run, or is older than 3.6"
+                yield f"{folder} in images.venvs is no virtual environment that sessions could run in: {why}"
 
 
 def _is_wrapper(candidate: Candidate, answer: Interpreter) -> bool:

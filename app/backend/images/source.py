@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ...model.images import Image, ImageKind
 from ..ports import Tell
@@ -43,3 +43,11 @@ class ImageSource(Protocol):
         Raises:
             ImageFailed: there is nothing that could be removed, or it cannot be.
         """
+
+
+@runtime_checkable
+class Warns(Protocol):
+    """What a source may be able to do moreover."""
+
+    def warnings(self) -> Sequence[str]:
+        """Returns what the last look has found wrong in what the user has written, a sentence each."""
