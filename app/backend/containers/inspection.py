@@ -244,10 +244,12 @@ def _read(output: bytes) -> PythonInside | str:
 
 
 def _python_of(told: Any) -> PythonInside:
-    texts = [told[name] for name in ("executable", "version", "implementation", "machine")]
+    executable, version, implementation, machine = texts = [
+        told[name] for name in ("executable", "version", "implementation", "machine")
+    ]
     if not all(isinstance(text, str) and text for text in texts):
         raise ValueError("this is not what was asked for")
-    return PythonInside(*texts, bool(told["ipython"]))
+    return PythonInside(executable, version, implementation, machine, bool(told["ipython"]))
 
 
 def _read_file(file: Path) -> dict[str, PythonInside | str]:

@@ -21,7 +21,8 @@ _log = logging.getLogger(__name__)
 _NEWEST = (1, 51)
 """The newest version of the API that this was written against; an older one is spoken where the engine is older."""
 _OLDEST = (1, 24)
-_CONNECT_S = 5.0
+_CONNECT_S = 3.0
+"""Also for the first answer: an engine that is started by its socket needs a moment."""
 _MOST_ERROR_BYTES = 1 << 16
 
 
