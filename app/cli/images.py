@@ -24,7 +24,7 @@ STATES = {
 }
 """Word of an option -> state."""
 _HEADER = ("IMAGE", "STATE", "LANGUAGE", "SIZE", "ALIASES", "WHY")
-_FLEXIBLE = {0: 24, 4: 16, 5: 30}
+_FLEXIBLE = {0: 32, 4: 16, 5: 24}
 """Cut on a narrow terminal, but before they are shorter than this the optional columns go."""
 _OPTIONAL = (3, 4, 2, 5)
 """Left out of a narrow terminal, in this order."""
@@ -108,7 +108,7 @@ def why_of(image: ImageView) -> str:
     """Returns what is to be known of one that is not ready: why not, or how long that takes."""
     if image.progress is not None:
         return image.progress.message
-    return image.reason or takes(image)
+    return "; ".join(filter(None, (image.reason, takes(image))))
 
 
 def takes(image: ImageView) -> str:

@@ -89,11 +89,12 @@ class ProgressLine:
     def line(self, width: int, current: float, total: float, message: str) -> str:
         """Returns what a terminal shows, in less than `width` cells: the bar goes before the words do."""
         time_spent = spent(self.elapsed_s)
-        share = current / total if total > 0 else 0.0
-        known = f"{int(min(1.0, share) * 100):3d} %  {time_spent}" if total > 0 else time_spent
-        head = f"{self._name}  {bar(share, plain=self._plain)}  {known}" if total > 0 else f"{self._name}  {known}"
-        if width_of(head) + _LEAST_MESSAGE > width:
-            head = known
+        heads = [f"{self._name}  {time_spent}", time_spent]
+        if total > 0:
+            share = min(1.0, current / total)
+            known = f"{int(share * 100):3d} %  {time_spent}"
+            heads = [f"{self._name}  {bar(share, plain=self._plain)}  {known}", f"{self._name}  {known}", known]
+        head = next((head for head in heads if width_of(head) + _LEAST_MESSAGE < width), heads[-1])
         return cut(f"{head}  {message}", width - 1)
 
     def clear(self) -> None:
