@@ -21,19 +21,19 @@ from bai_tui.app.backend.ports import (
     LaunchSpec,
     Layer,
     PastUse,
-    Resolution,
     Sampled,
     Watched,
 )
 from bai_tui.app.backend.runner.journal import Journal
 from bai_tui.app.backend.service import journal as journals
 from bai_tui.app.model.console import ExecuteRequest
-from bai_tui.app.model.errors import IllegalState, ImageNotFound, KernelNotReady, LaunchFailed
-from bai_tui.app.model.images import Image, ImageReference
+from bai_tui.app.model.errors import IllegalState, KernelNotReady, LaunchFailed
+from bai_tui.app.model.images import Image
 from bai_tui.app.model.inspection import Completions, Inspection
 from bai_tui.app.model.metrics import Metric, Metrics
 from bai_tui.app.model.sessions import Session
-from bai_tui.app.model.slots import ResourceSlots
+from bai_tui.tests.service.fake_catalogue import FakeCatalogue as FakeCatalogue
+from bai_tui.tests.service.fake_catalogue import image as image
 from bai_tui.tests.service.fake_terminal import FakeTerminal
 
 GIB = 1 << 30
@@ -212,38 +212,6 @@ class FakeEngine:
     async def close(self) -> None:
         for kernel in self.kernels.values():
             kernel.journal.close()
-
-
-def image(name: str = "python", tag: str = "3.11-debian12", **fields: Any) -> Image:
-    return Image(
-        id=f"id-{name}-{tag}",
-        reference=ImageReference(name, tag),
-        min_slots=ResourceSlots({"cpu": 1, "mem": 64 << 20}),
-        default_slots=ResourceSlots({"cpu": 1, "mem": GIB}),
-        **fields,
-    )
-
-
-class FakeCatalogue:
-    def __init__(self) -> None:
-        self.known = {"python:3.11-debian12": image(), "python:3.6-ubuntu18.04": image(tag="3.6-ubuntu18.04")}
-        self.notices: dict[str, str] = {}
-
-    def list(self) -> Sequence[Image]:
-        return list(self.known.values())
-
-    async def refresh(self) -> None:
-        pass
-
-    async def looked(self) -> None:
-        await self.refresh()
-
-    async def resolve(self, reference: str) -> Resolution:
-        await asyncio.sleep(0)  # others come between, as with the real one; so below
-        name = "python:3.11-debian12" if reference == "python" else reference
-        if name not in self.known:
-            raise ImageNotFound(f"there is no image {reference!r}; the nearest is python:3.11-debian12")
-        return Resolution(self.known[name], self.notices.get(reference))
 
 
 class FakeDevices:

@@ -120,10 +120,10 @@ async def test_who_is_switched_off_while_a_session_is_asked_for_gets_none(world:
     waits, looked = asyncio.Event(), asyncio.Event()
     resolve = world.catalogue.resolve
 
-    async def slowly(reference: str) -> Any:
+    async def slowly(reference: str, *, exact: bool = False) -> Any:
         waits.set()
         await looked.wait()
-        return await resolve(reference)
+        return await resolve(reference, exact=exact)
 
     world.catalogue.resolve = slowly
     asked = asyncio.create_task(world.service.create(world.user, CreateRequest(name="late", image="python")))

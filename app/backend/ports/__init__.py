@@ -11,6 +11,7 @@ from __future__ import annotations
 from .devices import Device, Devices, GpuReading, Guarantee, Layer
 from .engines import MACHINE_RESTARTED, WALL_TIME, Engine, Exit, Kernel, LaunchSpec, Terminal, TerminalNews
 from .images import Alias, ImageCatalogue, Progress, Resolution, Tell
+from .imageservice import IMAGE_BACK, IMAGE_GONE, IMAGE_PROGRESS, ImageService, TaskNews
 from .journal import UPLOAD_PREFIX, JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
 from .metrics import Sampled, Sampler, Watched
@@ -28,6 +29,9 @@ from .service import (
 from .store import PastUse, SessionStore
 
 __all__ = [
+    "IMAGE_BACK",
+    "IMAGE_GONE",
+    "IMAGE_PROGRESS",
     "MACHINE_RESTARTED",
     "OTHERS",
     "UPLOAD_PREFIX",
@@ -44,6 +48,7 @@ __all__ = [
     "Guarantee",
     "IdleCheck",
     "ImageCatalogue",
+    "ImageService",
     "JournalRecord",
     "Kernel",
     "Keypair",
@@ -61,6 +66,7 @@ __all__ = [
     "SessionEvent",
     "SessionStore",
     "SessionTerminal",
+    "TaskNews",
     "Tell",
     "Terminal",
     "TerminalNews",

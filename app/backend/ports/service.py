@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ...model.console import ExecuteRequest
-from ...model.images import Image
 from ...model.inspection import Completions, Inspection
 from ...model.metrics import Metrics
 from ...model.sessions import Session, SessionStatus
@@ -19,6 +18,7 @@ from ...model.slots import ResourceSlots
 from ...policies import LimitSettings
 from .devices import Device, Layer
 from .engines import TerminalNews
+from .imageservice import ImageService
 from .journal import JournalRecord, RunSummary
 from .keypairs import Keypair, Keyring
 from .metrics import Sampled
@@ -139,7 +139,7 @@ class SessionTerminal(Protocol):
         """Notes that the session is used."""
 
 
-class Service(Protocol):
+class Service(ImageService, Protocol):
     """All that the outside can ask of the backend. `caller` sees its own sessions, an admin sees all.
 
     `ref` is an id, a name of a live session, or a unique prefix of either.
@@ -283,18 +283,18 @@ class Service(Protocol):
     def policy(self, keypair: Keypair) -> LimitSettings:
         """Returns the limits of a keypair as they are configured."""
 
-    def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
+    def events(
+        self, caller: Keypair, *, session_ref: str | None = None, progress: bool = False
+    ) -> AsyncIterator[SessionEvent]:
         """Yields what happens from now on, until the backend stops. A reader that lags loses the oldest events
-        and gets one named `bai_lagged` instead."""
+        and gets one named `bai_lagged` instead.
+
+        Args:
+            progress: with how far the images are that are built or pulled: all, or that of the one session.
+        """
 
     def notices(self) -> Sequence[str]:
         """Returns what is wrong with the backend, a sentence each; empty when nothing is."""
-
-    def images(self) -> Sequence[Image]:
-        """Returns the images that are known now: none before the first look over the machine."""
-
-    async def all_images(self) -> Sequence[Image]:
-        """Returns the images of this machine; waits for the first look over it."""
 
     def devices(self, caller: Keypair) -> Sequence[DeviceUse]:
         """Returns the devices with what is promised of them; whose sessions hold it where `caller` may see that."""

@@ -35,6 +35,8 @@ PENDING_TIMEOUT: Final = "pending_timeout"
 WALL_TIME: Final = "wall_time"
 ISOLATION: Final = "isolation"
 NETWORK: Final = "network"
+EXACT_IMAGE: Final = "exact_image"
+"""The very image that is asked for, or none."""
 SPLIT: Final = "allow_fractional_resource_fragmentation"
 """A fraction of a GPU may come from several: Backend.AI's name."""
 _YES: Final = frozenset({"true", "yes", "on", "1"})
@@ -319,10 +321,12 @@ def build_session(
     )
 
 
-def process_environment(session: Session, owner: Keypair | None) -> dict[str, str]:
-    """Returns the variables of the session's processes: the user's, then those that say whose it is."""
+def process_environment(session: Session, owner: Keypair | None, image: Image) -> dict[str, str]:
+    """Returns the variables of the session's processes: the image's, over them the user's, then those that say whose
+    it is."""
     user = owner.user_id if owner else ""
     return {
+        **image.environ,
         **session.environ,
         "BACKENDAI_SESSION_ID": session.id,
         "BACKENDAI_SESSION_NAME": session.name,

@@ -8,11 +8,12 @@ from ...model.errors import ServiceUnavailable, SessionExists
 from ...model.images import Image
 from ...model.sessions import SessionStatus, check_session_name
 from ...policies import SandboxSettings
-from ..ports import CreateOutcome, CreateRequest, ImageCatalogue, Keypair
-from .admission import Defaults, build_session
+from ..ports import CreateOutcome, CreateRequest, Keypair
+from .admission import EXACT_IMAGE, Defaults, build_session, flag_opt
 from .dependencies import check_dependencies, dependencies_of
 from .entries import Entry, Register
 from .finder import Finder
+from .imagework import ImageWork
 from .keypairs import LocalKeyring
 from .lifecycle import Lifecycle
 from .recorder import Recorder
@@ -27,7 +28,7 @@ class Door:
     def __init__(
         self,
         *,
-        catalogue: ImageCatalogue,
+        images: ImageWork,
         register: Register,
         finder: Finder,
         lifecycle: Lifecycle,
@@ -37,7 +38,7 @@ class Door:
         sandbox: SandboxSettings,
         keyring: LocalKeyring,
     ) -> None:
-        self._catalogue = catalogue
+        self._images = images
         self._register = register
         self._finder = finder
         self._lifecycle = lifecycle
@@ -59,7 +60,7 @@ class Door:
         self._refuse_when_closed()
         if request.name is not None:
             check_session_name(request.name)
-        resolution = await self._catalogue.resolve(request.image)
+        resolution = await self._images.resolve(request.image, exact=flag_opt(request, EXACT_IMAGE))
         existing = self._named(caller, request)
         if existing is not None and existing.session.status is S.TERMINATING:
             await existing.ended.wait()  # the name is free in a moment

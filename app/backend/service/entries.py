@@ -58,6 +58,8 @@ class Entry:
     """What it starts with; None for an adopted one, which has started."""
     kernel: Kernel | None = None
     launch: asyncio.Task[Any] | None = None
+    pull: asyncio.Task[Image] | None = None
+    """Builds or pulls its image while the launch waits."""
     ending: asyncio.Task[Any] | None = None
     watchers: Sequence[asyncio.Task[Any]] = ()
     settled: Gate = field(default_factory=Gate)

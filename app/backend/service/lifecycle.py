@@ -12,7 +12,7 @@ from ...model.metrics import wire_metrics
 from ...model.sessions import ANSWERING, Session, SessionResult, SessionStatus, SessionType
 from ...model.slots import CPU, MEM, ResourceSlots
 from ...policies import JournalSettings, SandboxSettings
-from ..ports import Devices, Engine, Exit, ImageCatalogue, Kernel, Keypair, LaunchSpec, Sampler, Watched
+from ..ports import Devices, Engine, Exit, Kernel, Keypair, LaunchSpec, Sampler, Watched
 from ..scheduler import GiveUp, Instruction, Scheduler, Start
 from ..store.rows import dump_session
 from .admission import process_environment
@@ -24,6 +24,7 @@ from .entries import Entry, Register
 from .folders import Folders
 from .idlechecks import IdleChecks
 from .idling import Idling
+from .imagework import ImageWork
 from .queue import Queue
 from .states import States
 from .tasks import Tasks
@@ -46,7 +47,7 @@ class Lifecycle:
         *,
         scheduler: Scheduler,
         engine: Engine,
-        catalogue: ImageCatalogue,
+        images: ImageWork,
         devices: Devices,
         sampler: Sampler,
         folders: Folders,
@@ -63,7 +64,7 @@ class Lifecycle:
     ) -> None:
         """`lifetime_s` is access key -> longest life of its sessions; 0 = no limit."""
         self._engine = engine
-        self._catalogue = catalogue
+        self._images = images
         self._devices = devices
         self._sampler = sampler
         self._folders = folders
@@ -128,10 +129,9 @@ class Lifecycle:
         session = entry.session
         try:
             self._states.move(session, S.PREPARING)
-            if entry.image is None:  # it was queued by an earlier daemon
-                entry.image = (await self._catalogue.resolve(session.image)).image
-                if _is_ending(session):
-                    return
+            image = entry.image = await self._images.prepare(entry)
+            if image is None or _is_ending(session):
+                return
             if self._folders.exists(session.id):
                 await self._remove_start(session.id)
             folder, work = self._folders.make(session.id)
@@ -147,8 +147,8 @@ class Lifecycle:
                     session_id=session.id,
                     session_dir=folder,
                     work_dir=work,
-                    image=entry.image,
-                    environ=process_environment(session, owner),
+                    image=image,
+                    environ=process_environment(session, owner, image),
                     granted=self._devices.environment(session),
                     bootstrap_script=session.bootstrap_script,
                     grace_s=GRACE_S,
@@ -312,6 +312,7 @@ class Lifecycle:
         if entry.ending is None:
             if entry.session.status is not S.TERMINATING:
                 self._states.move(entry.session, S.TERMINATING, info)
+            self._images.give_up(entry)
             entry.ending = self._tasks.spawn(self._end(entry, info, final, grace_s), name=f"end {entry.session.id}")
         return entry.ending
 

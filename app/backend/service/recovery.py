@@ -180,7 +180,8 @@ class Recovery:
 
     def _back_to_queue(self, session: Session) -> None:
         """Has a start begun anew that the end of the daemon has cut off: nothing of the user's has run."""
-        starts = int(session.runner.get("starts", 0)) + 1
+        # building an image may take longer than a daemon lives, and is done outside of it
+        starts = int(session.runner.get("starts", 0)) + (session.status is not S.PULLING)
         session.allocation, session.occupied_slots, session.runner = {}, ResourceSlots(), {"starts": starts}
         if starts >= _MOST_STARTS:
             info = f"failed-to-start: the backend ended {starts} times while it was being started"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...model.errors import IllegalState, SessionExists
-from ...model.images import Image
 from ...model.metrics import Metrics
 from ...model.sessions import Session, SessionStatus, check_session_name
 from ...model.slots import ResourceSlots
 from ...policies import LimitSettings
 from ..ports import (
+    IMAGE_PROGRESS,
     CreateOutcome,
     CreateRequest,
     Devices,
@@ -35,6 +35,7 @@ from ..ports import (
 from ..scheduler import Scheduler
 from .admission import check_priority
 from .alarm import Alarm
+from .backgroundtasks import BackgroundTasks
 from .devicewatch import DeviceWatch
 from .door import Door
 from .elapsed import Elapsed
@@ -44,6 +45,8 @@ from .finder import Finder
 from .folders import Folders
 from .health import Health
 from .idlechecks import IdleChecks
+from .imagewatch import ImageWatch
+from .imagework import ImageWork
 from .inside import Inside
 from .keypairs import LocalKeyring, OwnKeypair
 from .layers import is_held, layers_of
@@ -57,6 +60,7 @@ from .recovery import Recovery
 from .retention import Retention
 from .running import Running
 from .sampling import Sampling
+from .shelf import Shelf
 from .states import States
 from .tasks import Tasks
 from .uploads import Uploads
@@ -68,7 +72,7 @@ _LAUNCH_WAIT_S: Final = 5.0
 """How long `stop` waits for launches that are under way."""
 
 
-class LocalService(Running, Output, Uploads):
+class LocalService(Running, Output, Shelf, Uploads):
     """One machine's sessions. `start` before use, `stop` after; both belong to the daemon."""
 
     def __init__(
@@ -110,11 +114,14 @@ class LocalService(Running, Output, Uploads):
         self._tasks = Tasks()
         elapsed = Elapsed(clock, steady)
         self._alarm = Alarm(clock, steady)
+        self._image_watch = ImageWatch(catalogue, self._register, self._states)
+        self._image_work = ImageWork(catalogue, self._states, self._bus, self._image_watch)
+        self._background = BackgroundTasks(self._tasks, steady)
         checks = IdleChecks(self._policies.idle, self._lifetime_s)
         self._lifecycle = Lifecycle(
             scheduler=scheduler,
             engine=engine,
-            catalogue=catalogue,
+            images=self._image_work,
             devices=devices,
             sampler=sampler,
             folders=self._folders,
@@ -155,7 +162,7 @@ class LocalService(Running, Output, Uploads):
         self._inside = Inside(self._lifecycle, self._recorder, self._folders, elapsed)
         self._finder = Finder(self._register, store, self._recorder, self._lifecycle.queue)
         self._door = Door(
-            catalogue=catalogue,
+            images=self._image_work,
             register=self._register,
             finder=self._finder,
             lifecycle=self._lifecycle,
@@ -204,6 +211,7 @@ class LocalService(Running, Output, Uploads):
         self._tasks.spawn(self._alarm.run(), name="alarm", vital=True)
         self._tasks.spawn(self._sampling.run(), name="sampler", vital=True)
         self._tasks.spawn(self._work_quota.run(), name="work quota", vital=True)
+        self._tasks.spawn(self._image_watch.run(), name="image watch", vital=True)
         self._tasks.spawn(self._tidy(recovery, ended), name="remove old session folders")
         self._tasks.spawn(Retention(self._folders, self._register, self._clock).run(), name="retention")
 
@@ -227,7 +235,9 @@ class LocalService(Running, Output, Uploads):
     async def stop(self) -> None:
         """Lets go of everything: sessions and their processes live on. Idempotent."""
         self._door.close()
-        tasks = [task for entry in self._register for task in (entry.launch, entry.ending) if task and not task.done()]
+        # who builds an image can do so for an hour: the next daemon begins that launch anew
+        under_way = [entry for entry in self._register if entry.session.status is not S.PULLING]
+        tasks = [task for entry in under_way for task in (entry.launch, entry.ending) if task and not task.done()]
         if tasks:
             await asyncio.wait(tasks, timeout=_LAUNCH_WAIT_S)
         await self._tasks.close()
@@ -421,32 +431,31 @@ class LocalService(Running, Output, Uploads):
         """Returns the limits of a keypair as they are configured."""
         return self._policies.limits.of(keypair.access_key)
 
-    def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
+    def events(
+        self, caller: Keypair, *, session_ref: str | None = None, progress: bool = False
+    ) -> AsyncIterator[SessionEvent]:
         """Yields what happens from this call on, until the backend stops. A reader that lags loses the oldest events
         and gets one named `bai_lagged` instead.
+
+        Args:
+            progress: with how far the images are that are built or pulled: all, or that of the one session.
 
         Raises:
             SessionNotFound, AmbiguousReference: at once, not at the first step.
         """
-        only = find(self._register, caller, session_ref).session.id if session_ref else None
+        only = find(self._register, caller, session_ref).session if session_ref else None
 
         def wants(event: SessionEvent) -> bool:
-            return (caller.is_admin or event.access_key == caller.access_key) and only in (None, event.session_id)
+            if event.name == IMAGE_PROGRESS:
+                return progress and (only is None or event.extra["image"] == only.image)
+            seen = caller.is_admin or event.access_key == caller.access_key
+            return seen and (only is None or event.session_id == only.id)
 
         return self._bus.subscribe(wants)
 
     def notices(self) -> Sequence[str]:
         """Returns what is wrong with the backend, a sentence each; empty when nothing is."""
-        return self._health.notices()
-
-    def images(self) -> Sequence[Image]:
-        """Returns the images that are known now: none before the first look over the machine."""
-        return self._catalogue.list()
-
-    async def all_images(self) -> Sequence[Image]:
-        """Returns the images of this machine; waits for the first look over it."""
-        await self._catalogue.looked()
-        return self._catalogue.list()
+        return [*self._health.notices(), *self._catalogue.warnings()]
 
     def devices(self, caller: Keypair) -> Sequence[DeviceUse]:
         """Returns the devices with what is promised of them; whose sessions hold it where `caller` may see that."""

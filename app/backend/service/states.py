@@ -15,6 +15,7 @@ _EVENTS: Final[Mapping[SessionStatus, tuple[str, ...]]] = {
     S.PENDING: ("session_enqueued",),
     S.SCHEDULED: ("session_scheduled",),
     S.PREPARING: ("session_preparing", "kernel_preparing"),
+    S.PULLING: ("session_pulling", "kernel_pulling"),
     S.CREATING: ("kernel_creating", "session_creating"),
     S.RUNNING: ("kernel_started", "session_started"),
     S.RESTARTING: ("session_restarting",),
