@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .progress import ProgressLine
 
 _PULLING: Final = ("session_pulling", "kernel_pulling")
-_NEWS: Final = (CONNECTED, "session_enqueued")
-"""After these it is looked whether the session is in the queue."""
+_NEWS: Final = ("session_enqueued", *_PULLING)
+"""After these of the session it is looked where it stands."""
 
 
 def why(view: SessionView) -> str:
@@ -38,16 +38,22 @@ class Awaited:
         self._name = name
         self._talk = talk
         self._line: ProgressLine | None = None
+        self._image = ""
+        """What the session waits for, while that is built or pulled."""
         self._told: set[str] = set()
 
     async def look(self) -> None:
-        """Tells of a session that is in the queue."""
+        """Tells of a session that is in the queue, or of a cluster whose image is pulled: that tells no more of it."""
         try:
             view = await self._client.session(self._name)
         except BaiTuiError:
             return  # it has no such session yet
         if view.status_text == "PENDING":
             self._once(f"the session {view.name} is in the queue{why(view)}")
+        elif view.status_text == "PULLING":
+            self._image = view.image
+            if not (await self._client.info()).capabilities:
+                self._once(f"the image {view.image} is being pulled")
 
     async def watch(self) -> None:
         """Tells until it is cancelled. Has nothing to say of a lost connection: whoever waits for the answer has."""
@@ -61,19 +67,14 @@ class Awaited:
                 self._line.clear()
 
     async def _on_event(self, event: EventView) -> None:
-        if event.name in _NEWS:
-            if event.name == CONNECTED or event.session_name == self._name:
-                await self.look()
-        elif event.session_name != self._name:
-            return
-        elif event.progress is not None:
+        if event.name == CONNECTED or (event.name in _NEWS and event.session_name == self._name):
+            await self.look()
+        elif event.progress is not None and event.image == self._image:
             if self._line is None:
                 from .progress import ProgressLine
 
                 self._line = ProgressLine(event.image)
             self._line.show(event.progress.current, event.progress.total, event.progress.message)
-        elif event.name in _PULLING and not (await self._client.info()).capabilities:
-            self._once("its image is being pulled")  # a cluster does not tell how far that is
 
     def _once(self, text: str) -> None:
         if text not in self._told:

@@ -263,29 +263,36 @@ def test_run_shows_how_far_its_image_is(
     known = manager.graphql
     assert known is not None
 
+    looks = []
+
     def answer(query: str, variables: dict[str, Any]) -> Any:
-        listed = {"items": [], "total_count": 0}
-        return (
-            {"data": {"compute_session_list": listed}} if "compute_session_list" in query else known(query, variables)
-        )
+        if "compute_session" not in query:
+            return known(query, variables)
+        mine = {"id": SID, "name": "mine", "status": "PULLING", "image": "python-data:3.11"}
+        if "compute_session(" in query:
+            looks.append(query)
+            if len(looks) == 3:  # before and after it has connected, and after the last event: it has read the others
+                manager.create_answer = {"sessionId": SID, "status": "ERROR"}
+                manager.stuck.set()
+            return {"data": {"compute_session": mine}}
+        return {"data": {"compute_session_list": {"items": [mine], "total_count": 1}}}
 
     async def events(request: web.Request) -> web.StreamResponse:
         assert request.query["progress"] == "true"
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        for name, message in (("other", "of another session"), ("mine", "fetching \x1b[2Jnumpy")):
-            data = {"sessionName": name, "image": "python-data:3.11", "current": 1, "total": 2, "message": message}
+        for image, message in (("other:1", "of another image"), ("python-data:3.11", "fetching \x1b[2Jnumpy")):
+            data = {"sessionName": "", "image": image, "current": 1, "total": 2, "message": message}
             await response.write(f"event: bai_image_progress\ndata: {json.dumps(data)}\n\n".encode())
-        await response.write(b"event: server_close\ndata:\n\n")
-        manager.create_answer = {"sessionId": SID, "status": "ERROR"}
-        manager.stuck.set()
+        await response.write(b'event: kernel_pulling\ndata: {"sessionName": "mine"}\n\n')
+        await manager.stuck.wait()
         return response
 
     manager.graphql = answer
     manager.answers["GET /events/session"] = events
     done = bai("run", "--exact", "-t", "mine", "-c", "1", "python-data")
     assert done.err.splitlines()[0] == "bai-tui: python-data:3.11: 50 %, fetching ?[2Jnumpy"
-    assert "of another session" not in done.err
+    assert "of another image" not in done.err
     assert manager.created["config"]["resource_opts"] == {"exact_image": "true"}
 
 
