@@ -117,13 +117,13 @@ async def aliases(transport: Transport) -> Sequence[AliasView]:
     if not await _is_ours(transport):
         found = await images(transport, None)
         return [AliasView(alias, (one.reference,), one.reference) for one in found for alias in one.aliases]
-    query = "query{bai_image_aliases{alias targets image shipped}}"
+    query = "query{bai_image_aliases{name targets leads_to shipped}}"
     rows = (await transport.graphql(query, {})).get("bai_image_aliases")
     return [
         AliasView(
-            str(row.get("alias") or ""),
+            str(row.get("name") or ""),
             tuple(map(str, row.get("targets") or ())),
-            str(row.get("image") or ""),
+            str(row.get("leads_to") or ""),
             row.get("shipped") is True,
         )
         for row in rows or ()

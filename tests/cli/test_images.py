@@ -90,9 +90,9 @@ class Shelf:
     def _answer(self, query: str, variables: dict[str, Any]) -> Any:
         self.asked.append((query, variables))
         if "bai_image_aliases" in query:
-            shipped = {"alias": "python:3.6-ubuntu18.04", "targets": ["python:3.6", "python"], "shipped": True}
-            own = {"alias": "work:latest", "targets": ["python-gone"], "image": "", "shipped": False}
-            return {"data": {"bai_image_aliases": [own, {**shipped, "image": "python:3.11-debian12"}]}}
+            shipped = {"name": "python:3.6-ubuntu18.04", "targets": ["python:3.6", "python"], "shipped": True}
+            own = {"name": "work:latest", "targets": ["python-gone"], "leads_to": None, "shipped": False}
+            return {"data": {"bai_image_aliases": [own, {**shipped, "leads_to": "python:3.11-debian12"}]}}
         if "mutation" in query:
             field = query.partition("){")[2].partition("(")[0]
             payload = {"ok": True, "msg": "", "task_id": TASK}
