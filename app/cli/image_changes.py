@@ -82,7 +82,7 @@ def _list_aliases(*, as_json: bool) -> int:
         return exit_codes.OK
     whose = {True: "shipped", False: "yours", None: ""}
     rows = [
-        [one.alias, one.image or "nothing that is here", ", ".join(one.targets), whose[one.shipped]] for one in found
+        [one.name, one.leads_to or "nothing that is here", ", ".join(one.targets), whose[one.shipped]] for one in found
     ]
     emit(table(["ALIAS", "LEADS TO", "TABLE SAYS", "WHOSE"], rows, {0: 24, 1: 24, 2: 16}, optional=(2,)))
     return exit_codes.OK

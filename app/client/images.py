@@ -112,25 +112,6 @@ async def image(transport: Transport, reference: str, exact: bool) -> ImageView:
     return _view(row, bool((await transport.info()).capabilities))
 
 
-async def aliases(transport: Transport) -> Sequence[AliasView]:
-    """Returns the alias tables."""
-    if not await _is_ours(transport):
-        found = await images(transport, None)
-        return [AliasView(alias, (one.reference,), one.reference) for one in found for alias in one.aliases]
-    query = "query{bai_image_aliases{name targets leads_to shipped}}"
-    rows = (await transport.graphql(query, {})).get("bai_image_aliases")
-    return [
-        AliasView(
-            str(row.get("name") or ""),
-            tuple(map(str, row.get("targets") or ())),
-            str(row.get("leads_to") or ""),
-            row.get("shipped") is True,
-        )
-        for row in rows or ()
-        if isinstance(row, Mapping)
-    ]
-
-
 def _architecture() -> str:
     machine = os.uname().machine.lower()
     return {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
@@ -235,6 +216,27 @@ async def remove(transport: Transport, reference: str) -> str:
         timeout_s=_MAY_TAKE_S,
     )
     return str(payload.get("msg") or "")
+
+
+async def aliases(transport: Transport) -> Sequence[AliasView]:
+    """Returns the alias tables; of a cluster, from its images."""
+    if not await _is_ours(transport):
+        return [
+            AliasView(alias, (one.reference,), one.reference, shipped=None)
+            for one in await images(transport, None)
+            for alias in one.aliases
+        ]
+    data = await transport.graphql("query{bai_image_aliases{name targets leads_to shipped}}", {})
+    return [
+        AliasView(
+            str(row.get("name") or ""),
+            tuple(map(str, row.get("targets") or ())),
+            str(row.get("leads_to") or ""),
+            shipped=row.get("shipped") is True,
+        )
+        for row in data.get("bai_image_aliases") or ()
+        if isinstance(row, Mapping)
+    ]
 
 
 async def alias(transport: Transport, alias: str, target: str) -> None:

@@ -45,13 +45,6 @@ class Shelf:
 
         return await images.image(self.transport, reference, exact)
 
-    async def image_aliases(self) -> Sequence[AliasView]:
-        """Returns the alias tables: the user's before the shipped one, those too that lead to nothing now. Of a cluster
-        the aliases of its images."""
-        from . import images
-
-        return await images.aliases(self.transport)
-
     async def prepare_image(self, reference: str, *, anew: bool = False) -> str:
         """Has an image built or pulled; returns the id of the task, for `task_progress`, that does so in the server,
         whether we stay or not. Asked for again meanwhile, it is the same task.
@@ -106,6 +99,12 @@ class Shelf:
         from . import images
 
         return await images.remove(self.transport, reference)
+
+    async def image_aliases(self) -> Sequence[AliasView]:
+        """Returns the alias tables, the user's first; of a cluster what its images tell of themselves."""
+        from . import images
+
+        return await images.aliases(self.transport)
 
     async def alias_image(self, alias: str, target: str) -> None:
         """Makes an alias, in place of an earlier one of that name.

@@ -198,15 +198,15 @@ class ImageView:
 
 @dataclass(frozen=True, slots=True)
 class AliasView:
-    """An entry of an alias table."""
+    """An entry of the alias tables of our backend."""
 
-    alias: str
+    name: str
     targets: tuple[str, ...]
-    """References; the first that is here wins."""
-    image: str = ""
-    """Reference of the image that it leads to now; empty = none of them is here."""
-    shipped: bool | None = None
-    """Whether it came with the backend; None = not told (a cluster)."""
+    """The references that it may lead to: the first that is there wins."""
+    leads_to: str
+    """The image that it leads to now; empty = none is there."""
+    shipped: bool | None
+    """Whether it came with the backend, else it is the user's; None = not told (a cluster)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +281,8 @@ class EventView:
     image: str = ""
     """Of `bai_image_progress`, `bai_image_gone` and `bai_image_back`: the reference of the image that it is about."""
     progress: ProgressView | None = None
-    """Of `bai_image_progress`."""
+    """Of `bai_image_progress`; None when that is over: `data["state"]` is `done`, `failed` (`reason` says why) or
+    `cancelled` then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,7 +282,7 @@ def test_run_shows_how_far_its_image_is(
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for image, message in (("other:1", "of another image"), ("python-data:3.11", "fetching \x1b[2Jnumpy")):
-            data = {"sessionName": "", "image": image, "current": 1, "total": 2, "message": message}
+            data = {"image": image, "state": "updated", "current": 1, "total": 2, "message": message}
             await response.write(f"event: bai_image_progress\ndata: {json.dumps(data)}\n\n".encode())
         await response.write(b'event: kernel_pulling\ndata: {"sessionName": "mine"}\n\n')
         await manager.stuck.wait()
