@@ -31,7 +31,10 @@ from ..config import Paths, private_folder
 from ..model.errors import BaiTuiError, ConfigError, ImageNotFound
 from ..model.images import ImageState
 from .api import ConnectionLimits, Replays, create_app, create_runner, metrics_token
+from .containers import ContainerClient
 from .devices import LocalDevices, discover
+from .engines.container import ContainerEngine
+from .engines.dispatch import Engines
 from .engines.hierarchies import SessionGroups
 from .engines.process import ProcessEngine
 from .images import Catalogue, KernelspecSource, PythonSource
@@ -77,7 +80,7 @@ class Parts:
     """What the daemon is made of."""
 
     store: SqliteStore
-    engine: ProcessEngine
+    engine: Engines
     catalogue: Catalogue
     devices: LocalDevices
     service: LocalService
@@ -219,11 +222,13 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
     keypair = local_keypair(keypair_file, await store.keypairs())
     await store.add_keypair(keypair)
     folder = private_folder(state / "engine")
-    engine = ProcessEngine(
+    processes = ProcessEngine(
         folder,
         groups=await asyncio.to_thread(SessionGroups.find, folder),
         hide=(paths.state, paths.data, paths.config, paths.cache),
     )
+    containers = ContainerClient(settings.containers.socket)
+    engine = Engines(processes, ContainerEngine(folder, containers, settings.containers))
     stack.push_async_callback(_bounded, "the engine", engine.close)
     scheduler = Scheduler(
         [DeviceSpec(item.id, item.slot, item.capacity) for item in devices.list()],
@@ -288,7 +293,8 @@ async def _look_around(parts: Parts) -> None:
             await parts.engine.warm(image)
 
     try:
-        await asyncio.gather(parts.catalogue.refresh(), warm())  # the second waits for what it needs only
+        # of these, the last waits for what it needs only
+        await asyncio.gather(parts.engine.tidy(), parts.catalogue.refresh(), warm())
     except BaiTuiError as exc:
         log.warning("the default image cannot be prepared: %s", exc.message)
     except Exception:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,11 +57,30 @@ async def adopt(session_id: str, session_dir: Path, runner: Mapping[str, Any]) -
         ServiceUnavailable: this process lacks file descriptors or memory; the session goes on.
     """
     known = known_of(session_dir, runner)
+
+    def make(interpreter: str, limits: Limits) -> ProcessKernel:
+        return ProcessKernel(session_id, session_dir, interpreter, limits)
+
+    return await take_over(session_dir, known, make)
+
+
+async def take_over(
+    session_dir: Path, known: Mapping[str, Any], make: Callable[[str, Limits], ProcessKernel]
+) -> ProcessKernel | Exit:
+    """Takes over the runner that is `known` of, see `adopt`.
+
+    Args:
+        known: process id and start time as this process sees them, and what else `runner_info` returns.
+        make: returns the kernel that it is for, given its interpreter and its limits.
+
+    Raises:
+        ServiceUnavailable: as `adopt`.
+    """
     pid, started = int(known.get("pid", 0)), int(known.get("start_time", 0))
     if not (pid and is_of_this_boot(known) and procs.is_alive(pid, started)):
         return how_it_ended(session_dir, known)
-    limits = Limits.restored(known.get("limits") or {})
-    kernel = ProcessKernel(session_id, session_dir, str(known.get("interpreter", "")), limits)
+    kernel = make(str(known.get("interpreter", "")), Limits.restored(known.get("limits") or {}))
+    session_id = kernel.session_id
     try:
         link = await RunnerLink.connect(session_dir, kernel.take_state)
     except OSError as exc:
@@ -72,7 +91,6 @@ async def adopt(session_id: str, session_dir: Path, runner: Mapping[str, Any]) -
                 "(such as by `ulimit -n`) and start it again"
             ) from None
         return await _put_down(pid, started)
-    identity = {"pid": pid, "start_time": started, "shell": ""}
     try:
         async with asyncio.timeout(_HELLO_S):
             state = await link.call("hello")
@@ -88,7 +106,8 @@ async def adopt(session_id: str, session_dir: Path, runner: Mapping[str, Any]) -
         await link.close()
         await kernel.close()
         raise
-    kernel.attach(link, {**identity, **state}, state)
+    # what a runner in a container says of its process id is true in there only
+    kernel.attach(link, {"shell": "", **state, "pid": pid, "start_time": started}, state)
     return kernel
 
 

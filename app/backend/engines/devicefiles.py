@@ -18,6 +18,11 @@ def fences_gpus(environ: Mapping[str, str], root: Path = Path("/")) -> bool:
     return any(_all(root)) and held <= _files(root).keys()
 
 
+def are_there_gpus(root: Path = Path("/")) -> bool:
+    """Whether there are device files of NVIDIA's GPUs here."""
+    return bool(_all(root))
+
+
 def _held(environ: Mapping[str, str]) -> set[str]:
     return {name.strip() for name in environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()}
 

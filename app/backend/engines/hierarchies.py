@@ -157,18 +157,34 @@ def _proven(place: Place, prefix: str, problems: dict[str, str]) -> list[Place]:
     return [Place(place.path, place.version, tuple(has))] if has else []
 
 
-def _own(proc: Path) -> dict[str, str]:
-    """Returns controller -> group of this process; that of version 2 under the empty name."""
+def groups_of(pid: int, proc: Path = Path("/proc")) -> SessionGroup:
+    """Returns the control groups that a process is in, made by whomever, as far as they can be seen from here."""
+    places = _version_1(proc, {}, str(pid))
+    seen = {name for place in places for name in place.controllers}
+    for kind, _, root, mount in _mounts(proc):
+        own = _own(proc, str(pid)).get("")
+        if kind != "cgroup2" or own is None:
+            continue
+        with contextlib.suppress(_NotHere):
+            path = _below(mount, root, own)
+            if names := tuple(name for name in CONTROLLERS if name not in seen and (path / _PROOF[name][1]).exists()):
+                places.append(Place(path, 2, names))
+        break
+    return SessionGroup(tuple(places))
+
+
+def _own(proc: Path, pid: str = "self") -> dict[str, str]:
+    """Returns controller -> group of a process; that of version 2 under the empty name."""
     own: dict[str, str] = {}
-    for line in read(proc / "self/cgroup").splitlines():
+    for line in read(proc / pid / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         own.update(dict.fromkeys(controllers.split(","), path))
     return own
 
 
-def _version_1(proc: Path, problems: dict[str, str]) -> list[Place]:
-    """Returns the groups of this process in the hierarchies of version 1 that have a controller of use."""
-    own = _own(proc)
+def _version_1(proc: Path, problems: dict[str, str], pid: str = "self") -> list[Place]:
+    """Returns the groups of a process in the hierarchies of version 1 that have a controller of use."""
+    own = _own(proc, pid)
     found: dict[Path, tuple[str, ...]] = {}
     for kind, options, root, mount in _mounts(proc):
         for name in CONTROLLERS:

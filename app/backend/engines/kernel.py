@@ -90,7 +90,7 @@ class ProcessKernel:
     async def _watch(self) -> None:
         """Waits for the end of the runner, however it comes, and cleans up after it."""
         await wait_for_end(self._pid, self.start_time)
-        ended = await asyncio.to_thread(self._clear_up)
+        ended = await self._cleared()
         if self._link is not None:
             await self._link.close()
         self._leave_journal()
@@ -98,6 +98,10 @@ class ProcessKernel:
         if not self._exit.done():
             self._exit.set_result(ended)
         self._pulse.set()
+
+    async def _cleared(self) -> Exit:
+        """Ends and removes what a runner that has ended has left; returns how it ended."""
+        return await asyncio.to_thread(self._clear_up)
 
     def _clear_up(self) -> Exit:
         end, group = read_json(self.session_dir / EXIT), self.limits.group
@@ -258,9 +262,13 @@ class ProcessKernel:
             async with asyncio.timeout(_STUBBORN_S):
                 await asyncio.shield(self._exit)
         except TimeoutError:
-            if procs.is_alive(self._pid, self.start_time):
-                os.kill(self._pid, signal.SIGKILL)
+            await self._kill()
             await asyncio.shield(self._exit)
+
+    async def _kill(self) -> None:
+        """Kills a runner that does not end."""
+        if procs.is_alive(self._pid, self.start_time):
+            os.kill(self._pid, signal.SIGKILL)
 
     async def batches(self, after: int = 0) -> AsyncGenerator[Sequence[JournalRecord]]:
         """Yields the journal after number `after`, then what is added, until the runner has ended.

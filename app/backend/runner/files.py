@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import sys
 import time
@@ -15,6 +16,9 @@ SOCKET = "runner.sock"
 RUNNER = "runner.json"
 EXIT = "exit.json"
 JOURNAL = "journal"
+LOG = "runner.log"
+JUPYTER = "jupyter"
+"""The folder of a Jupyter kernel's sockets."""
 
 
 def private(path: str, flags: int) -> int:
@@ -44,7 +48,7 @@ class SessionFiles:
             self.listener.setblocking(False)
         finally:
             folder.close()
-        log = os.open(os.path.join(session_dir, "runner.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log = os.open(os.path.join(session_dir, LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(log)
@@ -99,6 +103,7 @@ class SessionFiles:
         end = self.exit or {"code": None, "reason": "the launch was given up"}
         self._write(EXIT, dict(end, time=time.time()))
         self.listener.close()
+        shutil.rmtree(os.path.join(self.session_dir, JUPYTER), True)
         try:
             os.unlink(os.path.join(self.session_dir, SOCKET))
         except OSError:

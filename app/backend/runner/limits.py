@@ -86,7 +86,8 @@ class EventCount:
         """Takes what the backend tells of a limit, and the line of its file that counts.
 
         Args:
-            told: `events`, the file that counts, and `text`, what to tell the user; None = there is no limit.
+            told: `events`, the file that counts, or several of which the first that there is does; and `text`, what to
+                tell the user; None = there is no limit.
         """
         self._fd = -1
         self._text = ""
@@ -94,11 +95,14 @@ class EventCount:
         self._seen = 0
         if told is not None:
             self._text = told["text"]
-            try:
-                self._fd = os.open(told["events"], os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:  # its kernel does not count
+            events = told["events"]
+            for path in [events] if isinstance(events, str) else events:
+                try:
+                    self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                except OSError:  # its kernel does not count
+                    continue
+                self._seen = self._count()
                 return
-            self._seen = self._count()
 
     def _count(self) -> int:
         try:

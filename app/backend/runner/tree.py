@@ -90,6 +90,8 @@ class TreeEnd:
                 self._nice = procs.set_haste(HASTE)
             if self._sandbox is not None:
                 self._sandbox.end()  # at once, and all of it: the system ends whatever is in it
+            if os.getpid() == 1:
+                procs.send_signal(-1, signal.SIGKILL)  # likewise: all of the container but us
             ended = not kill_all(lambda processes: set(procs.below([os.getpid()], processes)))
         if ended:
             self._births.allow()
