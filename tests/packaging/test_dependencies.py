@@ -11,6 +11,7 @@ from typing import Any
 MODULE_OF = {
     "graphql-core": "graphql",
     "nvidia-ml-py": "pynvml",
+    "pyzmq": "zmq",
     "textual-image": "textual_image",
     "textual-serve": "textual_serve",
 }

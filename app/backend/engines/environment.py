@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -29,9 +29,14 @@ _NOT_LENT: Final = frozenset({"jedi", "parso"})
 
 
 def base_environment(
-    environ: Mapping[str, str], *, interpreter: str, bin_dir: Path, work_dir: Path, session_id: str
+    environ: Mapping[str, str], *, programs: Sequence[str], work_dir: Path, session_id: str
 ) -> dict[str, str]:
-    """Returns the environment of a session's processes, `environ` being the daemon's."""
+    """Returns the environment of a session's processes.
+
+    Args:
+        environ: of the daemon.
+        programs: folders of the image's programs, found before all others.
+    """
     found = {
         name: value
         for name, value in environ.items()
@@ -40,9 +45,8 @@ def base_environment(
     # The daemon's own virtual environment is no part of a session.
     own = str(Path(sys.executable).parent) if sys.prefix != sys.base_prefix else None
     path = [entry for entry in environ.get("PATH", os.defpath).split(os.pathsep) if entry and entry != own]
-    home = str(Path(interpreter).parent)
     found.update(
-        PATH=os.pathsep.join([str(bin_dir), *([] if home in path else [home]), *path]),
+        PATH=os.pathsep.join([*(folder for folder in programs if folder and folder not in path), *path]),
         HOME=str(work_dir),
         TERM="xterm",
         LANG="C.UTF-8",

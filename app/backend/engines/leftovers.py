@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from ..runner import procs
-from ..runner.files import RUNNER, SOCKET
+from ..runner.files import JUPYTER, RUNNER, SOCKET
 from ..runner.procs import Stat
 from ..runner.tree import kill_all
 from .groups import SessionGroup
@@ -88,6 +89,7 @@ def end_leftovers(session_id: str, session_dir: Path, group: SessionGroup | None
         if group is not None:
             group.kill()  # atomic; without it the round above has to do, and may have to be repeated
         time.sleep(0.005)  # what was killed takes a moment to die; it is not our child: nothing tells
+    shutil.rmtree(session_dir / JUPYTER, ignore_errors=True)
     with contextlib.suppress(OSError):
         (session_dir / SOCKET).unlink()
     return count

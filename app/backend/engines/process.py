@@ -13,25 +13,21 @@ from ...model.errors import LaunchFailed
 from ...model.images import Image
 from ..ports import Exit, Kernel, LaunchSpec, Layer
 from ..runner import procs
-from . import adoption
+from . import adoption, jupyter
 from .environment import add_caps, base_environment, early_variables
 from .fences import Fences
 from .groups import SessionGroup
 from .hierarchies import SessionGroups
 from .kernel import ProcessKernel, wait_for_end
+from .launching import BOOTSTRAP_S, READY_S, launch_problem
 from .leftovers import end_leftovers
 from .limits import Limits
-from .link import RunnerError, RunnerGone
 from .sandbox import Sandboxes, named_folders
 from .zygotes import NewRunner, ZygoteKey, ZygotePool
 
 _log: Final = logging.getLogger(__name__)
-_READY_S: Final = 30.0
-"""How long a forked kernel may take to answer."""
 _REFILL_S: Final = 0.05
 """How long the next spare waits, so that it does not compete with the first cell of the session just started."""
-_BOOTSTRAP_S: Final = 600.0
-"""How long a bootstrap script may take."""
 _SWEEPS: Final = 4
 """Sessions that are swept up after at the same time: each looks at every process of the machine."""
 
@@ -65,6 +61,7 @@ class ProcessEngine:
             _log.info("sessions get no control groups, what they use is only watched: %s", self._groups.problem)
         elif self._groups.missing:
             _log.info("control groups do not limit everything: %s", self._groups.missing)
+        self._state_dir = state_dir
         self._caps_dir = state_dir / "caps"
         self._sandboxes = Sandboxes(state_dir, hide, which=bwrap)
         self._pool = ZygotePool(state_dir, self._groups, spares=spares)
@@ -72,7 +69,12 @@ class ProcessEngine:
         self._sweeps = asyncio.Semaphore(_SWEEPS)
 
     def _key(self, image: Image, environ: Mapping[str, str]) -> ZygoteKey:
-        return self._pool.key(image.interpreter, plain=image.kernel == "plain", early=early_variables(environ))
+        if jupyter.is_jupyter(image):  # its kernel is executed, and finds there what acts then
+            return ZygoteKey(jupyter.INTERPRETER, "jupyter")
+        common = early_variables(image.environ)
+        early = {**common, **early_variables(environ)}
+        shell = "plain" if image.kernel == "plain" else "ipython"
+        return ZygoteKey(image.interpreter, shell, tuple(sorted(early.items())), once=early != common)
 
     async def warm(self, image: Image) -> None:
         """Makes the next `start` of `image` fast; returns when it is. Failure is silent: `start` will tell."""
@@ -84,7 +86,7 @@ class ProcessEngine:
         Raises:
             LaunchFailed: with the reason; nothing is left running.
         """
-        if not spec.image.interpreter:
+        if not spec.image.interpreter and not jupyter.is_jupyter(spec.image):
             raise LaunchFailed(f"the image {spec.image.canonical} names no interpreter to run sessions with")
         if spec.isolation:
             await self._sandboxes.check(network=spec.network)
@@ -92,32 +94,39 @@ class ProcessEngine:
         # interpreter is started anew, and finds them there.
         key = self._key(spec.image, {} if spec.isolation else {**spec.environ, **spec.granted})
         try:
+            environ, keep = self._environ(spec, key)
             fresh = await self._pool.take(key)
-            kernel = await self._launch(spec, key, fresh)
+            kernel = await self._launch(spec, fresh, environ, keep)
         finally:
             await self._pool.retire(key)
         self._kernels.add(kernel)
         self._pool.refill(key, delay_s=_REFILL_S)
         return kernel
 
-    async def _launch(self, spec: LaunchSpec, key: ZygoteKey, fresh: NewRunner) -> ProcessKernel:
-        limits = await self._limits(spec, fresh.group)
-        kernel = ProcessKernel(spec.session_id, spec.session_dir, spec.image.interpreter, limits, spec.grace_s)
-        environ = base_environment(
-            os.environ,
-            interpreter=spec.image.interpreter,
-            bin_dir=self._pool.bin_dir(key),
-            work_dir=spec.work_dir,
-            session_id=spec.session_id,
-        )
-        keep = (self._pool.bin_dir(key), self._caps_dir, *named_folders({**environ, **spec.granted}))
+    def _environ(self, spec: LaunchSpec, key: ZygoteKey) -> tuple[dict[str, str], list[Path]]:
+        """Returns the environment of the session's processes, and what it names that lies outside of the system."""
+        if jupyter.is_jupyter(spec.image):
+            programs = jupyter.make_programs(self._state_dir, spec.image)
+        else:
+            programs = [str(self._pool.bin_dir(key)), str(Path(spec.image.interpreter).parent)]
+        environ = base_environment(os.environ, programs=programs, work_dir=spec.work_dir, session_id=spec.session_id)
+        keep = [*map(Path, programs[:1]), self._caps_dir, *named_folders({**environ, **spec.granted})]
+        environ.update(spec.image.environ)
         environ.update(spec.environ)
         environ.update(spec.granted)
         add_caps(environ, self._caps_dir)
+        return environ, keep
+
+    async def _launch(
+        self, spec: LaunchSpec, fresh: NewRunner, environ: dict[str, str], keep: Sequence[Path]
+    ) -> ProcessKernel:
+        limits = await self._limits(spec, fresh.group)
+        kernel = ProcessKernel(spec.session_id, spec.session_dir, spec.image.interpreter, limits, spec.grace_s)
         limits.fences = Fences.put(spec, memory_in_group="memory" in limits.held)
         pid, started = fresh.identity["pid"], fresh.identity["start_time"]
+        ready_s = jupyter.READY_S if jupyter.is_jupyter(spec.image) else READY_S
         try:
-            async with asyncio.timeout(_BOOTSTRAP_S if spec.bootstrap_script else _READY_S):
+            async with asyncio.timeout(BOOTSTRAP_S if spec.bootstrap_script else ready_s):
                 state = await fresh.link.call(
                     "launch",
                     session_id=spec.session_id,
@@ -125,6 +134,8 @@ class ProcessEngine:
                     work_dir=str(spec.work_dir),
                     environ=environ,
                     bootstrap=spec.bootstrap_script,
+                    startup=spec.image.startup,
+                    jupyter=jupyter.told(spec.image, {*spec.environ, *spec.granted}),
                     grace_s=spec.grace_s,
                     **limits.told(),
                     held=limits.fences.held,
@@ -137,14 +148,8 @@ class ProcessEngine:
             # The runner ends itself when this connection closes before it has answered.
             await fresh.link.close()
             await self._make_sure(spec, pid, started, fresh.group)
-            if isinstance(exc, RunnerError):
-                raise LaunchFailed(f"the session could not be started: {exc}") from None
-            if isinstance(exc, RunnerGone):
-                raise LaunchFailed(
-                    f"the runner ended before the kernel answered; see {spec.session_dir / 'runner.log'}"
-                ) from None
-            if isinstance(exc, TimeoutError):
-                raise LaunchFailed("the kernel did not answer in time; see the session's log") from None
+            if (problem := launch_problem(exc, spec.session_dir)) is not None:
+                raise problem from None
             raise
         fresh.listeners.append(kernel.take_state)
         kernel.attach(fresh.link, fresh.identity, state)

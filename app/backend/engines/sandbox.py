@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ...model.errors import LaunchFailed
 from ..ports import LaunchSpec
+from . import jupyter
 from .devicefiles import device_files
 from .environment import lent_modules, lent_python
 
@@ -176,6 +177,7 @@ class Sandboxes:
         shm_bytes: int,
         shell: Mapping[str, Any],
         lent: Mapping[str, str],
+        prefixes: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Returns what `runner.sandbox_mounts.arguments` and `runner.sandbox.Sandbox` take. Reads small files."""
         return {
@@ -188,6 +190,7 @@ class Sandboxes:
             "shm_bytes": shm_bytes,
             "shell": dict(shell),
             "lent": dict(lent),
+            "prefixes": list(prefixes),
         }
 
     async def spec(self, launch: LaunchSpec, keep: Sequence[Path]) -> dict[str, Any] | None:
@@ -205,8 +208,18 @@ class Sandboxes:
         if launch.isolation != "bwrap":
             raise LaunchFailed(f"the isolation {launch.isolation!r} is not known here: use 'bwrap'")
         found = await self.check(network=launch.network)
-        lent = {} if launch.image.kernel == "plain" else lent_modules()
-        shell = {"plain": launch.image.kernel == "plain", "lent": lent, "lent_python": lent_python()}
+        is_jupyter = jupyter.is_jupyter(launch.image)
+        lent = {} if is_jupyter or launch.image.kernel == "plain" else lent_modules()
+        shell = {
+            "jupyter": jupyter.pyzmq_folders() if is_jupyter else None,
+            "plain": launch.image.kernel == "plain",
+            "lent": lent,
+            "lent_python": lent_python(),
+        }
+        prefixes: list[str] = []
+        if is_jupyter:
+            prefixes = await asyncio.to_thread(jupyter.installation, launch.image, os.environ)
+            keep = [*keep, Path(launch.image.kernelspec)]
         return await asyncio.to_thread(
             self._spec,
             found,
@@ -217,4 +230,5 @@ class Sandboxes:
             shm_bytes=launch.mem_limit_bytes,
             shell=shell,
             lent=lent,
+            prefixes=prefixes,
         )

@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from ..runner.files import private
 from .environment import base_environment, lent_modules, lent_python, make_bin_dir
 from .groups import SessionGroup
 from .hierarchies import SessionGroups
+from .jupyter import pyzmq_folders
 from .link import RunnerGone, RunnerLink
 
 _log: Final = logging.getLogger(__name__)
@@ -36,10 +37,12 @@ class ZygoteKey:
     """What a zygote is made for."""
 
     interpreter: str
-    plain: bool
-    """Never IPython."""
+    shell: str
+    """`ipython` where it can be had, `plain`, or `jupyter` for what talks to kernels of Jupyter's."""
     early: tuple[tuple[str, str], ...] = ()
     """Environment variables that act at the start of a process only."""
+    once: bool = False
+    """It is made for one session, which wants such variables for itself: no other will ever ask for the same."""
 
     @property
     def name(self) -> str:
@@ -96,14 +99,14 @@ class Zygote:
         make_bin_dir(self.bin_dir, self.key.interpreter)
         environ = base_environment(
             os.environ,
-            interpreter=self.key.interpreter,
-            bin_dir=self.bin_dir,
+            programs=[str(self.bin_dir), str(Path(self.key.interpreter).parent)],
             work_dir=self.log_path.parent,
             session_id="0" * procs.MARKER_ROOM,
         )
         environ.update(self.key.early)
         settings = {
-            "plain": self.key.plain,
+            "jupyter": pyzmq_folders() if self.key.shell == "jupyter" else None,
+            "plain": self.key.shell == "plain",
             "lent": lent_modules(),
             "lent_python": lent_python(),
             "ipython_dir": str(self._ipython_dir),
@@ -225,13 +228,8 @@ class ZygotePool:
         self._refills: dict[ZygoteKey, asyncio.Task[None]] = {}
         self._closed = False
 
-    @staticmethod
-    def key(interpreter: str, *, plain: bool, early: Mapping[str, str]) -> ZygoteKey:
-        """Returns the key of the zygote that fits."""
-        return ZygoteKey(interpreter, plain, tuple(sorted(early.items())))
-
     def bin_dir(self, key: ZygoteKey) -> Path:
-        """Returns the folder that holds `python` of the image."""
+        """Returns the folder that holds `python` of the zygote's interpreter."""
         return self._zygote(key).bin_dir
 
     def _zygote(self, key: ZygoteKey) -> Zygote:
@@ -304,7 +302,7 @@ class ZygotePool:
 
     def refill(self, key: ZygoteKey, *, delay_s: float = 0.0) -> None:
         """Forks spares in the background; sessions with variables of their own get none, they are one of a kind."""
-        if self._closed or key.early or key in self._refills:
+        if self._closed or key.once or key in self._refills:
             return
         task = asyncio.create_task(self._refill(key, delay_s), name=f"spares-{key.name}")
         self._refills[key] = task
@@ -321,7 +319,7 @@ class ZygotePool:
 
     async def retire(self, key: ZygoteKey) -> None:
         """Ends a zygote that was made for one session."""
-        if key.early and (zygote := self._zygotes.pop(key, None)) is not None:
+        if key.once and (zygote := self._zygotes.pop(key, None)) is not None:
             await zygote.close()
 
     async def close(self) -> None:

@@ -31,6 +31,8 @@ def run(shell: Any, sock: socket.socket, ack_fd: int, wake: Tuple[int, int], out
     code = 70
     try:
         _become_kernel({sock.fileno(), ack_fd, *wake}, out_fd, err_fd)
+        if hasattr(shell, "serve"):  # cells are run by another process yet: see `bridge`
+            shell.serve(sock, ack_fd)
         Kernel(shell, Link(sock, ack_fd), wake).serve()
         code = 0
     except BaseException:
@@ -121,7 +123,17 @@ class Kernel:
         sys.argv = [""]
         sys.path[:] = [""] + sys.path
         warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
+        if message.get("startup"):
+            self._start_up(message["startup"])
         self.link.send({"ready": self.shell.name})
+
+    def _start_up(self, code: str) -> None:
+        """Runs what the image wants to be run in each kernel; what that says belongs to no run."""
+        self.streams.begin_run()
+        exit_code = self.shell.start_up(code)
+        if exit_code:
+            sys.stderr.write("the start-up code of the image has failed\n")
+        self.streams.flush()
 
     def _matplotlib_backend(self) -> str:
         if self.shell.name != "plain" and importlib.util.find_spec("matplotlib_inline") is not None:

@@ -110,10 +110,21 @@ class KernelKeeper:
         self.ended()
         self.start()
 
-    def set_up(self, session_id: str, environ: Dict[str, str], work_dir: str) -> None:
-        """Tells the kernel whose it is; it answers that it is ready."""
-        if self.process is not None:
-            self.process.send({"op": "setup", "session_id": session_id, "environ": environ, "cwd": work_dir})
+    def set_up(self, launch: Message, environ: Dict[str, str], work_dir: str) -> None:
+        """Tells the kernel whose it is; it answers that it is ready.
+
+        Of the launch it hears the session's id, `startup`, code that is to run first, and `jupyter`, which kernel it is
+        to be a bridge to: see `Bridge`.
+        """
+        if self.process is None:
+            return
+        message = {"op": "setup", "session_id": launch["session_id"], "environ": environ, "cwd": work_dir}
+        message["startup"] = launch.get("startup") or ""
+        if launch.get("jupyter"):
+            # its sockets are to be where both ends see them
+            room = "/tmp" if self._sandbox is not None else launch["session_dir"]
+            message["jupyter"] = dict(launch["jupyter"], room=room)
+        self.process.send(message)
 
     def when_ready(self, tell: Callable[[Optional[str]], None]) -> None:
         """Has `tell` called once: with None when the kernel is ready, with the reason when it will never be."""
@@ -177,9 +188,10 @@ class KernelKeeper:
         output = self._host.output
         if "done" in frame:
             self._host.cell_ended(int(frame["done"]), frame["stdout"].encode("latin-1"))
-        elif "stderr" in frame:
+        elif "stderr" in frame or "stdout" in frame:
+            kind = "stderr" if "stderr" in frame else "stdout"
             output.drain()
-            output.add(*_rich(["stderr", frame["stderr"]]))
+            output.add(*_rich([kind, frame[kind]]))
             if time.monotonic() >= output.deadline_s:
                 output.flush()
             sender.ack()
@@ -198,6 +210,8 @@ class KernelKeeper:
             answer = self._asked.pop(int(frame["looked"]), None)
             if answer is not None:
                 answer(said=said)
+        elif "failed" in frame:
+            self.tell_ready(str(frame["failed"]))
         elif "ready" in frame:
             sender.ready = True
             self._host.kernel_ready(sender)

@@ -10,7 +10,7 @@ from .journal import too_long
 from .wire import FRAME_BYTES, LineReader, Message, encode
 
 
-def _without_bulk(frame: Dict[str, Any], size: int) -> Dict[str, Any]:
+def without_bulk(frame: Dict[str, Any], size: int) -> Dict[str, Any]:
     """Returns what is said instead of a frame that is too long: nobody could show, or should keep, so much."""
     if "record" in frame:
         return {"record": ["stderr", too_long(frame["record"][0], size, FRAME_BYTES)]}
@@ -61,7 +61,7 @@ class Link:
         """Sends a frame; with `wait`, returns when the runner has written it and all output before it."""
         data = encode(frame)
         if len(data) > FRAME_BYTES:
-            data = encode(_without_bulk(frame, len(data)))
+            data = encode(without_bulk(frame, len(data)))
         main = threading.get_ident() == self._main
         guarded = self.guarded
         if main:

@@ -139,8 +139,8 @@ def _show_resolver(view: View) -> None:
 def arguments(spec: Dict[str, Any], tmp_dir: str, work_dir: str) -> Tuple[List[str], str]:
     """Returns the arguments of bubblewrap up to its command, and the path of the work folder inside.
 
-    `spec` is what `engines.sandbox` says: `version` of bubblewrap, `network`, `hide`, `keep`, `lent`, `devices`,
-    `shm_bytes`.
+    `spec` is what `engines.sandbox` says: `version` of bubblewrap, `network`, `hide`, `keep`, `lent`,
+    `prefixes` of installations that the kernel needs, `devices`, `shm_bytes`.
     """
     version = tuple(spec["version"])
     temporary = {os.path.realpath(path) for path in TEMPORARY if os.path.isdir(path)}
@@ -148,6 +148,8 @@ def arguments(spec: Dict[str, Any], tmp_dir: str, work_dir: str) -> Tuple[List[s
     _show_interpreter(view)
     for path in [os.path.dirname(os.path.abspath(__file__)), *_RUNTIME, *spec["keep"]]:
         view.show(path)
+    for prefix in spec["prefixes"]:
+        view.show_prefix(prefix)
     for name, folder in spec["lent"].items():
         for found in (os.path.join(folder, name), os.path.join(folder, name + ".py")):
             view.show(found)

@@ -205,10 +205,14 @@ class IPythonShell:
         for record in records:
             self.emit(record)
 
-    def run(self, code: str) -> int:
+    def start_up(self, code: str) -> int:
+        """Runs code that is no cell of the user's; returns its exit code."""
+        return self.run(code, is_cell=False)
+
+    def run(self, code: str, is_cell: bool = True) -> int:
         """Runs a cell; returns its exit code."""
         try:
-            result = self.shell.run_cell(code, store_history=True)
+            result = self.shell.run_cell(code, store_history=is_cell)
             display.flush_figures(self.emit)
         except SystemExit as stop:
             return exit_code_of(stop)

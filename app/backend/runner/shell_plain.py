@@ -62,10 +62,16 @@ class PlainShell:
         self._emit_bundle(display.bundle_of(value))
         builtins._ = value  # type: ignore[attr-defined]
 
+    def start_up(self, code: str) -> int:
+        """Runs code that is no cell of the user's; returns its exit code."""
+        return self._run(code, "<start-up>")
+
     def run(self, code: str) -> int:
         """Runs a cell; returns its exit code."""
         self._count += 1
-        name = "<cell %d>" % self._count
+        return self._run(code, "<cell %d>" % self._count)
+
+    def _run(self, code: str, name: str) -> int:
         lines = code.splitlines(True)
         if lines and lines[0][:1] in " \t":
             code = textwrap.dedent(code)

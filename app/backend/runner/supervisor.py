@@ -40,7 +40,8 @@ def run(shell: Any, sock: socket.socket) -> None:
     """Is the life of a runner process, forked from a zygote. Never returns."""
     code = 70
     try:
-        os.setsid()
+        if os.getsid(0) != os.getpid():  # the first process of a container leads a session already
+            os.setsid()
         procs.set_name("bai-runner")
         Runner(shell, sock).serve()
         code = 0
@@ -326,7 +327,7 @@ class Runner(Host):
         self._set_up_kernel()
 
     def _set_up_kernel(self) -> None:
-        self._kernel.set_up(self._launch["session_id"], self.environ, self.cwd)
+        self._kernel.set_up(self._launch, self.environ, self.cwd)
 
     def _op_hello(self, message: Message, answer: Any) -> None:
         answer(**self._state(), **self._identity())

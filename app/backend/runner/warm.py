@@ -14,12 +14,18 @@ from .shell_plain import PlainShell
 def build_shell(settings: Dict[str, Any]) -> Any:
     """Returns IPython's shell where the interpreter has IPython or may borrow it, else the plain one.
 
-    Settings: `plain` (never IPython), `lent` (top-level module -> folder), `lent_python` (oldest version that can
-    use them), `ipython_dir` (made here, removed again).
+    Settings: `jupyter` (folders with pyzmq: cells are run by a Jupyter kernel; or None), `plain` (never IPython),
+    `lent` (top-level module -> folder), `lent_python` (oldest version that can use them), `ipython_dir` (made here,
+    removed again).
     """
     module = types.ModuleType("__main__", "The session's namespace.")
     module.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = module
+    if settings.get("jupyter") is not None:
+        sys.path.extend(folder for folder in settings["jupyter"] if folder not in sys.path)
+        from .shell_jupyter import JupyterShell
+
+        return JupyterShell()
     if not settings["plain"]:
         folder = settings["ipython_dir"]
         os.makedirs(folder, 0o700, exist_ok=True)
