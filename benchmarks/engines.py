@@ -31,6 +31,9 @@ _IMAGES = "query{images{name tag registry bai_kind bai_language installed}}"
 _SETTLED_S = 1.0
 """A client that asks for one session a second lets spares be made between them, as people do."""
 
+_KERNELSPECS = Path(sys.prefix) / "share" / "jupyter"
+"""Those that Jupyter Server has."""
+
 Peer = Callable[[], Awaitable[float]]
 
 
@@ -47,7 +50,7 @@ async def _launch(ours: Backend, image: str, name: str) -> float:
 
 
 async def _reference(ours: Backend, kind: str) -> str:
-    """Returns the Python image of a kind.
+    """Returns the Python image of a kind, once the backend has looked over the machine.
 
     Raises:
         NotUsable: there is none.
@@ -55,6 +58,8 @@ async def _reference(ours: Backend, kind: str) -> str:
     rows: Any = (await ours.request("POST", "/admin/gql", {"query": _IMAGES, "variables": {}}))["data"]["images"]
     for row in rows:
         if str(row["bai_kind"]).lower() == kind and row["installed"] and row["bai_language"] == "python":
+            if kind == "python":
+                return ours.image
             registry = "" if row["registry"] == "local" else f"{row['registry']}/"
             return f"{registry}{row['name']}:{row['tag']}"
     raise NotUsable(f"the backend has found no Python of the kind {kind!r}")
@@ -67,8 +72,8 @@ async def _rounds(home: Path, kind: str, settings: str, rounds: int, peer: tuple
     for number in range(-1, rounds):  # the first round warms the disk up
         place = home / f"{kind}-{number}"
         place.mkdir()
-        async with backend(place, settings=settings) as ours:
-            image = ours.image if kind == "python" else await _reference(ours, kind)
+        async with backend(place, settings=settings, more={"JUPYTER_PATH": str(_KERNELSPECS)}) as ours:
+            image = await _reference(ours, kind)  # it has looked over the machine then
             found: dict[str, list[float]] = {name: [] for name in values}
             found[COLD].append(await _launch(ours, image, f"cold-{next(numbers)}"))
             for _ in range(_WARM_EACH):

@@ -11,7 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,13 +117,14 @@ def environ(home: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def backend(home: Path, *, settings: str = "") -> AsyncIterator[Backend]:
+async def backend(home: Path, *, settings: str = "", more: Mapping[str, str] | None = None) -> AsyncIterator[Backend]:
     """Runs a daemon whose state lives below `home`, with slots enough for a hundred sessions; stops it afterwards.
 
     Args:
         settings: more of config.toml.
+        more: variables of its environment.
     """
-    variables = environ(home)
+    variables = {**environ(home), **(more or {})}
     config = home / ".config" / "bai-tui"
     config.mkdir(parents=True, exist_ok=True)
     (config / "config.toml").write_text(f'port = 0\ncpu = 512\nmem = "512g"\n{settings}')

@@ -81,9 +81,10 @@ def _list_aliases(*, as_json: bool) -> int:
         emit(json.dumps({"count": len(items), "total_count": len(items), "items": items}, indent=2) + "\n")
         return exit_codes.OK
     whose = {True: "shipped", False: "yours", None: ""}
-    rows = [
-        [one.name, one.leads_to or "nothing that is here", ", ".join(one.targets), whose[one.shipped]] for one in found
-    ]
+    rows = []
+    for one in found:
+        name, *targets = (reference.removesuffix(":latest") for reference in (one.name, *one.targets))
+        rows.append([name, one.leads_to or "nothing that is here", ", ".join(targets), whose[one.shipped]])
     emit(table(["ALIAS", "LEADS TO", "TABLE SAYS", "WHOSE"], rows, {0: 24, 1: 24, 2: 16}, optional=(2,)))
     return exit_codes.OK
 
