@@ -89,8 +89,8 @@ def progress_text(
     parts = (
         progress_bar(progress.fraction, width, glyphs),
         percent(progress.fraction) if percents and progress.fraction is not None else "",
+        f"(no news for {duration(silent_s)})" if silent_s >= STALLED_S else "",
         progress.step,
-        f"(nothing new for {duration(silent_s)})" if silent_s >= STALLED_S else "",
     )
     return " ".join(part for part in parts if part)
 
@@ -119,10 +119,10 @@ def image_facts(image: ImageRow, glyphs: Glyphs, now_s: float) -> list[Detail]:
         ("is", _KINDS.get(image.kind, "")),
         ("from", image.detail),
         ("aliases", ", ".join(image.aliases)),
-        ("packages", ", ".join(image.packages)),
+        ("with", ", ".join(image.packages)),
         ("default", _amounts(image.default_slots)),
         ("least", _amounts(image.min_slots)),
-        ("services", ", ".join(image.service_ports)),
+        ("ports", ", ".join(image.service_ports)),
         ("size", size(image.size_bytes) if image.size_bytes else ""),
         ("arch", image.architecture),
         ("digest", image.digest.removeprefix("sha256:")[:_DIGEST_CELLS]),

@@ -70,6 +70,7 @@ class ImageWork:
         if image.state in _READY and not anew:
             return f"{reference} is ready"
         self._tasks[reference] = ""
+        self._sync.connection.failures.pop(reference, None)
         self._spawn(self._build(image, anew), f"build {reference}")
         return None
 

@@ -116,7 +116,7 @@ class LaunchScreen(Dialog[None]):
             picker.set_images(ordered)
             if had_none:
                 self._choose_first()
-            self._show_facts()
+        self._show_facts()
 
     def set_machine(self, machine: Machine) -> None:
         """Shows what is free now."""
@@ -194,7 +194,8 @@ class LaunchScreen(Dialog[None]):
             return
         bench = self._bench
         facts = image_facts(image, bench.glyphs, bench.clock())
-        if failure := bench.sync.connection.failures.get(image.reference):
+        failure = bench.sync.connection.failures.get(image.reference)
+        if failure and image.progress is None:
             key = bench.keys.first("images-log")
             facts.insert(1, Detail("failed", f"{failure} ({key} shows the log)", level="soon"))
         self._details.set_facts(facts)

@@ -19,6 +19,7 @@ from ...widgets.image_words import STALLED_S
 from ...widgets.rows import Gauge, GpuGauge, ImageProgress, ImageRow, Machine
 from ..model.endpoint import Endpoint
 from ..model.errors import BaiTuiError, ConfigError, NotFound, RemoteError, Unreachable
+from ..model.images import ImageState
 from ..model.sessions import LIVE
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, is_bytes
 from .head_start import FirstList
@@ -381,6 +382,9 @@ class Sync:
         self.connection.images = images = [
             image_row(view, told=told, before=before.get(view.reference), now_s=now_s) for view in views
         ]
+        for image in images:
+            if image.state is ImageState.READY:
+                self.connection.failures.pop(image.reference, None)
         self._store.images_told({image.reference: image.progress for image in images if image.progress is not None})
         self._post(SessionsChanged())
 
@@ -417,7 +421,6 @@ class Sync:
     def image_progress(self, reference: str, progress: ImageProgress | None) -> None:
         """Shows how far an image is; None = it is not being built or pulled any more."""
         connection = self.connection
-        connection.failures.pop(reference, None)
         connection.images = with_progress(connection.images, reference, progress)
         self._store.image_told(reference, progress)
         self._post(ImagesChanged())
