@@ -302,13 +302,15 @@ def progress_view(data: Mapping[str, Any]) -> ProgressView:
 def event_view(name: str, data: Mapping[str, Any]) -> EventView:
     """Reads a server-sent event."""
     code = data.get("exitCode")
+    goes_on = name == IMAGE_PROGRESS and data.get("state") == "updated"
+    ended = name == IMAGE_PROGRESS and not goes_on
     return EventView(
         name=name,
-        session_id=data.get("sessionId"),
-        session_name=data.get("sessionName"),
-        reason=_reason(data.get("reason")),
+        session_id=data.get("sessionId") or None,
+        session_name=data.get("sessionName") or None,
+        reason=str(data.get("message") or "") if ended else _reason(data.get("reason")),
         exit_code=code if isinstance(code, int) else None,
         data=data,
         image=str(data.get("image") or "") if name in IMAGE_EVENTS else "",
-        progress=progress_view(data) if name == IMAGE_PROGRESS else None,
+        progress=progress_view(data) if goes_on else None,
     )

@@ -130,6 +130,7 @@ async def runner(service: Any) -> AsyncIterator[web.AppRunner]:
     service.stop()
     for task in list(service.running.values()):
         task.cancel()
+    await service.tasks.close()
     await runner.cleanup()
 
 

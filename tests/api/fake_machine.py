@@ -16,27 +16,19 @@ from bai_tui.app.backend.ports import (
     Layer,
     Sampled,
 )
-from bai_tui.app.model.images import Image, ImageReference
 from bai_tui.app.model.metrics import Metrics
 from bai_tui.app.model.sessions import HOLDING, Session, SessionStatus
 from bai_tui.app.model.slots import ResourceSlots
 from bai_tui.app.policies import LimitSettings
+from bai_tui.tests.api.fake_images import FakeImages
 from bai_tui.tests.api.journals import Newest
 
-PYTHON = Image(
-    id="33333333-3333-4333-8333-333333333333",
-    reference=ImageReference.parse("python:3.11-debian12"),
-    aliases=("python",),
-    digest="sha256:00",
-    size_bytes=1234,
-    min_slots=ResourceSlots({"cpu": 1, "mem": 67108864}),
-)
 
-
-class FakeMachine:
+class FakeMachine(FakeImages):
     """The part of the `Service` of `ports` that tells of the machine. What a test wants told, it sets."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sessions: dict[str, Session] = {}
         self.capacity = ResourceSlots({"cpu": 2, "mem": 8 * 1024**3, "cuda.shares": 1})
         self.wrong: list[str] = []
@@ -116,12 +108,6 @@ class FakeMachine:
 
     def notices(self) -> Sequence[str]:
         return self.wrong
-
-    def images(self) -> Sequence[Image]:
-        return [PYTHON]
-
-    async def all_images(self) -> Sequence[Image]:
-        return [PYTHON]
 
     def devices(self, caller: Keypair) -> Sequence[DeviceUse]:
         shares: dict[str, Decimal] = {}

@@ -423,13 +423,14 @@ class FakeService(FakeMachine):
     def busy(self, session: Session) -> bool:
         return session.id in self.running
 
-    async def events(self, caller: Keypair, *, session_ref: str | None = None) -> AsyncIterator[SessionEvent]:
+    async def events(
+        self, caller: Keypair, *, session_ref: str | None = None, progress: bool = False
+    ) -> AsyncIterator[SessionEvent]:
         queue: asyncio.Queue[SessionEvent | None] = asyncio.Queue()
         self.listeners.append(queue)
         try:
             while (event := await queue.get()) is not None:
-                mine = caller.is_admin or event.access_key == caller.access_key
-                if mine and session_ref in (None, event.session_id):
+                if self.seen(caller, event, progress) and session_ref in (None, event.session_id):
                     yield event
         finally:
             self.listeners.remove(queue)

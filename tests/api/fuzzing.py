@@ -68,6 +68,7 @@ async def _serve(root: Path, ready: Any, stop: asyncio.Event) -> None:
     service.stop()
     for task in list(service.running.values()):
         task.cancel()
+    await service.tasks.close()
     await runner.cleanup()
 
 

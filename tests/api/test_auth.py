@@ -30,6 +30,7 @@ async def test_handshake_needs_no_signature(api: Any) -> None:
                 "keypairs",
                 "inspect",
                 "delete-files",
+                "images",
             ],
         },
     }

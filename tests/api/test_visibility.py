@@ -130,7 +130,6 @@ OPEN: dict[str, Any] = {
     "GET /machine": None,
     "GET /metrics": None,
     "GET /session/_/match": None,
-    "GET /events/background-task": None,
 }
 """What everybody may ask, with the body: nothing of the other's is in the answer."""
 OF_SESSION: dict[str, Any] = {
@@ -175,6 +174,9 @@ ELSEWHERE = {
     "POST /session": "test_names_*, test_nobody_depends_*",
     "POST /session/_/create": "as POST /session",
     "POST /keypair/{access_key}/rotate": "test_keypairs.py",
+    "GET /events/background-task": "test_images.py",
+    "POST /image/tasks/{task_id}/cancel": "test_images.py",
+    "GET /image/log": "of images, which are everybody's",
 }
 """What has a test of its own, and where."""
 
@@ -361,7 +363,9 @@ FIELDS: dict[str, str] = {
     "user": "user { email uuid main_access_key }",
     "groups": "groups { id name }",
     "image": 'image(reference: "python:3.11-debian12") { name }',
-    "images": "images { name }",
+    "images": "images { name bai_progress { message } }",
+    "customized_images": "customized_images { name }",
+    "bai_image_aliases": "bai_image_aliases { name }",
     "agent_summary": 'agent_summary(agent_id: "i-local") { id live_stat compute_containers { session_id } }',
     "agent_summary_list": "agent_summary_list(limit: 9, offset: 0) { items { id compute_containers { id session_id "
     "live_stat } hardware_metadata live_stat occupied_slots } total_count }",
@@ -389,6 +393,13 @@ MUTATIONS = {
     "create_keypair": "test_keypairs.py",
     "modify_keypair": "test_keypairs.py",
     "delete_keypair": "test_keypairs.py",
+    "rescan_images": "test_images.py",
+    "preload_image": "test_images.py",
+    "unload_image": "test_images.py",
+    "forget_image": "test_images.py",
+    "forget_image_by_id": "test_images.py",
+    "alias_image": "test_images.py",
+    "dealias_image": "test_images.py",
 }
 
 

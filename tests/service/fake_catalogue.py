@@ -50,6 +50,9 @@ class FakeCatalogue:
     def list(self) -> Sequence[Image]:
         return list(self.known.values())
 
+    def aliases(self) -> Mapping[str, str]:
+        return {one.name: one.leads_to for one in self.alias_table()}
+
     def alias_table(self) -> Sequence[Alias]:
         return [Alias("python:latest", ("python:3.11-debian12",), "python:3.11-debian12", shipped=True)]
 

@@ -189,7 +189,7 @@ def test_every_method_of_the_client_is_known_to_change_something_or_not() -> Non
         "move", "handshake", "info", "list_sessions", "all_sessions", "session_rows", "resolve", "resolve_all",
         "newest_ended", "ended_by_id", "session", "complete", "inspect", "logs", "journal", "list_runs", "follow",
         "events", "stats", "images", "keypairs", "machine", "announcement", "list_files", "download", "about",
-        "image", "task_progress", "image_log",
+        "image", "task_progress", "image_log", "image_aliases",
     }  # fmt: skip
     methods = {name for name in dir(ApiClient) if not name.startswith("_") and callable(getattr(ApiClient, name))}
     assert methods - questions <= CHANGES, "a new method: say in read_only.py whether it changes something"

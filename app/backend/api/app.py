@@ -17,6 +17,7 @@ from . import (
     execute_stream,
     files,
     gql,
+    images,
     journal,
     journal_stream,
     keypairs,
@@ -48,6 +49,7 @@ CAPABILITIES = (
     "keypairs",
     "inspect",
     "delete-files",
+    "images",
 )
 """What this backend offers beyond the public API."""
 _GOODBYE_S: Final = 1.0
@@ -159,7 +161,9 @@ def _routes() -> list[web.RouteDef]:
         web.post("/admin/gql", gql.admin_gql),
         web.post("/admin/graphql", gql.admin_graphql),
         web.get("/events/session", events.session_events),
-        web.get("/events/background-task", events.background_task),
+        web.get("/events/background-task", images.background_task),
+        web.get("/image/log", images.log),
+        web.post("/image/tasks/{task_id}/cancel", images.cancel_task),
         web.post("/session", sessions.create),
         web.post("/session/_/create", sessions.create),
         web.get("/session/_/match", sessions.match),

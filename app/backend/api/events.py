@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from aiohttp import web
 
-from ...model.errors import BadRequest, NotFound
+from ...model.errors import BadRequest
 from ...model.sessions import TERMINAL
 from ..ports import Keypair, Sampled, SessionEvent
 from .context import CALLER, acting_for, context_of, truth
@@ -20,8 +20,9 @@ T = TypeVar("T")
 KEEP_ALIVE_S: Final = 15.0
 _ENDINGS: Final = frozenset({"session_terminated", "session_cancelled"})
 """Events after which nothing more happens to a session."""
-_HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-_SERVER_CLOSE: Final = b"event: server_close\ndata: {}\n\n"
+PING: Final = b": ping\n\n"
+HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+SERVER_CLOSE: Final = b"event: server_close\ndata: {}\n\n"
 """Without it clients connect again, for ever."""
 
 
@@ -58,28 +59,28 @@ async def session_events(request: web.Request) -> web.StreamResponse:
         caller = acting_for(caller, owner, context.service)
     wanted = request.query.get("sessionId") or request.query.get("sessionName")
     prefixes = _prefixes(request.query.get("scope", "*"))
-    with_stats = truth(request, "stats")
+    with_stats, with_progress = truth(request, "stats"), truth(request, "progress")
     watched: str | None = None
     over = False
     if wanted and wanted != "*":
         session = await context.service.get(caller, wanted)
         watched, over = session.id, session.status in TERMINAL
-    response = web.StreamResponse(headers=_HEADERS)
+    response = web.StreamResponse(headers=HEADERS)
     if over:
         await response.prepare(request)
-        await response.write(_SERVER_CLOSE)
+        await response.write(SERVER_CLOSE)
         return response
     selection = _Selection(watched, caller.access_key if owner and owner != "*" else None, prefixes)
-    events = _Source(context.service.events(caller, session_ref=watched), "next session event")
-    sources: list[_Source[Any]] = [events]
+    events = Source(context.service.events(caller, session_ref=watched, progress=with_progress), "next session event")
+    sources: list[Source[Any]] = [events]
     if with_stats:
-        sources.append(_Source(context.service.samples(caller), "next round of the sampler"))
+        sources.append(Source(context.service.samples(caller), "next round of the sampler"))
     try:
         # the subscription stands before the client hears that it does, so nothing falls between
         await asyncio.sleep(0)
         await response.prepare(request)
         await _pump(request, response, sources, selection, caller)
-        await response.write(_SERVER_CLOSE)
+        await response.write(SERVER_CLOSE)
     except ConnectionError:
         pass  # the reader has gone, which is how most of them end
     finally:
@@ -106,7 +107,7 @@ class _Selection:
         return self.watched is not None and event.session_id == self.watched and event.name in _ENDINGS
 
 
-class _Source(Generic[T]):
+class Source(Generic[T]):
     """An endless iteration, one step of which is always under way: so several can be waited for at once."""
 
     def __init__(self, items: AsyncIterator[T], name: str) -> None:
@@ -138,7 +139,7 @@ async def _next(items: AsyncIterator[T]) -> T | None:
 async def _pump(
     request: web.Request,
     response: web.StreamResponse,
-    sources: list[_Source[Any]],
+    sources: list[Source[Any]],
     selection: _Selection,
     caller: Keypair,
 ) -> None:
@@ -156,7 +157,7 @@ async def _pump(
             if stop in done:
                 return
             if not done:
-                await response.write(b": ping\n\n")
+                await response.write(PING)
                 continue
             for source in sources:
                 if not source.next.done():
@@ -174,8 +175,3 @@ async def _pump(
     finally:
         stop.cancel()
         await asyncio.gather(stop, return_exceptions=True)
-
-
-async def background_task(request: web.Request) -> web.Response:
-    task = request.query.get("taskId", "")
-    raise NotFound(f"there is no background task {task!r}: this backend runs none")

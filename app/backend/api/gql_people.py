@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, ClassVar, Final
 
-from ...model.errors import BadRequest, BaiTuiError, Forbidden, NotFound
+from ...model.errors import BadRequest, Forbidden, NotFound
 from ...model.sessions import HOLDING
 from ...policies import LimitSettings
 from ..ports import Keypair, Service
 from .context import acting_for
 from .gql_rows import Row, SessionRow, Table, constant, group_row, page_of
+from .gql_told import told
 from .minilang import parse_filter, parse_order
 from .resources import EVERYTHING
 
@@ -214,7 +215,7 @@ class People:
             )
             return {"keypair": await self._keypair_row(pair, told=True)}
 
-        return await self._told("create_keypair", create)
+        return await told(self._caller, "create_keypair", create)
 
     async def modify_keypair(self, _info: Any, access_key: str, props: dict[str, Any]) -> dict[str, Any]:
         async def modify() -> dict[str, Any]:
@@ -227,7 +228,7 @@ class People:
                 await self._turn_out(access_key)
             return {}
 
-        return await self._told("modify_keypair", modify)
+        return await told(self._caller, "modify_keypair", modify)
 
     async def delete_keypair(self, _info: Any, access_key: str) -> dict[str, Any]:
         async def delete() -> dict[str, Any]:
@@ -235,18 +236,7 @@ class People:
             await self._turn_out(access_key)
             return {}
 
-        return await self._told("delete_keypair", delete)
-
-    async def _told(self, name: str, change: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-        """Makes a change; what it refuses is told as managers tell it: with `ok: false` and the reason."""
-        try:
-            return {"ok": True, "msg": "success", **await change()}
-        except BaiTuiError as exc:
-            if exc.status >= 500:
-                raise
-            # the words by which clients of a manager know that they need another role
-            denied = "" if self._caller.is_admin else f"no permission to execute {name}: "
-            return {"ok": False, "msg": f"{denied}{exc.message}"}
+        return await told(self._caller, "delete_keypair", delete)
 
 
 def _check_policy(props: Mapping[str, Any]) -> None:

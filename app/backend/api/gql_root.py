@@ -9,16 +9,16 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, S
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ...model.errors import BadRequest, Forbidden, ImageNotFound, NotImplementedHere, SessionNotFound
+from ...model.errors import BadRequest, Forbidden, NotImplementedHere, SessionNotFound
 from ...model.sessions import HOLDING, Session, SessionStatus
 from ..ports import Keypair, Service
 from .agent import agent_row
 from .context import acting_for
+from .gql_images import Images
 from .gql_people import People
 from .gql_rows import (
     SCALING_GROUP_ROW,
     SESSION_FILTERS,
-    ImageRow,
     KernelRow,
     SessionNodeRow,
     SessionRow,
@@ -72,7 +72,7 @@ async def _one_by_one(rows: Sequence[T]) -> AsyncIterator[T]:
             await asyncio.sleep(0)  # others have their turn in a long list
 
 
-class Root(People):
+class Root(Images, People):
     """Root value of one request: its methods are the fields of Query and Mutation."""
 
     def __init__(
@@ -97,18 +97,6 @@ class Root(People):
         self._version = version
         self._since = since
         self._agent_stat = agent_stat
-
-    # --- images --------------------------------------------------------------------------------------------
-
-    async def images(self, _info: Any, is_installed: bool | None = None, **_: Any) -> list[ImageRow]:
-        rows = [ImageRow(image) for image in await self._service.all_images()]
-        return [row for row in rows if is_installed is None or row.installed == is_installed]
-
-    async def image(self, _info: Any, reference: str, **_: Any) -> ImageRow:
-        for image in await self._service.all_images():
-            if reference in (image.canonical, f"{image.registry}/{image.canonical}", *image.aliases):
-                return ImageRow(image)
-        raise ImageNotFound(f"Unknown image reference: {reference}")
 
     # --- machine -------------------------------------------------------------------------------------------
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar, Final
 
 from ...model.errors import BadRequest
 from ...model.images import Image, ImageState
 from ...model.sessions import HOLDING, Session, SessionStatus
 from ...model.slots import format_amount
-from ..ports import Service
+from ..ports import Progress, Service
 from .gql_schema import global_id
 from .resources import EVERYTHING
 from .sessionview import (
@@ -246,10 +247,12 @@ def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 class ImageRow(Row):
-    __slots__ = ("image",)
+    __slots__ = ("image", "notice", "progress")
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, progress: Progress | None = None, notice: str | None = None) -> None:
         self.image = image
+        self.progress = progress
+        self.notice = notice
 
     fields: ClassVar[Table] = {
         "id": lambda row: row.image.id,
@@ -276,6 +279,18 @@ class ImageRow(Row):
         "supported_accelerators": lambda row: ["*"],
         "installed": lambda row: row.image.state is ImageState.READY,
         "installed_agents": lambda row: [AGENT_ID] if row.image.state is ImageState.READY else [],
+        "bai_state": lambda row: row.image.state.name,
+        "bai_reason": lambda row: row.image.reason,
+        "bai_kind": lambda row: row.image.kind.value,
+        "bai_language": lambda row: row.image.language,
+        "bai_runtime_version": lambda row: row.image.runtime_version,
+        "bai_packages": lambda row: list(row.image.packages),
+        "bai_summary": lambda row: row.image.summary,
+        "bai_default_slots": lambda row: row.image.default_slots.wire(),
+        "bai_service_ports": lambda row: list(row.image.service_ports),
+        "bai_prepare_s": lambda row: row.image.prepare_s,
+        "bai_progress": lambda row: None if row.progress is None else asdict(row.progress),
+        "bai_notice": lambda row: row.notice,
     }
 
 
@@ -284,6 +299,8 @@ def _image_labels(image: Image) -> dict[str, str]:
     labels.setdefault("ai.backend.runtime-type", image.language)
     if image.runtime_version:
         labels.setdefault("bai-tui.runtime-version", image.runtime_version)
+    if image.service_ports:
+        labels.setdefault("ai.backend.service-ports", ",".join(image.service_ports))
     if image.reason:
         labels.setdefault("bai-tui.reason", image.reason)
     return labels

@@ -25,8 +25,10 @@ type Query {
   keypair_resource_policies: [KeyPairResourcePolicy]
   user(domain_name: String, email: String): User
   groups(domain_name: String, is_active: Boolean): [UserGroup]
-  image(reference: String!, architecture: String): Image
+  image(id: String, reference: String, architecture: String, bai_substitute: Boolean): Image
   images(is_installed: Boolean, is_operation: Boolean, load_filters: [String]): [Image]
+  customized_images: [Image]
+  bai_image_aliases: [BaiImageAlias!]!
   agent(agent_id: String!): Agent
   agents(scaling_group: String, status: String): [Agent]
   agent_list(limit: Int!, offset: Int!, filter: String, order: String, scaling_group: String,
@@ -49,6 +51,13 @@ type Mutation {
   create_keypair(user_id: String!, props: KeyPairInput!): CreateKeyPair
   modify_keypair(access_key: String!, props: ModifyKeyPairInput!): ModifyKeyPair
   delete_keypair(access_key: String!): DeleteKeyPair
+  rescan_images(registry: String, project: String): RescanImages
+  preload_image(references: [String]!, target_agents: [String]!, bai_anew: Boolean): PreloadImage
+  unload_image(references: [String]!, target_agents: [String]!): UnloadImage
+  forget_image(reference: String!, architecture: String): ForgetImage
+  forget_image_by_id(image_id: String!): ForgetImageById
+  alias_image(alias: String!, target: String!, architecture: String): AliasImage
+  dealias_image(alias: String!): DealiasImage
 }
 
 input ModifyComputeSessionInput { id: GlobalIDField! priority: Int name: String clientMutationId: String }
@@ -63,6 +72,13 @@ input ModifyKeyPairInput {
 type CreateKeyPair { ok: Boolean msg: String keypair: KeyPair }
 type ModifyKeyPair { ok: Boolean msg: String }
 type DeleteKeyPair { ok: Boolean msg: String }
+type RescanImages { ok: Boolean msg: String task_id: UUID bai_code: String }
+type PreloadImage { ok: Boolean msg: String task_id: String bai_code: String }
+type UnloadImage { ok: Boolean msg: String task_id: String bai_code: String }
+type ForgetImage { ok: Boolean msg: String bai_code: String }
+type ForgetImageById { ok: Boolean msg: String bai_code: String }
+type AliasImage { ok: Boolean msg: String bai_code: String }
+type DealiasImage { ok: Boolean msg: String bai_code: String }
 
 type KVPair { key: String value: String }
 type ResourceLimit { key: String min: String max: String }
@@ -95,7 +111,12 @@ type Image {
   tags: [KVPair] version: String registry: String architecture: String is_local: Boolean digest: String status: String
   labels: [KVPair] aliases: [String] size_bytes: BigInt resource_limits: [ResourceLimit]
   supported_accelerators: [String] installed: Boolean installed_agents: [String]
+  bai_state: String bai_reason: String bai_kind: String bai_language: String bai_runtime_version: String
+  bai_packages: [String!] bai_summary: String bai_default_slots: JSONString bai_service_ports: [String!]
+  bai_prepare_s: Float bai_progress: BaiProgress bai_notice: String
 }
+type BaiProgress { current: Float! total: Float! message: String! }
+type BaiImageAlias { name: String! targets: [String!]! leads_to: String shipped: Boolean! }
 
 type Agent {
   id: ID status: String status_changed: DateTime region: String architecture: String scaling_group: String

@@ -71,6 +71,8 @@ def status_data(service: Service, session: Session) -> dict[str, Any]:
     data: dict[str, Any] = dict(session.status_data or {})
     if session.image_notice:
         data["image_notice"] = session.image_notice
+    if why := service.image_gone(session):
+        data["image_gone"] = why
     if session.allocation:
         data["allocation"] = session.allocation
     if session.status is SessionStatus.PENDING and (scheduler := service.waiting(session)) is not None:

@@ -58,12 +58,12 @@ class Shelf:
             ImageNotFound: there is no such image.
             NotFound: it was never built or pulled here.
         """
-        image = await self._find(reference)
+        image = await self._image_of(reference)
         if text := await self._catalogue.log(image):
             return text
         raise NotFound(f"there is no log of {image.canonical}: this backend has neither built nor pulled it")
 
-    async def _find(self, reference: str) -> Image:
+    async def _image_of(self, reference: str) -> Image:
         """Returns the image of that name or alias, and no other."""
         images = await self.all_images()
         if (image := _named(reference, images)) is not None:
@@ -136,7 +136,7 @@ class Shelf:
     async def remove_images(self, caller: Keypair, references: Sequence[str]) -> str:
         """Removes what was built or pulled; returns what that was."""
         _admin_only(caller, "remove images")
-        images = [await self._find(reference) for reference in references]
+        images = [await self._image_of(reference) for reference in references]
         said = [await self._catalogue.remove(image) for image in images]
         await self._image_watch.look()
         return "; ".join(said)

@@ -224,6 +224,7 @@ ANSWERS: dict[str, Schema] = {
         }
     ),
     "ScalingGroups": obj({"scaling_groups": listing(obj({"name": TEXT}))}),
+    "ImageLog": obj({"log": TEXT}),
     "Announcement": obj({"enabled": FLAG, "message": TEXT}),
     "Nothing": listing(ANYTHING, maxItems=0),
     "Rotated": obj({"access_key": TEXT, "secret_key": TEXT}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .build import (
+    EMPTY,
     FLAG,
     OWNER,
     SESSION,
@@ -69,12 +70,22 @@ STREAMS: Paths = {
                 query("ownerAccessKey", TEXT, "Those of one access key."),
                 query("scope", TEXT, "`*`, `session`, `kernel`, or several with commas."),
                 query("stats", FLAG, "Measures as well, once a second (capability `stats`)."),
+                query("progress", FLAG, "How far images are that are built or pulled (capability `images`)."),
             ),
         )
     },
     "/events/background-task": {
         "get": operation(
-            "elsewhere", "Nothing runs in the background here", parameters=(query("taskId", TEXT, "Its id."),)
+            "images",
+            "How far a background task is",
+            (200, answer("Server-sent events.", {"type": "string"}, media="text/event-stream")),
+            parameters=(
+                query("taskId", TEXT, "Its id, as the mutation has told that began it."),
+                query("task_id", TEXT, "The same; what the newest client sends."),
+            ),
+            more="`bgtask_started`, `bgtask_updated` {current_progress, total_progress, message}, at last "
+            "`bgtask_done`, `bgtask_partial_success` {errors}, `bgtask_failed` or `bgtask_cancelled` {message}, then "
+            "`server_close`. First where it stands; tasks are known for ten minutes after their end.",
         )
     },
 }
@@ -140,6 +151,25 @@ AROUND: Paths = {
             more="Also with the token of the metrics as `Bearer`.",
         )
         | {"security": [{"signature": []}, {"metrics": []}]}
+    },
+    "/image/log": {
+        "get": operation(
+            "images",
+            "What the newest building or pulling has written",
+            (200, answer("Text.", ref("ImageLog"))),
+            parameters=(query("reference", TEXT, "The image, or an alias of it."),),
+            capability="images",
+        )
+    },
+    "/image/tasks/{task_id}/cancel": {
+        "post": operation(
+            "images",
+            "Stop a background task",
+            EMPTY,
+            parameters=(path("task_id", "The task."), OWNER),
+            capability="images",
+            more="Answers when it has ended; nothing half-made is left. One that has ended already stays as it is.",
+        )
     },
     "/admin/gql": {
         "post": operation(
