@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.locate import FixedEndpoint
-from bai_tui.tests.sheets import parsed_once
+from bai_tui.tests.screens import parsed_once, short_waits
 from bai_tui.tests.tui.fakes import ENDPOINT, Clock, FakeServer
 from textual.pilot import Pilot
 
-__all__ = ["parsed_once"]
+__all__ = ["parsed_once", "short_waits"]
 """Fixtures of others that hold here."""
 
 

@@ -83,9 +83,10 @@ async def test_brackets_in_pairs_are_remembered(open_desk: Any, tmp_path: Path) 
 
 
 async def test_an_empty_text_is_in_the_language_of_the_session(open_desk: Any, server: FakeServer) -> None:
-    server.add("r-1", image="r-base:4.4")
     async with open_desk() as desk:
         editor = await at_editor(desk, "")
+        server.add("r-1", image="r-base:4.4")
+        server.tell("session_started", "r-1")
         await desk.until(lambda: desk.cursor == "r-1")
         await desk.until(lambda: editor.language == "r")
         await desk.press("x", "alt+t")

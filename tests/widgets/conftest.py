@@ -1,5 +1,5 @@
 """What holds for every test of a widget."""
 
-from bai_tui.tests.sheets import parsed_once
+from bai_tui.tests.screens import parsed_once, short_waits
 
-__all__ = ["parsed_once"]
+__all__ = ["parsed_once", "short_waits"]

@@ -1,4 +1,4 @@
-"""Style sheets for tests that start many apps in one process."""
+"""What lets thousands of tests of screens end within minutes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from textual import _wait
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 
@@ -25,4 +26,13 @@ def parsed_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stylesheet, "_parse_rules", once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_waits() -> Iterator[None]:
+    """Has a pilot wait 5 ms, not 20, to see whether the app has come to rest: it does so twice after each key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_wait, "SLEEP_GRANULARITY", 1 / 200)
+        patch.setattr(_wait, "SLEEP_IDLE", 1 / 4000)
         yield
