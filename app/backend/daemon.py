@@ -37,7 +37,7 @@ from .engines.container import ContainerEngine
 from .engines.dispatch import Engines
 from .engines.hierarchies import SessionGroups
 from .engines.process import ProcessEngine
-from .images import Catalogue, KernelspecSource, PythonSource
+from .images import Catalogue, KernelspecSource, PythonSource, RecipeSource
 from .instance import InstanceLock, ServeFile, keep_keypair, local_keypair
 from .metrics import ProcSampler
 from .scheduler import DeviceSpec, Distribution, Scheduler, Strategy
@@ -241,6 +241,7 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
     catalogue = Catalogue(
         [
             PythonSource(_cache_folder(paths) / "images", offered=offered, venvs=settings.images.venvs),
+            RecipeSource(_cache_folder(paths) / "images", paths.config / "recipes", offered=offered),
             KernelspecSource(offered=offered),
         ],
         paths.config / "aliases.toml",

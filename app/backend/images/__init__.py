@@ -3,5 +3,6 @@
 from .catalogue import Catalogue
 from .kernelspecs import KernelspecSource
 from .python_source import PythonSource
+from .recipes import RecipeSource
 
-__all__ = ["Catalogue", "KernelspecSource", "PythonSource"]
+__all__ = ["Catalogue", "KernelspecSource", "PythonSource", "RecipeSource"]
