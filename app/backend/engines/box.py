@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -11,7 +10,6 @@ from typing import Any, Final
 LIMITS: Final = ("memory", "cpu", "pids", "cpuset")
 """What an engine may refuse to limit, by the names of the controllers of the system's control groups."""
 _PERIOD_US: Final = 100_000
-_MOST: Final = 1 << 15
 _FEW: Final = 1 << 12
 _OF_GROUPS: Final = re.compile(r"cgroup|controller|cpus are not available", re.I)
 _GPU: Final = "nvidia.com/gpu="
@@ -72,21 +70,6 @@ class Box:
         )
 
 
-def own_ulimits(most: int = _MOST) -> dict[str, tuple[int, int]]:
-    """Returns limits of single processes, never above those that hold here, nor above `most`.
-
-    What engines set by default may be more than they are allowed to, and no container would start. No core is dumped:
-    where it would go to is for the machine to say, not for the container.
-    """
-    files, processes = _hard(resource.RLIMIT_NOFILE, most), _hard(resource.RLIMIT_NPROC, most)
-    return {"nofile": (files, files), "nproc": (processes, processes), "core": (0, 0)}
-
-
-def _hard(kind: int, most: int) -> int:
-    hard = resource.getrlimit(kind)[1]
-    return most if hard == resource.RLIM_INFINITY else min(hard, most)
-
-
 def lesser(box: Box, refusal: str) -> Box | None:
     """Returns the container without what the engine refused in those words; None when it is nothing to do without.
 
@@ -94,7 +77,9 @@ def lesser(box: Box, refusal: str) -> Box | None:
     of the session: where the groups of this machine lack a controller there is no having them.
     """
     if "rlimit" in refusal.lower():
-        found = replace(box, ulimits=own_ulimits(_FEW))
+        found = replace(
+            box, ulimits={name: (min(soft, _FEW), min(hard, _FEW)) for name, (soft, hard) in box.ulimits.items()}
+        )
     elif _OF_GROUPS.search(refusal):
         refused = frozenset(name for name in LIMITS if re.search(rf"\b{name}s?\b", refusal, re.I))
         found = box.without(refused)

@@ -17,7 +17,15 @@ from typing import Any, Final
 
 from ...model.errors import LaunchFailed
 from ...policies import ContainerSettings
-from ..containers import ContainerClient, ContainerError, ContainerState, EngineGone, EngineImage, EngineInfo
+from ..containers import (
+    ContainerClient,
+    ContainerError,
+    ContainerState,
+    EngineGone,
+    EngineImage,
+    EngineInfo,
+    own_ulimits,
+)
 from ..ports import LaunchSpec
 from ..runner import procs
 from ..runner.caps.finder import FRACTIONS
@@ -26,7 +34,7 @@ from ..runner.first import DOOR, START
 from ..runner.wire import Folder
 from . import container_environ, container_notes, devicefiles
 from .adoption import kept
-from .box import Box, Mount, lesser, own_ulimits, said_to_docker, said_to_podman
+from .box import Box, Mount, lesser, said_to_docker, said_to_podman
 from .container_environ import HOME
 from .container_keeper import ContainerKeeper
 from .container_kernel import ContainerKernel

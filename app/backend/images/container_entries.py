@@ -12,7 +12,7 @@ from ...model.images import Image, ImageKind, ImageReference, ImageState
 from ...model.slots import KNOWN_SLOTS, ResourceSlots, parse_amount
 from ..containers import EngineImage, PythonInside
 from .container_names import registry_of
-from .naming import MIN_SLOTS, Named, default_slots, image_id
+from .naming import LENT_IPYTHON, MIN_SLOTS, Named, default_slots, image_id
 
 _MINIMUM = "ai.backend.resource.min."
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)+")
@@ -43,7 +43,7 @@ def entry_of(
         language=_language(reference, python, version),
         runtime_version=version,
         interpreter=python.executable if python else "",
-        kernel="ipython" if python and python.ipython else "plain",
+        kernel=_kernel(python),
         min_slots=minimum,
         default_slots=_at_least(default_slots(offered), minimum),
         state=ImageState.UNAVAILABLE if isinstance(inside, str) else ImageState.READY,
@@ -53,6 +53,14 @@ def entry_of(
         service_ports=tuple(filter(None, image.labels.get("ai.backend.service-ports", "").split(","))),
     )
     return _named(entry)
+
+
+def _kernel(python: PythonInside | None) -> str:
+    """Returns which cells it can run; of a Python that nobody looked at yet, those of most."""
+    if python is None or python.ipython:
+        return "ipython"
+    version = tuple(int(part) for part in re.findall(r"\d+", python.version))
+    return "ipython" if python.implementation == "cpython" and version >= LENT_IPYTHON else "plain"
 
 
 def entry_to_pull(reference: ImageReference, architecture: str, offered: ResourceSlots, why_not: str = "") -> Named:
