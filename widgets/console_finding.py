@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Final
 
 from textual.geometry import Offset
-from textual.message import Message
 from textual.selection import Selection
 from textual.timer import Timer
 
 from .console_paint import MediaRows, full_text
-from .console_rows import ConsoleRows, Place
+from .console_rows import ConsoleMessage, ConsoleRows, ConsoleState, Place
 from .console_search import Search
 from .console_select import TextCursor, text_between
 from .lines import Header, Line, Media, Run
@@ -28,47 +27,20 @@ _SEARCH_SLICE_S: Final = 0.006
 class ConsoleFinding(ConsoleRows):
     """Rows of a transcript in which something is found or chosen."""
 
-    class Found(Message):
+    class Found(ConsoleState):
         """The search found more, was begun, went on or ended."""
 
-        def __init__(self, console: ConsoleFinding) -> None:
-            super().__init__()
-            self.console = console
-
-        @property
-        def control(self) -> ConsoleFinding:
-            return self.console
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, ConsoleFinding.Found) and message.console is self.console
-
-    class PlaceChosen(Message):
+    class PlaceChosen(ConsoleMessage):
         """A place in code that the output names was clicked, or opened by key."""
 
         def __init__(self, console: ConsoleFinding, location: Location, number: int) -> None:
-            super().__init__()
-            self.console = console
+            super().__init__(console)
             self.location = location
             self.number = number
             """Of the line that names it."""
 
-        @property
-        def control(self) -> ConsoleFinding:
-            return self.console
-
-    class Selected(Message):
+    class Selected(ConsoleState):
         """The selection by keys was begun, changed or ended."""
-
-        def __init__(self, console: ConsoleFinding) -> None:
-            super().__init__()
-            self.console = console
-
-        @property
-        def control(self) -> ConsoleFinding:
-            return self.console
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, ConsoleFinding.Selected) and message.console is self.console
 
     def __init__(
         self,

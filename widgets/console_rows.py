@@ -37,6 +37,25 @@ class Place(NamedTuple):
     """Row within the line, where that is rich output."""
 
 
+class ConsoleMessage(Message):
+    """What a console tells of itself."""
+
+    def __init__(self, console: ConsoleRows) -> None:
+        super().__init__()
+        self.console = console
+
+    @property
+    def control(self) -> ConsoleRows:
+        return self.console
+
+
+class ConsoleState(ConsoleMessage):
+    """What a console tells of itself, the newest of which says it all."""
+
+    def can_replace(self, message: Message) -> bool:
+        return type(message) is type(self) and message.control is self.console
+
+
 class ConsoleRows(ScrollView):
     """Rows of a transcript."""
 
@@ -46,22 +65,14 @@ class ConsoleRows(ScrollView):
     ConsoleRows.-unwrapped { overflow-x: auto; }
     """
 
-    class FollowChanged(Message):
+    class FollowChanged(ConsoleState):
         """Whether new output scrolls into view changed, or how much of it was not seen."""
 
         def __init__(self, console: ConsoleRows, following: bool, unseen: int) -> None:
-            super().__init__()
-            self.console = console
+            super().__init__(console)
             self.following = following
             self.unseen = unseen
             """Lines that came since the end was left, and were not looked at."""
-
-        @property
-        def control(self) -> ConsoleRows:
-            return self.console
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, ConsoleRows.FollowChanged) and message.console is self.console
 
     def __init__(
         self,

@@ -14,12 +14,12 @@ from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
 from textual.geometry import Offset
-from textual.message import Message
 from textual.strip import Strip
 
 from .blocks import ROLES
 from .console_finding import ConsoleFinding
 from .console_paint import STAMP, MediaRows, Painter, Range, overlay, parts
+from .console_rows import ConsoleMessage
 from .glyphs import UNICODE, Glyphs
 from .lines import Header, Line, Media, Styled
 from .wrap_index import CODE_INDENT
@@ -58,29 +58,19 @@ class OutputConsole(ConsoleFinding, can_focus=True):
     OutputConsole > .console--cursor { text-style: reverse; }
     """
 
-    class MediaChosen(Message):
+    class MediaChosen(ConsoleMessage):
         """Rich output was clicked where nothing folds."""
 
         def __init__(self, console: OutputConsole, media: Media) -> None:
-            super().__init__()
-            self.console = console
+            super().__init__(console)
             self.media = media
 
-        @property
-        def control(self) -> OutputConsole:
-            return self.console
-
-    class LinkChosen(Message):
+    class LinkChosen(ConsoleMessage):
         """A link in the output was clicked: it is to be shown, not opened."""
 
         def __init__(self, console: OutputConsole, address: str) -> None:
-            super().__init__()
-            self.console = console
+            super().__init__(console)
             self.address = address
-
-        @property
-        def control(self) -> OutputConsole:
-            return self.console
 
     def __init__(
         self,
