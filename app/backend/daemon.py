@@ -31,13 +31,13 @@ from ..config import Paths, private_folder
 from ..model.errors import BaiTuiError, ConfigError, ImageNotFound
 from ..model.images import ImageState
 from .api import ConnectionLimits, Replays, create_app, create_runner, metrics_token
-from .containers import ContainerClient
+from .containers import ContainerClient, Inspector
 from .devices import LocalDevices, discover
 from .engines.container import ContainerEngine
 from .engines.dispatch import Engines
 from .engines.hierarchies import SessionGroups
 from .engines.process import ProcessEngine
-from .images import Catalogue, KernelspecSource, PythonSource, RecipeSource
+from .images import Catalogue, ContainerSource, KernelspecSource, PythonSource, RecipeSource
 from .instance import InstanceLock, ServeFile, keep_keypair, local_keypair
 from .metrics import ProcSampler
 from .scheduler import DeviceSpec, Distribution, Scheduler, Strategy
@@ -237,12 +237,13 @@ async def _build(paths: Paths, settings: Settings, stack: contextlib.AsyncExitSt
         distribution=Distribution(settings.scheduler.distribution),
         rules=rules_of(settings.scheduler, settings.limits),
     )
-    offered = scheduler.available()
+    offered, cache = scheduler.available(), _cache_folder(paths) / "images"
     catalogue = Catalogue(
         [
-            PythonSource(_cache_folder(paths) / "images", offered=offered, venvs=settings.images.venvs),
-            RecipeSource(_cache_folder(paths) / "images", paths.config / "recipes", offered=offered),
+            PythonSource(cache, offered=offered, venvs=settings.images.venvs),
+            RecipeSource(cache, paths.config / "recipes", offered=offered),
             KernelspecSource(offered=offered),
+            ContainerSource(containers, Inspector(containers, cache), cache, offered=offered),
         ],
         paths.config / "aliases.toml",
         settings.images,
