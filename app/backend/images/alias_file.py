@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...config import private_folder
 from ...model.errors import BadRequest, ConfigError, ImageNotFound
 from ...model.images import ImageReference
 from ...settings.toml import toml_key, toml_value
@@ -39,6 +40,7 @@ def write_alias(file: Path, alias: str, target: str, shipped: AliasTable) -> Non
         ConfigError: the table cannot be read, edited or written.
     """
     name, leads = ImageReference.parse(alias), ImageReference.parse(target)
+    private_folder(file.parent)  # nobody may have configured anything yet
     text = read_text(file)
     table = parse_aliases(text, str(file))
     if circle := _circle({**shipped, **table, str(name): (str(leads),)}, str(name)):
