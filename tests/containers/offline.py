@@ -6,7 +6,6 @@ objects lie where the loader of this machine finds them.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
@@ -40,14 +39,14 @@ _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer, as it travels."""
+    """A part of a file system."""
 
-    raw: bytes
-    packed: bytes = field(repr=False)
+    data: bytes = field(repr=False)
+    """A tar archive. Not compressed: it is known by one digest only, and an engine that has it takes no other."""
 
     @property
-    def diff_id(self) -> str:
-        return digest(self.raw)
+    def digest(self) -> str:
+        return digest(self.data)
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,10 @@ class OfflineImage:
 
     def archive(self, reference: str) -> bytes:
         """Returns it in the form of `docker save`."""
-        names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in self.layers]
+        names = [f"{layer.digest.removeprefix('sha256:')}.tar" for layer in self.layers]
         manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": names}]
         files = {"manifest.json": json.dumps(manifest).encode(), "config.json": self.config}
-        files.update(zip(names, (layer.raw for layer in self.layers), strict=True))
+        files.update(zip(names, (layer.data for layer in self.layers), strict=True))
         return tar({name: Entry(data) for name, data in files.items()})
 
     def manifest(self) -> bytes:
@@ -78,13 +77,13 @@ class OfflineImage:
                 "schemaVersion": 2,
                 "mediaType": f"{kind}.distribution.manifest.v2+json",
                 "config": _described(self.config, f"{kind}.container.image.v1+json"),
-                "layers": [_described(one.packed, f"{kind}.image.rootfs.diff.tar.gzip") for one in self.layers],
+                "layers": [_described(one.data, f"{kind}.image.rootfs.diff.tar") for one in self.layers],
             }
         ).encode()
 
     def blobs(self) -> dict[str, bytes]:
         """Returns what a registry keeps of it, by digest."""
-        return {digest(data): data for data in (self.config, *(layer.packed for layer in self.layers))}
+        return {digest(data): data for data in (self.config, *(layer.data for layer in self.layers))}
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def base_layer() -> Layer:
     for name, tool in zip((name for name in TOOLS if shutil.which(name)), tools, strict=True):
         files[f"bin/{name}"] = _file(tool)
     files.update(_objects(tools))
-    return _layer(files)
+    return Layer(tar(files))
 
 
 def python_layer() -> Layer:
@@ -123,7 +122,12 @@ def python_layer() -> Layer:
         files[f"usr/local/lib/{SHORT}/{path.relative_to(library)}"] = _file(path)
         if path.suffix == ".so":
             binaries.append(path)
-    return _layer(files | _objects(binaries))
+    return Layer(tar(files | _objects(binaries)))
+
+
+def new_layer(size_bytes: int) -> Layer:
+    """Returns a layer that no engine has met before, of about this size."""
+    return Layer(tar({"usr/share/new": Entry(os.urandom(size_bytes))}))
 
 
 def image(
@@ -139,7 +143,7 @@ def image(
             "Cmd": ["/bin/sh"],
             "Labels": labels or {},
         },
-        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
+        "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
         "history": [{"created_by": "tests"} for _ in layers],
     }
     return OfflineImage(tuple(layers), json.dumps(config).encode())
@@ -168,11 +172,6 @@ def _info(name: str, entry: Entry) -> tarfile.TarInfo:
     info.mode, info.size, info.mtime, info.linkname = entry.mode, len(entry.data), entry.time_s, entry.link
     info.type = tarfile.DIRTYPE if entry.folder else tarfile.SYMTYPE if entry.link else tarfile.REGTYPE
     return info
-
-
-def _layer(files: dict[str, Entry]) -> Layer:
-    raw = tar(files)
-    return Layer(raw, gzip.compress(raw, compresslevel=1, mtime=0))
 
 
 def _described(data: bytes, kind: str) -> dict[str, object]:

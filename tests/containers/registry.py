@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from bai_tui.tests.containers.offline import OfflineImage, digest
 
-_CHUNK = 1 << 18
+LOGIN = base64.b64encode(b"user:password").decode()
+"""Whom private images are shown."""
+_PART = 1 << 18
 
 
 @dataclass
@@ -23,10 +26,10 @@ class Registry:
     """`name:tag` -> image."""
     private: set[str] = field(default_factory=set)
     """Names that need a login."""
-    logins: list[str] = field(default_factory=list)
-    """`Authorization` of each request for something private."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Open: blobs come as fast as they can. Closed: large ones stop in the middle."""
+    pause_s: float = 0.0
+    """Between two parts of a large blob: the network that it comes through."""
     halfway: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a large one has stopped."""
     cut_off: asyncio.Event = field(default_factory=asyncio.Event)
@@ -38,6 +41,8 @@ class Registry:
         return f"{self.host}/{name}"
 
     async def version(self, request: web.Request) -> web.Response:
+        if self.private:  # clients learn here, once, that logins are asked for
+            self._challenge(request)
         return web.json_response({})
 
     async def manifest(self, request: web.Request) -> web.Response:
@@ -56,29 +61,34 @@ class Registry:
         data = blobs[request.match_info["digest"]]
         answer = web.StreamResponse(headers={"Content-Length": str(len(data))})
         await answer.prepare(request)
-        half = len(data) // 2 if len(data) > _CHUNK else len(data)
-        await answer.write(data[:half])
-        if half < len(data) and not self.gate.is_set():
-            self.halfway.set()
-            opened = asyncio.create_task(self.gate.wait())
-            try:
-                await opened
-            except asyncio.CancelledError:
-                self.cut_off.set()
-                raise
-            finally:
-                opened.cancel()
-        await answer.write(data[half:])
+        parts = [data[start : start + _PART] for start in range(0, len(data), _PART)]
+        for number, part in enumerate(parts):
+            if number and number == len(parts) // 2:
+                await self._stop_halfway()
+            await answer.write(part)
+            await asyncio.sleep(self.pause_s)
         return answer
+
+    async def _stop_halfway(self) -> None:
+        if self.gate.is_set():
+            return
+        self.halfway.set()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cut_off.set()
+            raise
 
     def _authorize(self, request: web.Request, name: str) -> None:
         if name in self.private:
-            self.logins.append(request.headers.get("Authorization", ""))
-            if not self.logins[-1]:
-                raise web.HTTPUnauthorized(
-                    text='{"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}',
-                    headers={"WWW-Authenticate": 'Basic realm="tests"'},
-                )
+            self._challenge(request)
+
+    def _challenge(self, request: web.Request) -> None:
+        if request.headers.get("Authorization") != f"Basic {LOGIN}":  # who has no login may send an empty one
+            raise web.HTTPUnauthorized(
+                text='{"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}',
+                headers={"WWW-Authenticate": 'Basic realm="tests"'},
+            )
 
 
 @asynccontextmanager

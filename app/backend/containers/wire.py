@@ -106,7 +106,9 @@ class Wire:
         except aiohttp.ClientError as exc:
             self._found = None  # the next request looks for an engine
             _log.info("container engine at %s: %s", place, _cause(exc))
-            raise EngineGone(f"the container engine at {place} does not answer any more ({_cause(exc)})") from None
+            if isinstance(exc, aiohttp.ClientConnectorError):
+                await asyncio.to_thread(find_socket, self._setting, self._environ)  # says what is the matter now
+            raise EngineGone(f"the container engine at {place} broke off ({_cause(exc)})") from None
 
     async def json(self, method: str, path: str, **how: Any) -> Any:
         """Returns what `ask` is answered, decoded; None for an empty answer.
