@@ -89,6 +89,7 @@ async def test_languages_become_names(tmp_path: Path, bash: Path, language: str,
 @pytest.mark.parametrize(
     "text",
     ["", "5", "[]", "{}", '{"argv": []}', '{"argv": [5]}', '{"argv": "bash"}', "[" * 10**5, "\xff", " " * (1 << 21)],
+    ids=range(10),
 )
 async def test_what_is_no_kernelspec_is_left_out(tmp_path: Path, bash: Path, text: str) -> None:
     write(tmp_path / "usr/share/jupyter/kernels/good", ["bash"])

@@ -21,7 +21,7 @@ from .flight import Flight
 from .naming import Named
 from .resolve import Match
 from .shelf import Shelf
-from .source import ImageSource, Warns
+from .source import ImageSource, Offers, Warns
 
 _log = logging.getLogger(__name__)
 _FIRST_LOOK_S = 120.0
@@ -128,7 +128,12 @@ class Catalogue:
         await self._first_look()
         match = self._at_hand(reference, exact)
         if match is None or not self._is_final(match):
-            match = await self._searched(reference, exact)
+            try:
+                match = await self._searched(reference, exact)
+            except ImageNotFound:
+                match = await self._offered(reference)
+                if match is None:
+                    raise
         if not match.why:
             return Resolution(match.image)
         return Resolution(
@@ -168,7 +173,11 @@ class Catalogue:
         source = self._source(now)
 
         async def build(told: Tell) -> Image:
-            ready = await source.make_ready(now, told)
+            try:
+                ready = await source.make_ready(now, told)
+            except ImageFailed:
+                self._shelf.drop(now)
+                raise
             self._shelf.exchange(ready)
             return self._shelf.get(ready) or ready
 
@@ -262,6 +271,25 @@ class Catalogue:
             if self._alias_error:
                 raise ImageNotFound(f"{exc.message} ({self._alias_error})") from None
             raise
+
+    async def _offered(self, reference: str) -> Match | None:
+        """Returns the image that a source could get though it is in no list. Asked for with its registry or project
+        only: a short name that leads nowhere is rather a slip."""
+        if "/" not in reference:
+            return None
+        for place, source in enumerate(self._sources):
+            if not isinstance(source, Offers):
+                continue
+            try:
+                async with asyncio.timeout(_CHECK_S):
+                    named = await source.candidate(reference)
+            except Exception as exc:  # a list without it is better than none
+                _log.warning("%s could not be asked for: %r", reference, exc)
+                continue
+            if named.image.state is not ImageState.UNAVAILABLE and self._shelf.may_run(named.image, reference):
+                self._shelf.add(place, named)
+                return Match(self._shelf.get(named.image) or named.image)
+        return None
 
     def _found(self, reference: str, exact: bool) -> Match | None:
         try:

@@ -23,10 +23,12 @@ from .aliases import AliasTable
 from .naming import Named
 
 _VERSION: Final = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}[a-z]*")
-_UNSAID: Final = ("docker.io/library/", "localhost/")
+_UNSAID: Final = ("docker.io/library/", "docker.io/", "localhost/")
 """What container engines put before names that have no registry."""
 _KINDS: Final = (ImageKind.CONTAINER, ImageKind.JUPYTER, ImageKind.RECIPE, ImageKind.PYTHON)
 """The later the better, for one name and version."""
+_DEEPEST: Final = 32
+"""An alias that leads to an alias, and so on, is not followed any further."""
 _MOST_REMEMBERED: Final = 1024
 
 
@@ -70,11 +72,12 @@ class Resolver:
                 self._exact.setdefault(f"{name}:{one.image.reference.tag}", []).append(one)
             for name in dict.fromkeys([*_names(one.image), one.image.reference.language]):
                 self._kin.setdefault(name, []).append(one)
+        self._ids = {one.image.id: one.image for one in self._here}
         self._gone = {one.image.canonical: one.image for one in images if one.image.state is ImageState.UNAVAILABLE}
         self._remembered: dict[tuple[str, bool], Match] = {}
 
     def find(self, text: str, *, exact: bool = False) -> Match:
-        """Returns what a reference leads to.
+        """Returns what a reference, or the id of an image, leads to.
 
         Args:
             exact: nothing but the image of this very name, or one that a short name means.
@@ -86,6 +89,8 @@ class Resolver:
         if match := self._remembered.get((text, exact)):
             return match
         asked = ImageReference.parse(text)
+        if image := self._ids.get(text.strip()):
+            return Match(image)
         match = self._find_exactly(asked) if exact else self._find(asked)
         if len(self._remembered) < _MOST_REMEMBERED:
             self._remembered[text, exact] = match
@@ -109,10 +114,13 @@ class Resolver:
         return names
 
     def _to(self, text: str) -> Image | None:
+        if match := self._remembered.get((text, False)):
+            return match.image
         try:
-            return self.find(text).image
-        except (ImageNotFound, BadRequest):
+            match = self._any(ImageReference.parse(text), _Search())
+        except BadRequest:
             return None
+        return match.image if match else None
 
     def _find(self, asked: ImageReference) -> Match:
         search = _Search()
@@ -124,12 +132,16 @@ class Resolver:
         return match
 
     def _any(self, asked: ImageReference, search: _Search) -> Match | None:
+        search.tried.add(str(asked))
         match = self._lookup(asked, search)
-        if match is None and "/" in asked.name:
-            match = self._lookup(ImageReference(asked.language, asked.tag), search)
-            if match is not None:
-                match = Match(match.image, match.why or "without registry and project")
-        return match
+        if match is not None or "/" not in asked.name:
+            return match
+        short = ImageReference(asked.language, asked.tag)
+        if str(short) in search.tried:
+            return None
+        search.tried.add(str(short))
+        match = self._lookup(short, search)
+        return Match(match.image, match.why or "without registry and project") if match else None
 
     def _find_exactly(self, asked: ImageReference) -> Match:
         match = self._named(asked, ()) or self._by_version(asked, ())
@@ -165,13 +177,12 @@ class Resolver:
 
     def _by_alias(self, asked: ImageReference, table: AliasTable, kind: str, search: _Search) -> Match | None:
         for target in table.get(str(asked), ()):
-            reference = ImageReference.parse(target)
-            if reference in search.trail:
-                search.circle = search.circle or " -> ".join(map(str, [*search.trail, reference]))
-            if str(reference) in search.tried:
+            if target in search.tried:
+                if not search.circle and target in (way := [*map(str, search.trail), target])[:-1]:
+                    search.circle = " -> ".join(way)
                 continue
-            search.tried.add(str(reference))
-            if match := self._lookup(reference, search):
+            search.tried.add(target)
+            if len(search.trail) < _DEEPEST and (match := self._any(ImageReference.parse(target), search)):
                 return Match(match.image, kind)
         return None
 
@@ -188,6 +199,10 @@ class Resolver:
             return None
         best = max(fitting, key=lambda one: _fitness(asked, one))
         return Match(best.image, _difference(asked, best))
+
+    def may_run(self, image: Image, asked: ImageReference) -> bool:
+        """Whether the settings let an image run that is asked for by this name."""
+        return self._may_run(image, asked, ())
 
     def _may_run(self, image: Image, asked: ImageReference, trail: Sequence[ImageReference]) -> bool:
         engine = self._engine(image, asked, trail)
@@ -234,13 +249,16 @@ class Resolver:
         return _closest(str(ImageReference(asked.language, asked.tag)), [*self._exact, *self._user, *self._shipped])
 
 
-def _names(image: Image) -> tuple[str, ...]:
-    """Returns the name of an image, and the one that a container engine means by it when it is written shortly."""
+def _names(image: Image) -> Sequence[str]:
+    """Returns all names of an image, the shortest last: container engines leave out some registries."""
     name = image.reference.name
-    for unsaid in _UNSAID if image.in_container else ():
-        if name.startswith(unsaid):
-            return name, name.removeprefix(unsaid)
-    return (name,)
+    if not image.in_container:
+        return (name,)
+    short = next((name.removeprefix(unsaid) for unsaid in _UNSAID if name.startswith(unsaid)), name)
+    host, slash, _ = name.partition("/")
+    if slash and (set(".:") & set(host) or host == "localhost"):
+        return tuple(dict.fromkeys([name, short]))
+    return f"docker.io/{name if slash else f'library/{name}'}", name
 
 
 def _closest(text: str, names: list[str]) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ...model.images import Image, ImageKind, ImageState
+from ...model.images import Image, ImageKind, ImageReference, ImageState
 from ...policies import ImageSettings
 from .aliases import AliasTable
 from .naming import Named, file_mark
 from .resolve import Match, Resolver
 
 Key = tuple[ImageKind, str]
+_MOST_MOREOVER = 32
+"""Images that are kept though no source lists them."""
 
 
 class Shelf:
@@ -20,6 +22,7 @@ class Shelf:
     def __init__(self, sources: int, shipped: AliasTable, settings: ImageSettings) -> None:
         """Begins empty, with places for the images of so many sources."""
         self._of: list[Sequence[Named]] = [()] * sources
+        self._moreover: dict[Key, tuple[int, Named]] = {}
         self._user: AliasTable = {}
         self._shipped = shipped
         self._settings = settings
@@ -49,11 +52,30 @@ class Shelf:
 
     def put(self, place: int, named: Sequence[Named]) -> None:
         """Takes what a source has now, in place of what it had."""
+        here = {one.key for one in named}
+        self._moreover = {key: more for key, more in self._moreover.items() if key not in here}
+        named = [*named, *(one for where, one in self._moreover.values() if where == place)]
         keys = {one.key for one in (*self._of[place], *named)}
         self._lost -= keys
         self._damaged -= keys
         self._of[place] = named
         self._rebuild()
+
+    def add(self, place: int, named: Named) -> None:
+        """Takes an image that its source does not list, and keeps it until that does, or it is dropped."""
+        if named.key in self._all:
+            return
+        for key in list(self._moreover)[: 1 - _MOST_MOREOVER]:
+            self.drop(self._moreover[key][1].image)
+        self._moreover[named.key] = place, named
+        self._of[place] = [*self._of[place], named]
+        self._rebuild()
+
+    def drop(self, image: Image) -> None:
+        """Forgets an image that was added."""
+        if more := self._moreover.pop((image.kind, image.canonical), None):
+            self._of[more[0]] = [one for one in self._of[more[0]] if one.key != more[1].key]
+            self._rebuild()
 
     def put_aliases(self, user: AliasTable) -> None:
         """Takes the user's table, in place of the earlier one."""
@@ -80,6 +102,9 @@ class Shelf:
                 else one
                 for one in named
             ]
+        if key in self._moreover:
+            place, one = self._moreover[key]
+            self._moreover[key] = place, replace(one, image=image)
         self._rebuild()
 
     @property
@@ -101,6 +126,10 @@ class Shelf:
     def find(self, reference: str, *, exact: bool = False) -> Match:
         """As `Resolver.find`."""
         return self._resolver.find(reference, exact=exact)
+
+    def may_run(self, image: Image, asked: str) -> bool:
+        """As `Resolver.may_run`."""
+        return self._resolver.may_run(image, ImageReference.parse(asked))
 
     def as_it_was(self, image: Image) -> bool:
         """Whether the program of an image is in its place, unchanged, and of all others none is known to be gone: were

@@ -51,3 +51,16 @@ class Warns(Protocol):
 
     def warnings(self) -> Sequence[str]:
         """Returns what the last look has found wrong in what the user has written, a sentence each."""
+
+
+@runtime_checkable
+class Offers(Protocol):
+    """The same, for images that nobody could list, such as all of a registry."""
+
+    async def candidate(self, reference: str) -> Named:
+        """Returns the image of any reference: ready when it is here, else such as can be pulled, or unavailable and
+        why. Nobody makes sure that there is one. Safe to cancel.
+
+        Raises:
+            BadRequest: no reference.
+        """
