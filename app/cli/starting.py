@@ -110,7 +110,9 @@ _OPTIONS = (
         type=click.Choice(ISOLATIONS),
         help="bwrap: a read-only system, a /tmp and a HOME of its own.",
     ),
-    click.option("--no-network", is_flag=True, help="Reach nothing but itself (with --isolation bwrap)."),
+    click.option(
+        "--no-network", is_flag=True, help="Reach nothing but itself (with --isolation bwrap, or in a container)."
+    ),
     click.option("--exact", is_flag=True, help="Run in this very image or not at all: in no other in its place."),
     click.option("--enqueue-only", is_flag=True, help="Do not wait: print the session's id, run nothing."),
     click.option(

@@ -27,6 +27,11 @@ def test_more_may_be_asked_for() -> None:
     assert fences(more, STRICT) == {"wall_time_s": 600.0, "isolation": "bwrap", "no_network": True}
 
 
+def test_a_container_can_be_without_network_by_itself() -> None:
+    wanted = {"wall_time_s": 0.0, "isolation": "", "no_network": True}
+    assert fences(asked(network="false"), OPEN, contained=True) == wanted
+
+
 @pytest.mark.parametrize(
     ("options", "settings", "says"),
     [

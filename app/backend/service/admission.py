@@ -175,11 +175,14 @@ def flag_opt(request: CreateRequest, name: str, default: bool = False) -> bool:
     return said in _YES
 
 
-def fences(request: CreateRequest, sandbox: SandboxSettings) -> dict[str, Any]:
+def fences(request: CreateRequest, sandbox: SandboxSettings, *, contained: bool = False) -> dict[str, Any]:
     """Returns the fields of a session that say how it is fenced: what the backend demands, or more where it is asked.
 
+    Args:
+        contained: it runs in a container, which can be without network by itself.
+
     Raises:
-        BadRequest: less than the backend demands, an unknown isolation, no network without isolation.
+        BadRequest: less than the backend demands, an unknown isolation, no network without isolation or container.
     """
     wall_time_s = duration_opt_s(request, WALL_TIME, sandbox.wall_time_s)
     if sandbox.wall_time_s and not 0 < wall_time_s <= sandbox.wall_time_s:
@@ -195,7 +198,7 @@ def fences(request: CreateRequest, sandbox: SandboxSettings) -> dict[str, Any]:
     network = flag_opt(request, NETWORK, sandbox.network)
     if network and not sandbox.network:
         raise BadRequest(f"sessions have no network here: leave resource_opts.{NETWORK} out")
-    if not network and isolation == "none":
+    if not network and isolation == "none" and not contained:
         raise BadRequest(f"without isolation the network cannot be taken away: add resource_opts.{ISOLATION}=bwrap")
     return {
         "wall_time_s": wall_time_s,
@@ -317,7 +320,7 @@ def build_session(
         batch_timeout_s=float(request.batch_timeout_s),
         pending_timeout_s=duration_opt_s(request, PENDING_TIMEOUT, defaults.pending_timeout_s),
         split_shares=flag_opt(request, SPLIT),
-        **fences(request, sandbox),
+        **fences(request, sandbox, contained=resolution.image.in_container),
     )
 
 
