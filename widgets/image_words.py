@@ -102,6 +102,15 @@ def why_not(image: ImageRow) -> str:
     return f"{image.reference} cannot run here: {image.reason or 'the server does not say why'}"
 
 
+def what_first(image: ImageRow) -> str:
+    """Returns what is done before a session starts in an image; empty when it starts at once."""
+    if image.state not in (ImageState.BUILDABLE, ImageState.PULLABLE):
+        return ""
+    does = "is pulled" if image.state is ImageState.PULLABLE else "is built"
+    about = f", which takes about {duration(image.prepare_s)}" if image.prepare_s else ""
+    return f"the image {does} first{about}; then it starts"
+
+
 def image_facts(image: ImageRow, glyphs: Glyphs, now_s: float) -> list[Detail]:
     """Returns all that is known of an image, a fact a line."""
     facts = [Detail("image", image.reference)]

@@ -73,6 +73,8 @@ class ResourceForm(Vertical):
         """Slot -> what the image needs at least."""
         self._usual: Mapping[str, Decimal] = {}
         """Slot -> what a session of the image gets that asks for nothing."""
+        self._first = ""
+        """What must be done with the image first, in words."""
         self._filled: dict[str, str] = {}
         """Amounts as they were filled in: what is still so nobody has typed."""
         self._refused = ""
@@ -103,15 +105,16 @@ class ResourceForm(Vertical):
         self._fill_defaults()
         self.set_machine(self._machine)
 
-    def set_image(self, least: Mapping[str, Decimal], usual: Mapping[str, Decimal]) -> None:
+    def set_image(self, least: Mapping[str, Decimal], usual: Mapping[str, Decimal], first: str = "") -> None:
         """Takes what an image needs at least and gets where nothing is asked for; fills that in where nobody typed.
 
         Args:
             least: slot -> amount.
             usual: slot -> amount.
+            first: what must be done before a session can start in it, in words; empty = nothing.
         """
-        if (least, usual) != (self._least, self._usual):
-            self._least, self._usual = least, usual
+        if (least, usual, first) != (self._least, self._usual, self._first):
+            self._least, self._usual, self._first = least, usual, first
             self._fill_defaults()
             self._judge()
 
@@ -301,6 +304,8 @@ class ResourceForm(Vertical):
             self.tell(f"more {' and '.join(never)} than there is here", error=True)
         elif waits:
             self.tell(f"will wait for {', '.join(waits)}" + (" (not all start at once)" if number > 1 else ""))
+        elif self._first:
+            self.tell(self._first)
         else:
             self.tell("starts at once" if number == 1 else f"all {number} start at once")
 

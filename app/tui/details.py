@@ -56,7 +56,7 @@ def session_facts(
     waits = view.status is SessionStatus.PENDING and view.waiting is not None
     facts.append(Detail("state", state + (f": {view.status_info}" if view.status_info and not waits else "")))
     if progress:
-        facts.append(Detail("image", progress))
+        facts.append(Detail("", progress))
     facts += _waiting(view, now_s)
     facts += _amounts(view, live)
     facts += _idle(view, now_s, ends_at_s)

@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from ...widgets.details import Details
 from ...widgets.image_picker import ImagePicker
-from ...widgets.image_words import image_facts, why_not
+from ...widgets.image_words import image_facts, what_first, why_not
 from ...widgets.resource_form import ResourceForm
 from ...widgets.rows import Detail, ImageRow, Machine
 from ...widgets.text import size
@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 WIDE_FROM: Final = 140
 """Cells of the screen from which all that is known of an image stands beside the list."""
-_KEYS: Final = ("enter launches", "tab fields", "f2 preset", "f3 last", "f4 pin", "escape")
+_CELLS: Final = 96
+_WIDE_CELLS: Final = 140
+"""Width of the form, as the style sheet has it."""
+_FRAME: Final = 6
+_KEYS: Final = ("enter launches", "f2 preset", "f3 last", "f4 pin")
+_IMAGE_KEYS: Final = ("build", "about", "log", "stop", "remove", "rescan")
+_REST: Final = ("tab fields", "escape")
 
 
 class LaunchScreen(Dialog[None]):
@@ -68,8 +74,6 @@ class LaunchScreen(Dialog[None]):
         glyphs, memory = self._bench.glyphs, self._memory
         with Vertical(id="launch") as box:
             box.border_title = "New session"
-            dot = f" {glyphs.dot} "
-            box.border_subtitle = Content(dot.join((*_KEYS, *self._image_keys())))
             with Horizontal(id="images"):
                 yield ImagePicker(
                     self._images,
@@ -91,11 +95,18 @@ class LaunchScreen(Dialog[None]):
     def on_resize(self) -> None:
         self._show_about()
 
-    def _image_keys(self) -> list[str]:
-        """Returns the keys of images that the frame names, where the server can do what they are for."""
-        if not self._bench.sync.connection.tells_images:
-            return []
-        return [f"{self._bench.keys.first(f'images-{word}')} {word}" for word in ("build", "about")]
+    def _keys(self) -> str:
+        """Returns the keys that the frame names: as many as have room, those of images where the server has a use for
+        them."""
+        dot, keys = f" {self._bench.glyphs.dot} ", self._bench.keys
+        named = [*_KEYS]
+        if self._bench.sync.connection.tells_images:
+            named += [f"{keys.first(f'images-{word}')} {word}" for word in _IMAGE_KEYS]
+        named += _REST
+        room = min(self.app.size.width, _WIDE_CELLS if self.app.size.width >= WIDE_FROM else _CELLS) - _FRAME
+        while len(dot.join(named)) > room:
+            named.pop()
+        return dot.join(named)
 
     def _tick(self) -> None:
         picker = self.query_one(ImagePicker)
@@ -183,6 +194,7 @@ class LaunchScreen(Dialog[None]):
         return self.query_one(ImagePicker).image
 
     def _show_about(self) -> None:
+        self.query_one("#launch").border_subtitle = Content(self._keys())
         shown = self.app.size.width >= WIDE_FROM if self._about is None else self._about
         self.set_class(shown, "-about")
         self._show_facts()
@@ -268,7 +280,7 @@ class LaunchScreen(Dialog[None]):
         form = self.query_one(ResourceForm)
         if event.image is not None:
             form.set_name_hint(free_name(event.image.reference, self._bench.store.names()))
-            form.set_image(event.image.min_slots, event.image.default_slots)
+            form.set_image(event.image.min_slots, event.image.default_slots, what_first(event.image))
         self._show_facts()
 
     @on(ImagePicker.Submitted)

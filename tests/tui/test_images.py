@@ -117,6 +117,7 @@ async def test_the_form_takes_what_the_image_needs(open_desk: Any, shelf: FakeSe
         assert (form.values["cpu"], form.values["mem"]) == ("1", "1g")
         await desk.press(*"data")
         await desk.until(lambda: (form.values["cpu"], form.values["mem"]) == ("2", "4g"))
+        assert said(screen) == "the image is built first, which takes about 40s; then it starts"
         # what was typed stays, and what is too little is told
         form.fill({"mem": "1g"})
         await desk.until(lambda: "the image needs at least 2g mem" in said(screen))

@@ -9,12 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from bai_tui.app.client.views import DeviceView, IdleCheckView, LayerView, WaitingView
+from bai_tui.app.client.views import DeviceView, IdleCheckView, LayerView, ProgressView, WaitingView
 from bai_tui.app.model.sessions import SessionStatus
 from bai_tui.app.tui.app import BaiTuiApp
 from bai_tui.app.tui.launch_screen import LaunchScreen
 from bai_tui.app.tui.locate import FixedEndpoint
 from bai_tui.tests.tui.fakes import ENDPOINT, NOW_S, FakeServer, Script
+from bai_tui.tests.tui.test_images import DATA, SHELF
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
@@ -155,6 +156,44 @@ def test_launch(snap_compare: Compare, busy_server: FakeServer) -> None:
         await painted(pilot)
 
     assert snap_compare(app_for(busy_server), terminal_size=(120, 40), run_before=before)
+
+
+@pytest.fixture
+def shelf_server(busy_server: FakeServer) -> FakeServer:
+    """One that tells states of images, of which one is being built."""
+    busy_server.capabilities |= {"images"}
+    busy_server.image_views = SHELF
+    busy_server.change_image(DATA, progress=ProgressView(3, 7, "installing matplotlib-3.10.0"))
+    return busy_server
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 48)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_images(snap_compare: Compare, shelf_server: FakeServer, size: tuple[int, int]) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        app = await settled(pilot)
+        await pilot.press("n")
+        await until(lambda: isinstance(app.screen, LaunchScreen))
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
+        await pilot.press("down", "down")
+        await painted(pilot)
+
+    assert snap_compare(app_for(shelf_server), terminal_size=size, run_before=before)
+
+
+def test_image_is_built(snap_compare: Compare, shelf_server: FakeServer) -> None:
+    shelf_server.add("data-1", status=SessionStatus.PULLING, image=DATA, age_s=1)
+
+    async def before(pilot: Pilot[Any]) -> None:
+        app = await settled(pilot)
+        await until(
+            lambda: app.bench.sync.connection.images and "data-1" in [row.name for row in app.main.sessions.rows]
+        )
+        await pilot.press("G")
+        await until(lambda: "installing" in "".join(app.main.console._empty))
+        await painted(pilot)
+
+    assert snap_compare(app_for(shelf_server), terminal_size=(120, 40), run_before=before)
 
 
 # What stands above the panes or in place of them, by the keys that lead there. All sizes and both themes for whole
