@@ -98,6 +98,8 @@ def _facts(view: SessionView) -> Iterator[tuple[str, str]]:
     yield "Image", view.image
     if view.image_notice:
         yield "", view.image_notice
+    if view.image_gone:
+        yield "", f"gone: {view.image_gone}; the session goes on, no other one starts in it"
     yield "Type", view.type
     if view.startup_command:
         yield "Command", view.startup_command

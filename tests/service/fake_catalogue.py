@@ -103,7 +103,7 @@ class FakeCatalogue:
     async def remove(self, image: Image) -> str:
         if image.kind is not ImageKind.RECIPE:
             raise ImageFailed(f"there is nothing of {image.canonical} to remove")
-        self.known[image.canonical] = replace(image, state=ImageState.BUILDABLE, reason="it was removed")
+        self.known[image.canonical] = replace(image, state=ImageState.BUILDABLE, reason="not built")
         return f"removed {image.canonical}"
 
     async def alias(self, alias: str, target: str) -> None:

@@ -15,6 +15,8 @@ from .entries import Register
 from .states import States
 
 log = logging.getLogger(__name__)
+FIRST_S: Final = 5.0
+"""After the start: what happened while no daemon ran is told soon, and does not hold up the first to come."""
 EVERY_S: Final = 60.0
 
 
@@ -34,9 +36,11 @@ class ImageWatch:
 
     async def run(self) -> None:
         """Runs until it is cancelled."""
+        pause_s = FIRST_S
         while True:
-            await asyncio.sleep(EVERY_S)  # nothing tells of a file that is removed somewhere on the machine
+            await asyncio.sleep(pause_s)  # nothing tells of a file that is removed somewhere on the machine
             await self.look()
+            pause_s = EVERY_S
 
     async def look(self) -> None:
         """Checks each image that sessions run on, and tells these what has changed."""
@@ -53,7 +57,7 @@ class ImageWatch:
         if image is None:
             return "it is not found on this machine any more"
         if image.state is not ImageState.READY:
-            return image.reason or f"what was there is gone; it {image.state.value}"
+            return "it was removed or changed" + (f" ({image.reason})" if image.reason else "")
         try:
             return await self._catalogue.check(image)
         except BaiTuiError as exc:  # it cannot be asked: nothing is known against the image
