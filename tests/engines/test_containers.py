@@ -7,12 +7,13 @@ import base64
 import json
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from bai_tui.app.backend.containers import ContainerClient
+from bai_tui.app.backend.containers import ContainerClient, EngineInfo
 from bai_tui.app.backend.engines.container import ContainerEngine
 from bai_tui.app.backend.engines.container_kernel import ContainerKernel
 from bai_tui.app.backend.ports import Exit, Guarantee
@@ -135,6 +136,32 @@ async def test_memory_processes_and_the_size_of_files_are_held_and_said_to_be(
         "container": Guarantee.HARD,
     }
     assert "96m" in layers["memory-cgroup"].detail
+
+
+async def test_what_is_said_to_docker_makes_the_same_container(
+    client: ContainerClient, kit: Any, place: Path, podman: Podman
+) -> None:
+    class AsDocker(ContainerClient):
+        async def info(self) -> EngineInfo:
+            return replace(await client.info(), name="Docker")
+
+    engine = ContainerEngine(place / "docker", AsDocker(str(podman.socket), {}), ContainerSettings())
+    sessions = kit.Sessions(engine, place)
+    session = await sessions.start(
+        image_of(PYTHON_IMAGE), mem_limit_bytes=96 * _MIB, max_tasks=24, cpu_limit_cores=1, cores=frozenset({0})
+    )
+    said = await session.run(
+        "import os, resource\n"
+        "print(os.getcwd(), os.getuid(), sorted(os.sched_getaffinity(0)), resource.getrlimit(resource.RLIMIT_CORE))\n"
+        "print(open('/proc/self/status').read())"
+    )
+    assert said.text().startswith(f"/home/work {session.base.stat().st_uid} [0] (0, 0)\n")
+    assert "CapBnd:\t0000000000000000" in said.text()
+    hard = {one.name for one in engine.layers(session.kernel) if one.guarantee is Guarantee.HARD}
+    assert hard == {"cpu-cgroup", "memory-cgroup", "tasks-cgroup", "container"}
+    await sessions.end()
+    await engine.close()
+    assert containers(podman) == []
 
 
 async def test_without_network_there_is_none(made: Any, contained: ContainerEngine) -> None:

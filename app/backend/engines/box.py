@@ -11,7 +11,8 @@ LIMITS: Final = ("memory", "cpu", "pids", "cpuset")
 """What an engine may refuse to limit, by the names of the controllers of the system's control groups."""
 _PERIOD_US: Final = 100_000
 _FEW: Final = 1 << 12
-_OF_GROUPS: Final = re.compile(r"cgroup|controller|cpus are not available", re.I)
+_NO_SUCH_CPUS: Final = "cpus are not available"
+_OF_GROUPS: Final = re.compile(rf"cgroup|controller|{_NO_SUCH_CPUS}", re.I)
 _GPU: Final = "nvidia.com/gpu="
 _NETWORKS_OF_PODMAN: Final = frozenset({"host", "none", "private", "bridge", "slirp4netns", "pasta"})
 
@@ -81,7 +82,9 @@ def lesser(box: Box, refusal: str) -> Box | None:
             box, ulimits={name: (min(soft, _FEW), min(hard, _FEW)) for name, (soft, hard) in box.ulimits.items()}
         )
     elif _OF_GROUPS.search(refusal):
-        refused = frozenset(name for name in LIMITS if re.search(rf"\b{name}s?\b", refusal, re.I))
+        refused = frozenset(name for name in LIMITS if re.search(rf"\b{name}\b", refusal, re.I))
+        if _NO_SUCH_CPUS in refusal.lower():
+            refused |= {"cpuset"}
         found = box.without(refused)
     else:
         return None
