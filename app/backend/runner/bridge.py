@@ -2,25 +2,23 @@
 
 It is what the runner takes for the kernel: it starts the real one as its child, is the only one to talk to it, and
 ends as that one ends. One loop, in which nothing blocks and no thread of Python's runs.
-
-ZMQ drops what a full queue has no room for, so that ours are without bounds, and it is the kernel that is bounded: it
-is stopped (SIGSTOP) while more waits than should, as a program is that writes into a full pipe.
 """
 
-import codecs
 import os
 import select
 import signal
 import socket
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import zmq
 
 from . import jupyter_looks, procs
-from .jupyter_output import JupyterOutput, error_text, exit_of
-from .jupyter_process import JupyterError, JupyterProcess, KernelSpec, die_alike
-from .jupyter_wire import Channels, Message, Wire
+from .jupyter_cell import NEVER, Cell, Prompt
+from .jupyter_output import JupyterOutput
+from .jupyter_peer import FULL_BYTES, Peer
+from .jupyter_process import JupyterError, die_alike
+from .jupyter_wire import Message
 from .outbox import Outbox
 from .wire import LineReader
 
@@ -29,96 +27,40 @@ START_S = 60.0
 _SILENT_S = 20.0
 """How long one may take to make the files it is to listen on, before it is started anew with ports instead: some know
 nothing else, and of those some do not say so."""
-_HEARD_S = 2.0
-"""How long output is awaited that shows that we hear the kernel: one that says nothing is as good as heard."""
 _NUDGE_S = 0.05
-_IDLE_S = 1.0
-"""How long after its answer a run goes on for which nothing has said that all its output is there."""
-_REPLY_S = 2.0
-"""How long after the end of all output a run waits for its answer."""
-_BEGIN_S = 1.0
-"""How long an interrupt waits for its cell to begin."""
-_PROMPT_S = 0.01
-_PROMPT_LONGEST_S = 0.2
-"""What was printed before a prompt comes by another way: it is given time to come first."""
+"""How often is looked whether a kernel is up that was started."""
 _LAST_WORDS_S = 0.5
-_FULL_BYTES = 16 << 20
-"""So much waits for the runner before the kernel is stopped."""
-_LOW_BYTES = 4 << 20
-_TURN_BYTES = 8 << 20
-_TURN_MESSAGES = 2000
-"""So much is taken in at once; when more has come meanwhile, the kernel is faster than we are."""
+_QUIET_S = 0.05
 _QUESTIONS = 64
-_NOISE_CHARS = 4096
-_LAST_LINE_CHARS = 300
 _END_OF_INPUT = "\x04"
-
-
-class _Run:
-    """A cell that is on its way."""
-
-    def __init__(self, number: str, is_startup: bool = False) -> None:
-        self.number = number
-        self.is_startup = is_startup
-        self.begun = False
-        self.replied = False
-        self.idle = False
-        self.exit_code = 0
-        self.told = False
-        """Its error was shown."""
-        self.due_s = float("inf")
-        """When it ends whatever is missing."""
-        self.interrupt_s = float("inf")
-        """When the interrupt is passed on that came before it had begun."""
-        self.answers: List[str] = []
-
-
-class _Prompt:
-    """A kernel that asks for input."""
-
-    def __init__(self, message: Message) -> None:
-        self.header = message["header"]
-        self.content = message["content"]
-        now = time.monotonic()
-        self.due_s = now + _PROMPT_S
-        self.last_s = now + _PROMPT_LONGEST_S
-        self.shown = False
 
 
 class Bridge:
     """Serves the runner's commands with a kernel that is elsewhere."""
 
     def __init__(self, name: str, sock: socket.socket, ack_fd: int) -> None:
+        """Waits for what the runner sets up; `name` is what it is told of who runs its cells."""
         self._name = name
         self._sock = sock
         self._ack_fd = ack_fd
         self._reader = LineReader(1 << 30)
         self._out = Outbox(sock)
         self._output = JupyterOutput(self._out)
-        self._setup: Dict[str, Any] = {}
-        self._kernel: Optional[JupyterProcess] = None
-        self._channels: Optional[Channels] = None
         self._poller = zmq.Poller()
-        self._decoders: Dict[int, Any] = {}
-        self._noise = ""
-        """The last that it wrote on stderr and that is no output: of use when it ends, as a rule."""
-        self._takes_raw = False
-        """What it writes past its messages is output, too."""
-        self._ready = False
-        self._answered = False
-        self._heard = False
-        self._started_s = self._answered_s = self._nudge_s = 0.0
-        self._run: Optional[_Run] = None
-        self._prompt: Optional[_Prompt] = None
+        self._setup: Dict[str, Any] = {}
+        self._peer: Optional[Peer] = None
+        self._started_s = 0.0
+        self._next_look_s = NEVER
+        """When is looked next whether the kernel is up."""
+        self._cell: Optional[Cell] = None
+        self._prompt: Optional[Prompt] = None
         self._asked: Dict[str, Tuple[int, Dict[str, Any]]] = {}
-        self._stopped = False
-        self._behind = False
-        """More has come from the kernel than was taken in."""
+        self._ready = False
         self._ended: Optional[int] = None
         self._signal_fd = procs.hear_signals(signal.SIGCHLD, signal.SIGTERM)
         signal.signal(signal.SIGINT, lambda number, frame: None)
-        self._poller.register(self._signal_fd, zmq.POLLIN)
-        self._poller.register(ack_fd, zmq.POLLIN)
+        for fd in (self._signal_fd, ack_fd):
+            self._poller.register(fd, zmq.POLLIN)
         self._poller.register(sock, zmq.POLLIN)
 
     # --- loop
@@ -126,61 +68,47 @@ class Bridge:
     def serve(self) -> None:
         """Runs until the kernel has ended, and ends as it did. Never returns."""
         while True:
-            if self._behind:
-                timeout_ms = 0
-            else:
-                timeout_ms = max(0, min(int((self._due_s() - time.monotonic()) * 1000) + 1, 1 << 30))
-            events: Dict[Any, int] = dict(self._poller.poll(timeout_ms))
-            if self._ack_fd in events:
-                os.read(self._ack_fd, 1 << 16)  # nothing waits for it: all that we say goes one way
+            events = self._poll(self._timeout_ms())
             if self._sock.fileno() in events:
                 self._hear_runner()
             if self._signal_fd in events:
                 self._on_signals()
             self._hear_kernel(events)
             self._tick(time.monotonic())
-            self._hold_back()
+            if self._peer is not None and self._ended is None:
+                self._peer.hold_back(self._out.waiting_bytes)
             self._out.flush()
-            wanted = zmq.POLLIN | (zmq.POLLOUT if self._out.waiting_bytes else 0)
-            self._poller.modify(self._sock, wanted)
+            self._poller.modify(self._sock, zmq.POLLIN | (zmq.POLLOUT if self._out.waiting_bytes else 0))
             if self._ended is not None:
                 self._end(self._ended)
 
-    def _due_s(self) -> float:
-        due = [1e9]
-        if self._setup and not self._ready and self._run is None:
-            due.append(self._nudge_s)
-        if self._run is not None:
-            due += [self._run.due_s, self._run.interrupt_s]
-        if self._prompt is not None and not self._prompt.shown:
-            due.append(self._prompt.due_s)
-        return min(due)
+    def _poll(self, timeout_ms: int) -> Dict[Any, int]:
+        events: Dict[Any, int] = dict(self._poller.poll(timeout_ms))
+        if self._ack_fd in events:
+            os.read(self._ack_fd, 1 << 16)  # nothing waits for it: all that we say goes one way
+        return events
+
+    def _timeout_ms(self) -> int:
+        if self._peer is not None and self._peer.behind:
+            return 0
+        due_s = self._next_look_s
+        if self._cell is not None:
+            due_s = min(due_s, self._cell.due_s)
+        if self._prompt is not None:
+            due_s = min(due_s, self._prompt.due_s)
+        return -1 if due_s == NEVER else max(0, int((due_s - time.monotonic()) * 1000) + 1)
 
     def _tick(self, now: float) -> None:
-        if self._setup and not self._ready and self._run is None:
-            self._await_start(now)
-        prompt = self._prompt
-        if prompt is not None and not prompt.shown and now >= prompt.due_s:
-            self._show(prompt)
-        run = self._run
-        if run is not None:
-            if now >= run.interrupt_s or (run.begun and run.interrupt_s != float("inf")):
-                run.interrupt_s = float("inf")
-                self._pass_interrupt()
-            if now >= run.due_s or (run.replied and run.idle):
-                self._finish(run)
-
-    def _hold_back(self) -> None:
-        """Stops the kernel while it is too far ahead of who reads."""
-        waiting = self._out.waiting_bytes
-        if self._kernel is None or self._ended is not None:
-            return
-        if not self._stopped and (self._behind or waiting > _FULL_BYTES):
-            self._stopped = True
-            self._kernel.send_signal(signal.SIGSTOP)
-        elif self._stopped and not self._behind and waiting < _LOW_BYTES:
-            self._stopped = False
-            self._kernel.send_signal(signal.SIGCONT)
+        if now >= self._next_look_s:
+            self._look_for(now)
+        if self._prompt is not None and now >= self._prompt.due_s:
+            self._show(self._prompt)
+        cell = self._cell
+        if cell is not None:
+            if cell.takes_interrupt(now) and self._peer is not None:
+                self._peer.interrupt()
+            if cell.is_over(now):
+                self._finish(cell)
 
     # --- the runner
 
@@ -196,22 +124,20 @@ class Bridge:
         for message in self._reader.feed(data):
             op = message["op"]
             if op == "setup":
-                self._set_up(message)
+                procs.stamp(message["session_id"])
+                self._setup = message
+                self._start("ipc")
             elif op == "execute":
                 self._execute(message["code"])
-            elif op == "input":
-                self._feed(str(message.get("text", "")))
+            elif op == "input" and self._cell is not None:
+                self._cell.answers.append(str(message.get("text", "")))
+                self._answer()
             elif op in ("complete", "inspect"):
                 self._look(message)
 
-    def _set_up(self, message: Dict[str, Any]) -> None:
-        procs.stamp(message["session_id"])
-        self._setup = message
-        self._started_s = time.monotonic()
-        self._start("ipc")
-
-    def _execute(self, code: str, *, is_startup: bool = False) -> None:
-        if self._channels is None:
+    def _execute(self, code: str, is_startup: bool = False) -> None:
+        peer = self._peer
+        if peer is None:
             return
         content = {
             "code": code,
@@ -221,34 +147,41 @@ class Bridge:
             "allow_stdin": not is_startup,
             "stop_on_error": True,
         }
-        self._noise = ""
-        number = self._channels.send(self._channels.shell, "execute_request", content)
-        self._run = _Run(number, is_startup)
+        peer.noise = ""
         self._prompt = None
+        self._cell = Cell(peer.channels.send(peer.channels.shell, "execute_request", content), is_startup)
 
-    def _feed(self, text: str) -> None:
-        """Answers the prompt that is shown, or the next one."""
-        if self._run is None:
+    def _finish(self, cell: Cell) -> None:
+        self._take_raw(1 << 30)
+        self._cell = self._prompt = None
+        if not cell.is_startup:
+            self._out.frame({"done": cell.exit_code, "stdout": ""})
             return
-        self._run.answers.append(text)
-        self._answer()
+        if cell.exit_code:
+            self._output.text("stderr", "the start-up code of the image has failed\n")
+        self._become_ready()
 
     def _answer(self) -> None:
-        prompt, run = self._prompt, self._run
-        if prompt is None or not prompt.shown or run is None or not run.answers or self._channels is None:
-            return
-        self._prompt = None
-        value = run.answers.pop(0)
-        self._channels.send(self._channels.stdin, "input_reply", {"status": "ok", "value": value}, prompt.header)
+        """Answers the prompt that is shown with what was typed, if both are there."""
+        prompt, cell = self._prompt, self._cell
+        if prompt is not None and prompt.shown and cell is not None and cell.answers:
+            self._prompt = None
+            self._reply(prompt, cell.answers.pop(0))
+
+    def _reply(self, prompt: Prompt, value: str) -> None:
+        if self._peer is not None:
+            channels = self._peer.channels
+            channels.send(channels.stdin, "input_reply", {"status": "ok", "value": value}, prompt.header)
 
     def _look(self, message: Dict[str, Any]) -> None:
-        if self._channels is None or not self._ready or self._run is not None:
+        peer = self._peer
+        if peer is None or not self._ready or self._cell is not None:
             self._out.frame({"looked": message["id"], "answer": {}})
             return
         content = {"code": message["code"], "cursor_pos": message["cursor"]}
         if message["op"] == "inspect":
             content["detail_level"] = message["detail"]
-        number = self._channels.send(self._channels.shell, message["op"] + "_request", content)
+        number = peer.channels.send(peer.channels.shell, message["op"] + "_request", content)
         self._asked[number] = message["id"], message
         while len(self._asked) > _QUESTIONS:  # it answers none of them
             del self._asked[next(iter(self._asked))]
@@ -260,111 +193,56 @@ class Bridge:
             numbers = os.read(self._signal_fd, 4096)
         except BlockingIOError:
             return
-        if signal.SIGTERM in numbers and self._kernel is not None:
-            # Whoever ends the session tells the kernel, too; what is stopped could not hear it.
-            self._kernel.send_signal(signal.SIGCONT)
-        if signal.SIGTERM in numbers and self._kernel is None:
+        peer = self._peer
+        if signal.SIGTERM in numbers and peer is None:
             os._exit(128 + signal.SIGTERM)
-        if signal.SIGCHLD in numbers and self._kernel is not None and self._ended is None:
-            self._ended = self._kernel.poll()
+        if signal.SIGCHLD in numbers and peer is not None and self._ended is None:
+            self._ended = peer.process.poll()
+        # Of SIGTERM nothing more is to be done: whoever ends the session tells the kernel, too, and we end with it.
         if signal.SIGINT in numbers:
             self._hear_runner()  # the cell that is meant may be on its way yet
-            self._interrupt()
-
-    def _interrupt(self) -> None:
-        run = self._run
-        if run is None or run.is_startup:
-            return  # it came too late: between runs there is nothing to interrupt
-        if run.begun:
-            self._pass_interrupt()
-        elif run.interrupt_s == float("inf"):
-            # A kernel that has not begun would not hear it, or take it for something else.
-            run.interrupt_s = time.monotonic() + _BEGIN_S
-
-    def _pass_interrupt(self) -> None:
-        if self._kernel is None or self._channels is None:
-            return
-        if self._kernel.spec.by_message:
-            self._channels.send(self._channels.control, "interrupt_request", {})
-        else:
-            self._kernel.send_signal(signal.SIGINT)
+            if self._cell is not None and not self._cell.is_startup:  # else it came too late
+                self._cell.interrupt()
 
     # --- start
 
     def _start(self, transport: str) -> None:
-        """Starts the kernel, and asks it what it is."""
-        told = self._setup["jupyter"]
         try:
-            spec = KernelSpec(told["folder"], told["python"])
-            self._kernel = JupyterProcess(
-                spec, transport, told["room"], self._setup["environ"], told["fixed"], self._setup["cwd"]
-            )
+            self._peer = Peer(transport, self._setup, self._poller)
         except JupyterError as exc:
             self._give_up(str(exc))
-        assert self._kernel is not None
-        self._noise = ""
-        self._heard = self._answered = False
-        self._nudge_s = time.monotonic() + _NUDGE_S
-        wire = Wire(self._kernel.connection["key"].encode("ascii"))
-        channels = self._channels = Channels(self._kernel.connection, wire)
-        for sock in (channels.shell, channels.iopub, channels.stdin, channels.control):
-            self._poller.register(sock, zmq.POLLIN)
-        for fd in self._kernel.raw:
-            self._poller.register(fd, zmq.POLLIN)
-            self._decoders[fd] = codecs.getincrementaldecoder("utf-8")("replace")
-        channels.send(channels.shell, "kernel_info_request", {})
+        self._started_s = time.monotonic()
+        self._next_look_s = self._started_s + _NUDGE_S
 
-    def _leave_kernel(self) -> None:
-        """Lets go of a kernel that has ended."""
-        if self._channels is not None:
-            for sock in (self._channels.shell, self._channels.iopub, self._channels.stdin, self._channels.control):
-                self._poller.unregister(sock)
-            self._channels.close()
-            self._channels = None
-        if self._kernel is not None:
-            for fd in self._decoders:
-                self._poller.unregister(fd)
-            self._decoders.clear()
-            self._kernel.let_go()
-            self._kernel = None
-
-    def _await_start(self, now: float) -> None:
-        kernel, channels = self._kernel, self._channels
-        if kernel is None or channels is None or self._ended is not None or now < self._nudge_s:
+    def _look_for(self, now: float) -> None:
+        """Looks whether the kernel is up, and how long it has been awaited."""
+        peer = self._peer
+        if peer is None:
             return
-        self._nudge_s = now + _NUDGE_S
+        self._next_look_s = now + _NUDGE_S
         waited_s = now - self._started_s
-        if self._answered:
-            if self._heard or now >= self._answered_s + _HEARD_S:
-                self._started()
+        if peer.is_up:
+            self._next_look_s = NEVER
+            peer.begin()
+            if self._setup.get("startup"):
+                self._execute(self._setup["startup"], is_startup=True)
             else:
-                channels.send(channels.shell, "kernel_info_request", {})
+                self._become_ready()
+        elif peer.answered:
+            peer.ask()  # its answer came, its news did not: those that were told before we were connected are lost
         elif waited_s >= START_S:
-            self._give_up("the kernel %s did not answer within %d s%s" % (kernel.spec.name, START_S, self._last_line()))
-        elif kernel.connection["transport"] == "ipc" and waited_s >= _SILENT_S and not kernel.listens:
-            kernel.send_signal(signal.SIGKILL)  # its end is heard of, and another begins
-
-    def _started(self) -> None:
-        self._noise = ""
-        self._takes_raw = self._kernel is not None and not self._kernel.hears_itself
-        startup = self._setup.get("startup")
-        if startup and self._run is None and not self._ready:
-            self._execute(startup, is_startup=True)
-        else:
-            self._become_ready()
+            self._give_up("the kernel %s did not answer within %d s%s" % (peer.spec.name, START_S, peer.last_line))
+        elif peer.transport == "ipc" and waited_s >= _SILENT_S and not peer.process.listens:
+            peer.process.send_signal(signal.SIGKILL)  # its end is heard of, and another begins
 
     def _become_ready(self) -> None:
         self._ready = True
         self._out.frame({"ready": self._name})
 
-    def _last_line(self) -> str:
-        lines = [line for line in self._noise.splitlines() if line.strip()]
-        return ": " + lines[-1].strip()[:_LAST_LINE_CHARS] if lines else ""
-
     def _give_up(self, why: str) -> None:
         """Tells why there is no kernel, and ends. Never returns."""
-        if self._kernel is not None:
-            self._kernel.end()
+        if self._peer is not None:
+            self._peer.process.end()
         self._out.frame({"failed": why})
         self._send_all()
         os._exit(1)
@@ -372,70 +250,48 @@ class Bridge:
     # --- the kernel
 
     def _hear_kernel(self, events: Dict[Any, int]) -> None:
-        for fd in [fd for fd in self._decoders if fd in events]:
-            self._read_raw(fd)
-        channels = self._channels
-        if channels is None:
+        peer = self._peer
+        if peer is None:
             return
-        if channels.iopub in events or self._behind:
-            self._read_iopub(channels)
-        if channels.shell in events:
-            while True:
-                count, message = channels.receive(channels.shell)
-                if not count:
-                    break
-                if message is not None:
-                    self._on_reply(message)
+        channels = peer.channels
+        if any(fd in events for fd in peer.process.raw):
+            self._take_raw(1 << 18)
+        if channels.iopub in events or peer.behind:
+            for message in peer.news():
+                self._take_news(message)
+        while channels.shell in events:
+            count, reply = channels.receive(channels.shell)
+            if not count:
+                break
+            if reply is not None:
+                self._take_reply(peer, reply)
         if channels.stdin in events:
-            message = channels.receive(channels.stdin)[1]
-            if message is not None and message["header"].get("msg_type") == "input_request":
-                self._prompt = _Prompt(message)
+            question = channels.receive(channels.stdin)[1]
+            if question is not None and question["header"].get("msg_type") == "input_request":
+                self._prompt = Prompt(question)
         if channels.control in events:
             channels.receive(channels.control)
+        if peer.is_up and self._next_look_s != NEVER:
+            self._next_look_s = 0.0
 
-    def _read_iopub(self, channels: Channels) -> None:
-        bytes_, messages = 0, 0
-        while bytes_ < _TURN_BYTES and messages < _TURN_MESSAGES:
-            count, message = channels.receive(channels.iopub)
-            if not count:
-                self._behind = False
-                return
-            bytes_ += count
-            messages += 1
-            if message is not None:
-                self._on_iopub(message)
-        self._behind = True
+    def _take_raw(self, most: int) -> None:
+        if self._peer is not None and (self._out.waiting_bytes < FULL_BYTES or most > FULL_BYTES):
+            for kind, text in self._peer.raw(most):
+                self._output.text(kind, text)
 
-    def _on_iopub(self, message: Message) -> None:
-        self._heard = True
-        kind, content = message["header"].get("msg_type"), message["content"]
-        run = self._run
-        if run is not None and message["parent_header"].get("msg_id") == run.number:
-            if kind == "status":
-                if content.get("execution_state") == "idle":
-                    run.idle = True
-                    run.due_s = time.monotonic() + _REPLY_S
-            else:
-                run.begun = True
-                if run.replied and not run.idle:
-                    run.due_s = time.monotonic() + _IDLE_S
-            if kind == "error":
-                run.exit_code, is_error = exit_of(content)
-                run.told = True
-                if not is_error:
-                    return
-        if self._prompt is not None and not self._prompt.shown:
-            self._prompt.due_s = min(time.monotonic() + _PROMPT_S, self._prompt.last_s)
-        if isinstance(kind, str):
-            self._output.show(kind, content)
+    def _take_news(self, message: Message) -> None:
+        cell = self._cell
+        if cell is not None and message["parent_header"].get("msg_id") == cell.number and not cell.take_news(message):
+            return
+        if self._prompt is not None:
+            self._prompt.wait()
+        self._output.show(str(message["header"].get("msg_type")), message["content"])
 
-    def _on_reply(self, message: Message) -> None:
-        kind, content = message["header"].get("msg_type"), message["content"]
-        parent = message["parent_header"].get("msg_id")
-        run = self._run
-        if kind == "kernel_info_reply" and not self._answered:
-            self._answered = True
-            self._answered_s = self._nudge_s = time.monotonic()
+    def _take_reply(self, peer: Peer, message: Message) -> None:
+        content, parent = message["content"], message["parent_header"].get("msg_id")
+        cell = self._cell
+        if message["header"].get("msg_type") == "kernel_info_reply":
+            peer.take_answer()
         elif parent in self._asked:
             number, question = self._asked.pop(parent)
             code, cursor = question["code"], question["cursor"]
@@ -444,106 +300,54 @@ class Bridge:
             else:
                 answer = jupyter_looks.inspection(content, code, cursor, question["detail"])
             self._out.frame({"looked": number, "answer": answer})
-        elif run is not None and parent == run.number and not run.replied:
-            run.replied = run.begun = True
-            run.due_s = time.monotonic() + _IDLE_S
-            self._take_reply(run, content)
+        elif cell is not None and parent == cell.number:
+            cell.take_reply(content, self._output)
 
-    def _take_reply(self, run: _Run, content: Dict[str, Any]) -> None:
-        status = content.get("status")
-        if status == "ok":
-            self._output.payloads(content)
-        elif status == "error" and not run.told:
-            run.exit_code, is_error = exit_of(content)
-            if is_error:
-                self._output.text("stderr", error_text(content))
-        elif status != "error":
-            run.exit_code = 1
-            self._output.text("stderr", "the kernel has not run this cell\n")
-
-    def _finish(self, run: _Run) -> None:
-        for fd in list(self._decoders):
-            self._read_raw(fd)
-        self._run = self._prompt = None
-        if run.is_startup:
-            if run.exit_code:
-                self._out.text("stderr", "the start-up code of the image has failed\n")
-            self._become_ready()
-        else:
-            self._out.frame({"done": run.exit_code, "stdout": ""})
-
-    def _show(self, prompt: _Prompt) -> None:
+    def _show(self, prompt: Prompt) -> None:
         prompt.shown = True
-        if self._run is None or self._run.is_startup:
+        if self._cell is None or self._cell.is_startup:
             self._prompt = None
-            if self._channels is not None:  # nobody is there who could answer
-                reply = {"status": "ok", "value": _END_OF_INPUT}
-                self._channels.send(self._channels.stdin, "input_reply", reply, prompt.header)
+            self._reply(prompt, _END_OF_INPUT)  # nobody is there who could answer
             return
-        text = prompt.content.get("prompt")
-        self._output.text("stdout", text if isinstance(text, str) else "")
-        self._out.frame({"input": bool(prompt.content.get("password"))})
+        self._output.text("stdout", prompt.text)
+        self._out.frame({"input": prompt.is_password})
         self._answer()
-
-    def _read_raw(self, fd: int) -> None:
-        """Takes what the kernel writes past its messages: as output, once it is ready."""
-        kernel = self._kernel
-        assert kernel is not None
-        while True:
-            try:
-                data = os.read(fd, 1 << 16)
-            except BlockingIOError:
-                return
-            text = self._decoders[fd].decode(data, not data)
-            if self._takes_raw:
-                self._output.text(kernel.raw[fd], text)
-            elif kernel.raw[fd] == "stderr":
-                self._noise = (self._noise + text)[-_NOISE_CHARS:]
-            if not data:
-                self._poller.unregister(fd)
-                del self._decoders[fd]
-                return
-            if len(data) < 1 << 16 or self._out.waiting_bytes > _FULL_BYTES:
-                return
 
     # --- the end
 
     def _end(self, status: int) -> None:
         """Ends as the kernel did, having passed on its last words; before it was ready another one may be tried."""
-        kernel, channels = self._kernel, self._channels
-        assert kernel is not None and channels is not None
+        peer = self._peer
+        assert peer is not None
         deadline_s = time.monotonic() + _LAST_WORDS_S
-        quiet_s = time.monotonic() + 0.05
-        while time.monotonic() < min(deadline_s, quiet_s) or self._behind:
-            events: Dict[Any, int] = dict(self._poller.poll(10))
-            if self._ack_fd in events:
-                os.read(self._ack_fd, 1 << 16)
-            if channels.iopub in events or any(fd in events for fd in self._decoders):
-                quiet_s = time.monotonic() + 0.05
+        quiet_s = time.monotonic() + _QUIET_S
+        while time.monotonic() < min(deadline_s, quiet_s) or peer.behind:
+            events = self._poll(10)
+            if peer.channels.iopub in events:
+                quiet_s = time.monotonic() + _QUIET_S
             self._hear_kernel(events)
+        self._take_raw(1 << 30)
         if not self._ready:
-            self._start_failed(kernel, status)
+            self._start_failed(peer, status)
             return
         if os.WIFSIGNALED(status):
-            self._output.last_words(self._noise)
-        self._leave_kernel()
+            self._output.last_words(peer.noise)
+        peer.leave()
         self._send_all()
         die_alike(status)
 
-    def _start_failed(self, kernel: JupyterProcess, status: int) -> None:
-        if kernel.connection["transport"] == "ipc" and not self._answered:
-            self._ended = None
-            self._leave_kernel()
-            self._started_s = time.monotonic()
+    def _start_failed(self, peer: Peer, status: int) -> None:
+        self._peer = self._ended = self._cell = None
+        if peer.transport == "ipc" and not peer.answered:
+            peer.leave()
             self._start("tcp")
             return
-        how = (
-            "was killed by signal %d" % os.WTERMSIG(status)
-            if os.WIFSIGNALED(status)
-            else ("ended with exit code %d" % os.WEXITSTATUS(status))
-        )
-        why = "the kernel %s %s before it answered%s" % (kernel.spec.name, how, self._last_line())
-        self._leave_kernel()
+        if os.WIFSIGNALED(status):
+            how = "was killed by signal %d" % os.WTERMSIG(status)
+        else:
+            how = "ended with exit code %d" % os.WEXITSTATUS(status)
+        why = "the kernel %s %s before it was ready%s" % (peer.spec.name, how, peer.last_line)
+        peer.leave()
         self._give_up(why)
 
     def _send_all(self) -> None:
@@ -551,9 +355,6 @@ class Bridge:
             self._out.flush()
             if not self._out.waiting_bytes:
                 return
-            select.select([], [self._sock], [], 1.0)
-            try:  # it acknowledges, and would wait for room to do so
-                if select.select([self._ack_fd], [], [], 0)[0]:
-                    os.read(self._ack_fd, 1 << 16)
-            except OSError:
-                return
+            acks = select.select([self._ack_fd], [self._sock], [], 1.0)[0]
+            if acks:
+                os.read(self._ack_fd, 1 << 16)

@@ -84,11 +84,12 @@ class Channels:
         self.stdin = self._connect(connection, "stdin", zmq.DEALER)
         self.control = self._connect(connection, "control", zmq.DEALER)
         self.iopub = self._connect(connection, "iopub", zmq.SUB)
+        self.all = (self.shell, self.stdin, self.control, self.iopub)
 
     def _connect(self, connection: Dict[str, Any], channel: str, kind: int) -> "zmq.Socket[bytes]":
         sock = self._context.socket(kind)
         sock.setsockopt(zmq.LINGER, 0)
-        # A queue that is full loses what comes, even the news of the end of a run: see `Bridge` for what bounds it.
+        # A queue that is full loses what comes, even the news of the end of a run: see `Peer` for what bounds it.
         sock.setsockopt(zmq.RCVHWM, 0)
         sock.setsockopt(zmq.SNDHWM, 0)
         sock.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MS)
