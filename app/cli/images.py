@@ -108,7 +108,7 @@ def why_of(image: ImageView) -> str:
     """Returns what is to be known of one that is not ready: why not, or how long that takes."""
     if image.progress is not None:
         return image.progress.message
-    return "; ".join(filter(None, (image.reason, takes(image))))
+    return "; ".join(filter(None, (takes(image), image.reason)))
 
 
 def takes(image: ImageView) -> str:
@@ -129,9 +129,9 @@ def _table(images: Sequence[ImageView]) -> str:
     most = _ALIASES_SHOWN if sys.stdout.isatty() else None
     rows = []
     for image in images:
-        aliases = list(image.aliases[:most])
-        if len(aliases) < len(image.aliases):
-            aliases.append("…")
+        # `x` and `x:latest` mean the same: one of them is enough to read
+        names = list(dict.fromkeys(name.removesuffix(":latest") for name in image.aliases))
+        aliases = [*names[:most], *(["…"] if most is not None and len(names) > most else [])]
         rows.append(
             [
                 image.reference,

@@ -179,7 +179,7 @@ def test_info(shelf: Shelf, bai: Bai) -> None:
     told = {line[:12].strip(): line[12:].strip() for line in lines if line[:12].strip()}
     assert told["Image"] == "python-data:3.11-debian12" and told["State"] == "can be built"
     assert "another name" in told["Asked for"] and told["Packages"] == "numpy, pandas" and told["Size"] == "400m"
-    assert any(line.strip() == "its environment has not been built yet; takes about 15s" for line in lines)
+    assert any(line.strip() == "takes about 15s; its environment has not been built yet" for line in lines)
     other = bai("image", "info", "python:3.11-ubuntu22.04")
     assert "is not here; running python:3.11-debian12" in other.out
     refused = bai("image", "info", "--exact", "python:3.11-ubuntu22.04")
