@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-from textual.message import Message
+from typing import TYPE_CHECKING, Final
 
 from ..client.views import AboutView
 from ..model.errors import BaiTuiError
 from ..model.sessions import ANSWERING
+from .acting import Acting, Means
 from .messages import AboutCame
-from .store import LAUNCHING, SessionStore
+from .store import LAUNCHING
 
 if TYPE_CHECKING:
-    from ..client.api import ApiClient
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -38,26 +36,11 @@ class About:
     files_bytes: int = 0
 
 
-class Abouts:
-    """Asks for what is said of the session that is looked at.
+class Abouts(Acting):
+    """Asks for what is said of the session that is looked at."""
 
-    Args:
-        connected: Waits for the connection.
-    """
-
-    def __init__(
-        self,
-        store: SessionStore,
-        post: Callable[[Message], object],
-        spawn: Callable[[Coroutine[Any, Any, None], str], object],
-        clock: Callable[[], float],
-        connected: Callable[[], Awaitable[ApiClient]],
-    ) -> None:
-        self._store = store
-        self._post = post
-        self._spawn = spawn
-        self._clock = clock
-        self._connected = connected
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
         self._known: dict[str, About] = {}
         self._wanted = ""
         """The session that is looked at."""

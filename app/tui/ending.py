@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
-
-from textual.message import Message
+from typing import TYPE_CHECKING, Final
 
 from ..model.errors import BaiTuiError, NotFound
 from ..model.sessions import SessionStatus
+from .acting import Acting, Means
 from .each import each, is_or_are, of
 from .messages import Complained, SessionsChanged, Told
-from .store import LAUNCHING, SessionStore
-from .sync import Sync
+from .store import LAUNCHING
 
 if TYPE_CHECKING:
-    from ..client.api import ApiClient
+    pass
 
 UNDO_S: Final = 5.0
 """How long the end of an idle session can be taken back: it is sent to the server only then."""
@@ -51,34 +49,16 @@ class Plan:
     """Their end is counting down already."""
 
 
-class Ending:
+class Ending(Acting):
     """Ends sessions.
 
     Args:
-        connected: Waits for the connection.
         forget: Drops what was kept of a session that left the list.
-        did: Notes a command.
     """
 
-    def __init__(
-        self,
-        store: SessionStore,
-        sync: Sync,
-        post: Callable[[Message], object],
-        spawn: Callable[[Coroutine[Any, Any, None], str], object],
-        clock: Callable[[], float],
-        connected: Callable[[], Awaitable[ApiClient]],
-        forget: Callable[[str], None],
-        did: Callable[..., None],
-    ) -> None:
-        self._store = store
-        self._sync = sync
-        self._post = post
-        self._spawn = spawn
-        self._clock = clock
-        self._connected = connected
+    def __init__(self, means: Means, forget: Callable[[str], None]) -> None:
+        super().__init__(means)
         self._forget = forget
-        self._did = did
         self.undo_s = UNDO_S
         self._batches: dict[int, list[str]] = {}
         """Number -> ids that one press wants to end, oldest first."""

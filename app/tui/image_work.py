@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
-
-from textual.message import Message
+from typing import TYPE_CHECKING, Final
 
 from ..model.errors import BaiTuiError, NotFound
 from ..model.images import ImageKind, ImageState
+from .acting import Acting, Means
 from .image_rows import progress_of
 from .messages import Complained, Told
-from .sync import Sync
 
 if TYPE_CHECKING:
     from ...widgets.rows import ImageRow
-    from ..client.api import ApiClient
     from ..client.views import TaskView
 
 log = logging.getLogger(__name__)
@@ -26,29 +22,11 @@ _NOT_HERE: Final = "this server prepares images by itself when a session needs o
 _READY: Final = frozenset({ImageState.READY, None})
 
 
-class ImageWork:
-    """Calls about images, and how far those are that were asked for here.
+class ImageWork(Acting):
+    """Calls about images, and how far those are that were asked for here."""
 
-    Args:
-        connected: Waits for the connection.
-        did: Notes a command.
-    """
-
-    def __init__(
-        self,
-        sync: Sync,
-        post: Callable[[Message], object],
-        spawn: Callable[[Coroutine[Any, Any, None], str], object],
-        clock: Callable[[], float],
-        connected: Callable[[], Awaitable[ApiClient]],
-        did: Callable[..., None],
-    ) -> None:
-        self._sync = sync
-        self._post = post
-        self._spawn = spawn
-        self._clock = clock
-        self._connected = connected
-        self._did = did
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
         self._tasks: dict[str, str] = {}
         """Reference -> id of the task that builds or pulls it for us; empty until the server has told it."""
 
@@ -94,7 +72,7 @@ class ImageWork:
             failure = error.message
         finally:
             self._tasks.pop(reference, None)
-            self._sync.image_over(reference, failure)
+            self._sync.image_over(reference, failure, ready=last is not None and last.state == "done")
         if failure:
             self._post(Complained(f"{reference} could not be {_done(image)}: {failure}"))
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
-
-from textual.message import Message
+from typing import TYPE_CHECKING, Final
 
 from ...widgets.transcript import Transcript
 from ..model.errors import BaiTuiError, NotFound, SessionExists
 from ..model.slots import ResourceSlots, typed_amount
+from .acting import Acting, Means
 from .launch_memory import LaunchMemory
 from .messages import Launched, LaunchFailed, SessionsChanged
-from .store import LaunchRequest, SessionStore, default_image, free_name
-from .sync import Sync
+from .store import LaunchRequest, default_image, free_name
 
 if TYPE_CHECKING:
     from ..client.api import ApiClient
@@ -25,39 +23,21 @@ _NAMES_TRIED: Final = 20
 """Free names that may turn out to be taken before a launch gives up."""
 
 
-class Launching:
+class Launching(Acting):
     """Asks for sessions.
 
     Args:
-        connected: Waits for the connection.
         news: Wakes the runs that wait for their session.
         welcome: Where a failure is told of that has no session.
-        did: Notes in the log which command does the same.
     """
 
     def __init__(
-        self,
-        store: SessionStore,
-        sync: Sync,
-        post: Callable[[Message], object],
-        spawn: Callable[[Coroutine[Any, Any, None], str], object],
-        clock: Callable[[], float],
-        connected: Callable[[], Awaitable[ApiClient]],
-        news: Callable[[], Awaitable[None]],
-        welcome: Transcript,
-        memory: LaunchMemory,
-        did: Callable[..., None],
+        self, means: Means, news: Callable[[], Awaitable[None]], welcome: Transcript, memory: LaunchMemory
     ) -> None:
-        self._store = store
-        self._sync = sync
-        self._post = post
-        self._spawn = spawn
-        self._clock = clock
-        self._connected = connected
+        super().__init__(means)
         self._news = news
         self._welcome = welcome
         self._memory = memory
-        self._did = did
 
     @property
     def default_image(self) -> str:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final
-
-from textual.message import Message
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from ...widgets.text import duration
 from ..model.errors import BaiTuiError
 from ..model.sessions import ANSWERING, TERMINAL, SessionStatus, check_session_name
+from .acting import Acting
 from .each import each, is_or_are, of
 from .messages import Complained, SessionsChanged, Told
-from .store import LAUNCHING, SessionStore
-from .sync import Sync
+from .store import LAUNCHING
 
 if TYPE_CHECKING:
-    from ..client.api import ApiClient
     from ..client.views import ExtensionView, SessionView
 
 EXTEND_S: Final = 1800.0
@@ -25,33 +22,11 @@ PRIORITY_STEP: Final = 5
 _HIGHEST: Final = 100
 
 
-class Upkeep:
+class Upkeep(Acting):
     """Calls that change how long sessions live, when they start, what they are called.
 
     What is asked for one is asked for many: those for which it means nothing are left out, and the answer says so.
-
-    Args:
-        connected: Waits for the connection.
-        did: Notes a command.
     """
-
-    def __init__(
-        self,
-        store: SessionStore,
-        sync: Sync,
-        post: Callable[[Message], object],
-        spawn: Callable[[Coroutine[Any, Any, None], str], object],
-        clock: Callable[[], float],
-        connected: Callable[[], Awaitable[ApiClient]],
-        did: Callable[..., None],
-    ) -> None:
-        self._store = store
-        self._sync = sync
-        self._post = post
-        self._spawn = spawn
-        self._clock = clock
-        self._connected = connected
-        self._did = did
 
     # -- how long --------------------------------------------------------------------------------------------------
 

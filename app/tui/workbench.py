@@ -20,6 +20,7 @@ from ...widgets.transcript import Transcript
 from ..model.errors import Unreachable
 from ..tui_settings import TuiSettings
 from .abouts import Abouts
+from .acting import Means
 from .actions import ACTIONS
 from .actions.keys import Keys
 from .code_history import CodeHistory, Entry
@@ -103,22 +104,20 @@ class Workbench:
         self.folder = folder
         self.memory = Memory(folder, place)
         self.happenings = Happenings(post, clock)
-        self.launching = Launching(
-            self.store,
-            self.sync,
-            post,
-            spawn,
-            clock,
-            self.connected,
-            self.runs.news,
-            self.welcome,
-            self.memory.of(LaunchMemory),
-            self.did,
+        means = Means(
+            store=self.store,
+            sync=self.sync,
+            post=post,
+            spawn=spawn,
+            clock=clock,
+            connected=self.connected,
+            did=self.did,
         )
-        self.ending = Ending(self.store, self.sync, post, spawn, clock, self.connected, self.runs.forget, self.did)
-        self.upkeep = Upkeep(self.store, self.sync, post, spawn, clock, self.connected, self.did)
-        self.image_work = ImageWork(self.sync, post, spawn, clock, self.connected, self.did)
-        self.abouts = Abouts(self.store, post, spawn, clock, self.connected)
+        self.launching = Launching(means, self.runs.news, self.welcome, self.memory.of(LaunchMemory))
+        self.ending = Ending(means, self.runs.forget)
+        self.upkeep = Upkeep(means)
+        self.image_work = ImageWork(means)
+        self.abouts = Abouts(means)
         self.sync.heard = self.happenings.event
         self._post = post
         self._spawn = spawn
