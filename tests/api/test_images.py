@@ -140,6 +140,16 @@ async def test_a_mutation_that_is_refused_says_why(api: Any, admin: Any, shelf: 
     assert payload == {"ok": False, "msg": "there is nothing of python:3.11-debian12 to remove"}
 
 
+async def test_an_image_is_purged_as_a_manager_does_it(api: Any, admin: Any, shelf: Any) -> None:
+    purge = f'mutation {{ purge_image_by_id(image_id: "id-{DATA}", options: OPTIONS) {{ image {{ name }} }} }}'
+    refused = await api.gql(purge.replace("OPTIONS", "{}"))
+    assert "only an administrator" in refused["errors"][0]["message"]
+    refused = await admin.gql(purge.replace("OPTIONS", "{remove_from_registry: true}"))
+    assert "no registry" in refused["errors"][0]["message"]
+    done = await admin.gql(purge.replace("OPTIONS", "{remove_from_registry: false}"))
+    assert done == {"data": {"purge_image_by_id": {"image": {"name": "python-data"}}}}
+
+
 async def test_a_task_of_somebody_else_is_not_there(api: Any, admin: Any, shelf: Any) -> None:
     task_id = (await changed(admin, f'preload_image(references: ["{DATA}"], target_agents: []) {{ task_id }}'))[
         "task_id"

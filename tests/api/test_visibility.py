@@ -398,6 +398,7 @@ MUTATIONS = {
     "unload_image": "test_images.py",
     "forget_image": "test_images.py",
     "forget_image_by_id": "test_images.py",
+    "purge_image_by_id": "test_images.py",
     "alias_image": "test_images.py",
     "dealias_image": "test_images.py",
 }

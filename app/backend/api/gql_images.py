@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...model.errors import BadRequest, ImageNotFound
+from ...model.errors import BadRequest, ImageNotFound, NotImplementedHere
 from ...model.images import Image
 from ..ports import Keypair, Service
 from .gql_rows import ImageRow
@@ -33,6 +33,7 @@ class Images:
         reference: str | None = None,
         id: str | None = None,
         bai_substitute: bool | None = None,
+        bai_pull: bool | None = None,
         **_: Any,
     ) -> ImageRow:
         if id is None and reference is None:
@@ -48,7 +49,7 @@ class Images:
                 if reference in image.aliases:
                     return self._image_row(image)
             raise ImageNotFound(f"Unknown image reference: {reference}")
-        found = await self._service.resolve_image(reference, exact=not bai_substitute)
+        found = await self._service.resolve_image(reference, exact=not bai_substitute, pull=bool(bai_pull))
         return self._image_row(found.image, found.notice)
 
     def customized_images(self, _info: Any) -> list[ImageRow]:
@@ -80,6 +81,14 @@ class Images:
 
     async def forget_image_by_id(self, _info: Any, image_id: str) -> dict[str, Any]:
         return await self._remove("forget_image_by_id", [image_id])
+
+    async def purge_image_by_id(
+        self, _info: Any, image_id: str, options: dict[str, Any] | None = None
+    ) -> dict[str, ImageRow]:
+        if options and options.get("remove_from_registry"):
+            raise NotImplementedHere("this backend writes to no registry: leave out 'remove_from_registry'")
+        await self._service.remove_images(self._caller, [image_id])
+        return {"image": await self.image(_info, id=image_id)}
 
     async def _remove(self, name: str, references: Sequence[str]) -> dict[str, Any]:
         async def remove() -> dict[str, Any]:

@@ -256,7 +256,7 @@ class ImageRow(Row):
 
     fields: ClassVar[Table] = {
         "id": lambda row: row.image.id,
-        "name": lambda row: row.image.reference.name,
+        "name": lambda row: row.image.reference.name.removeprefix(f"{row.image.registry}/"),
         "humanized_name": lambda row: row.image.reference.name,
         "namespace": lambda row: row.image.reference.name,
         "base_image_name": lambda row: row.image.reference.language,

@@ -25,7 +25,7 @@ type Query {
   keypair_resource_policies: [KeyPairResourcePolicy]
   user(domain_name: String, email: String): User
   groups(domain_name: String, is_active: Boolean): [UserGroup]
-  image(id: String, reference: String, architecture: String, bai_substitute: Boolean): Image
+  image(id: String, reference: String, architecture: String, bai_substitute: Boolean, bai_pull: Boolean): Image
   images(is_installed: Boolean, is_operation: Boolean, load_filters: [String]): [Image]
   customized_images: [Image]
   bai_image_aliases: [BaiImageAlias!]!
@@ -56,6 +56,7 @@ type Mutation {
   unload_image(references: [String]!, target_agents: [String]!): UnloadImage
   forget_image(reference: String!, architecture: String): ForgetImage
   forget_image_by_id(image_id: String!): ForgetImageById
+  purge_image_by_id(image_id: String!, options: PurgeImageOptions): PurgeImageById
   alias_image(alias: String!, target: String!, architecture: String): AliasImage
   dealias_image(alias: String!): DealiasImage
 }
@@ -77,6 +78,8 @@ type PreloadImage { ok: Boolean msg: String task_id: String bai_code: String }
 type UnloadImage { ok: Boolean msg: String task_id: String bai_code: String }
 type ForgetImage { ok: Boolean msg: String bai_code: String }
 type ForgetImageById { ok: Boolean msg: String bai_code: String }
+input PurgeImageOptions { remove_from_registry: Boolean = false }
+type PurgeImageById { image: Image }
 type AliasImage { ok: Boolean msg: String bai_code: String }
 type DealiasImage { ok: Boolean msg: String bai_code: String }
 
