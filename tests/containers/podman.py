@@ -80,7 +80,8 @@ class Podman:
         """Starts the service; returns when it listens."""
         with (self.folder / "service.log").open("ab") as log:
             words = self.command("system", "service", "--time=0", f"unix://{self.socket}")
-            self.service = subprocess.Popen(words, env=self.environ, stdout=log, stderr=log)
+            # there: the monitor of a container notes a want of memory in the folder that it was started in
+            self.service = subprocess.Popen(words, env=self.environ, cwd=self.folder, stdout=log, stderr=log)
         until_here(self.socket.is_socket)
 
     def stop(self) -> None:

@@ -198,7 +198,8 @@ async def test_a_session_is_taken_over_by_the_next_backend_and_without_the_engin
     session = await start(made)
     await session.run("x = 41")
     info = json.loads(json.dumps(contained.runner_info(session.kernel)))
-    for stored in (info, {}):
+    kept: list[dict[str, Any]] = [info, {}]
+    for stored in kept:
         later = ContainerEngine(Path("/elsewhere"), ContainerClient("/there/is/none", {}), ContainerSettings())
         kernel = await later.adopt(session.kernel.session_id, session.base, stored)
         assert isinstance(kernel, ContainerKernel)
