@@ -58,8 +58,14 @@ def build(image: str, anew: bool, log: bool, quiet: bool) -> int:
 def pull(image: str, anew: bool, log: bool, quiet: bool) -> int:
     """Pull an image of the container engine from its registry, and print its name.
 
+    IMAGE is a reference as container engines take it: of Docker's own registry where none is named.
+
     Progress goes to stderr: a bar on a terminal, lines elsewhere. ctrl+c cancels; a second one leaves at once.
     --anew asks the registry whether there is a newer one of that name.
+
+    \b
+      bai-tui image pull python:3.12-slim
+      bai-tui image pull registry.example/team/python:3.9
     """
     return _made("pull", image, anew, log, quiet)
 
@@ -143,7 +149,7 @@ class _Preparation:
         from .progress import ProgressLine
         from .talk import emit
 
-        image = await self._client.image(asked)
+        image = await self._client.image(asked, pull=self._verb == "pull")
         self._introduce(image, asked, anew)
         self._line = ProgressLine(image.reference, quiet=self._quiet)
         last: TaskView | None = None

@@ -44,6 +44,8 @@ _OURS: Final = (
     "bai_prepare_s",
     "bai_progress{current,total,message}",
 )
+_UNSAID: Final = ("local", "docker.io")
+"""Registries of our backend that are meant where none is named."""
 _PORTS_LABEL: Final = "ai.backend.service-ports"
 _TASK: Final = "bgtask_"
 _PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 4.0)
@@ -88,8 +90,11 @@ async def images(transport: Transport, installed: bool | None) -> Sequence[Image
     return [_view(row, bare) for row in rows or () if isinstance(row, Mapping)]
 
 
-async def image(transport: Transport, reference: str, exact: bool) -> ImageView:
+async def image(transport: Transport, reference: str, exact: bool, pull: bool = False) -> ImageView:
     """Returns one image.
+
+    Args:
+        pull: the one that is meant by whoever wants to pull it; a cluster has no other.
 
     Raises:
         ImageNotFound: there is none of that name, alias or id, nor one that could stand for it.
@@ -105,6 +110,9 @@ async def image(transport: Transport, reference: str, exact: bool) -> ImageView:
     if ours:
         declared, given = f"{declared},$substitute:Boolean", f"{given},bai_substitute:$substitute"
         variables["substitute"] = not exact
+        if pull:
+            declared, given = f"{declared},$pull:Boolean", f"{given},bai_pull:$pull"
+            variables["pull"] = True
     fields = (*_FIELDS, *_OURS, "bai_notice") if ours else _FIELDS
     row = await ask(transport, f"query({declared}){{image({given}){{", "image", fields, "%s}", variables)
     if not isinstance(row, Mapping):
@@ -121,10 +129,11 @@ def _view(row: Mapping[str, Any], bare: bool) -> ImageView:
     """Reads an `Image`.
 
     Args:
-        bare: leave out the registry `local`: our backend has the one, and nobody types it.
+        bare: leave out the registries that nobody types: what is local to our backend, and what engines mean by
+            themselves.
     """
     registry, name, tag = (str(row.get(key) or "") for key in ("registry", "name", "tag"))
-    if bare and registry == "local":
+    if bare and registry in _UNSAID:
         registry = ""
     reference = f"{name}:{tag}" if tag else name
     pairs = [pair for pair in row.get("labels") or () if isinstance(pair, Mapping) and "key" in pair]

@@ -32,18 +32,19 @@ class Shelf:
 
         return await images.images(self.transport, installed)
 
-    async def image(self, reference: str, *, exact: bool = False) -> ImageView:
+    async def image(self, reference: str, *, exact: bool = False, pull: bool = False) -> ImageView:
         """Returns the image that a reference, an alias or an id leads to. The substitute for one that is not here is
         another one: compare `ImageView.reference`.
 
         Args:
             exact: no substitute (capability `images`; a cluster has none anyway).
+            pull: what is meant by whoever wants to pull it (the same): it need not be in any list.
 
         Raises: ImageNotFound.
         """
         from . import images
 
-        return await images.image(self.transport, reference, exact)
+        return await images.image(self.transport, reference, exact, pull)
 
     async def prepare_image(self, reference: str, *, anew: bool = False) -> str:
         """Has an image built or pulled; returns the id of the task, for `task_progress`, that does so in the server,

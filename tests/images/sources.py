@@ -12,9 +12,7 @@ from bai_tui.app.model.errors import ImageFailed
 from bai_tui.app.model.images import Image, ImageKind, ImageReference, ImageState
 
 
-def image(
-    reference: str, state: ImageState = ImageState.READY, kind: ImageKind = ImageKind.PYTHON, **more: str
-) -> Image:
+def image(reference: str, state: ImageState = ImageState.READY, kind: ImageKind = ImageKind.PYTHON) -> Image:
     parsed = ImageReference.parse(reference)
     reason = "it is broken" if state is ImageState.UNAVAILABLE else ""
     return Image(

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 from bai_tui.app.backend.containers import ContainerClient, Inspector, NoPython
+from bai_tui.app.backend.images import Catalogue
 from bai_tui.app.backend.images.containers import ContainerSource
 from bai_tui.app.backend.ports import Progress
-from bai_tui.app.model.errors import ImageFailed
-from bai_tui.app.model.images import Image, ImageState
+from bai_tui.app.model.errors import ImageFailed, ImageNotFound
+from bai_tui.app.model.images import Image, ImageKind, ImageState
 from bai_tui.app.model.slots import CPU, MEM, ResourceSlots
 from bai_tui.tests.containers import offline
 from bai_tui.tests.containers.fixtures import PYTHON_IMAGE, python_layers
 from bai_tui.tests.containers.podman import Podman
 from bai_tui.tests.containers.registry import LOGIN, Registry, registry
+from bai_tui.tests.images.sources import FakeSource, image
 
 
 @pytest.fixture
@@ -208,3 +210,24 @@ async def test_an_engine_that_goes_away_takes_its_images_along_until_it_is_back(
     assert await images(source) == before
     candidate = (await source.candidate("docker.io/library/python:3.12-slim")).image
     assert (candidate.state, candidate.canonical) == (ImageState.PULLABLE, "python:3.12-slim")
+
+
+async def test_who_wants_to_pull_gets_nothing_that_stands_for_it(
+    client: ContainerClient, tmp_path: Path, hub: Registry
+) -> None:
+    process = image("python:3.12-debian12")
+    catalogue = Catalogue([FakeSource(ImageKind.PYTHON, [process]), made(client, tmp_path)])
+    assert (await catalogue.resolve("python:3.12-slim")).image.canonical == process.canonical  # to run code
+    wanted = await catalogue.to_pull("docker.io/library/python:3.12-slim")
+    assert (wanted.canonical, wanted.state) == ("python:3.12-slim", ImageState.PULLABLE)
+    assert wanted.canonical in [one.canonical for one in catalogue.list()]
+    assert (await catalogue.to_pull("offline-python")).canonical == PYTHON_IMAGE
+    with pytest.raises(ImageNotFound, match="localhost/nothing:1 cannot be pulled: it is not on this machine"):
+        await catalogue.to_pull("localhost/nothing:1")
+    failing = await catalogue.to_pull(f"{hub.host}/nothing:1")
+    with pytest.raises(ImageFailed):
+        await catalogue.make_ready(failing, deaf)
+    assert failing.canonical not in [one.canonical for one in catalogue.list()]
+    without = Catalogue([FakeSource(ImageKind.PYTHON, [process])])
+    with pytest.raises(ImageNotFound, match="no source of images has a registry"):
+        await without.to_pull("python:3.12-slim")

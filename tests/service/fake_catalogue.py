@@ -65,6 +65,9 @@ class FakeCatalogue:
     async def looked(self) -> None:
         await self.refresh()
 
+    async def to_pull(self, reference: str) -> Image:
+        return (await self.resolve(reference, exact=True)).image
+
     async def resolve(self, reference: str, *, exact: bool = False) -> Resolution:
         await asyncio.sleep(0)  # others come between, as with the real one; so below
         if exact:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...model.errors import ConfigError, ImageFailed, ImageNotFound
-from ...model.images import Image, ImageState
+from ...model.errors import BadRequest, ConfigError, ImageFailed, ImageNotFound
+from ...model.images import Image, ImageKind, ImageState
 from ...policies import ImageSettings
 from ..ports import Alias, Progress, Resolution, Tell
 from .alias_file import remove_alias, write_alias
@@ -139,6 +139,26 @@ class Catalogue:
         return Resolution(
             match.image, f"{reference.strip()} {match.lacking}; running {match.image.canonical} ({match.why})"
         )
+
+    async def to_pull(self, reference: str) -> Image:
+        """Returns what is meant by whoever wants to pull `reference`: an image of a container engine, here or not, or
+        one of a recipe; nothing that was found on the machine stands for it.
+
+        Raises:
+            ImageNotFound: it cannot be pulled, and why.
+            BadRequest: no reference.
+        """
+        await self.looked()
+        match = self._found(reference, exact=True)
+        if match is not None and match.image.kind in (ImageKind.CONTAINER, ImageKind.RECIPE):
+            return match.image
+        why = "no source of images has a registry"
+        for place, named in await self._candidates(reference):
+            if named.image.state is not ImageState.UNAVAILABLE:
+                self._shelf.add(place, named)
+                return self._shelf.get(named.image) or named.image
+            why = named.image.reason
+        raise ImageNotFound(f"{reference.strip()} cannot be pulled: {why}")
 
     async def check(self, image: Image) -> str:
         """Returns why sessions cannot run in a READY image any more; else nothing. Marks it in the list."""
@@ -277,19 +297,28 @@ class Catalogue:
         only: a short name that leads nowhere is rather a slip."""
         if "/" not in reference:
             return None
+        for place, named in await self._candidates(reference):
+            if named.image.state is not ImageState.UNAVAILABLE and self._shelf.may_run(named.image, reference):
+                self._shelf.add(place, named)
+                return Match(self._shelf.get(named.image) or named.image)
+        return None
+
+    async def _candidates(self, reference: str) -> Sequence[tuple[int, Named]]:
+        """Returns what sources offer for a reference, with their places; one that fails is left out."""
+        offers = []
         for place, source in enumerate(self._sources):
             if not isinstance(source, Offers):
                 continue
             try:
                 async with asyncio.timeout(_CHECK_S):
                     named = await source.candidate(reference)
+            except BadRequest:
+                raise
             except Exception as exc:  # a list without it is better than none
                 _log.warning("%s could not be asked for: %r", reference, exc)
                 continue
-            if named.image.state is not ImageState.UNAVAILABLE and self._shelf.may_run(named.image, reference):
-                self._shelf.add(place, named)
-                return Match(self._shelf.get(named.image) or named.image)
-        return None
+            offers.append((place, named))
+        return offers
 
     def _found(self, reference: str, exact: bool) -> Match | None:
         try:

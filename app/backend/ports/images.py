@@ -79,6 +79,15 @@ class ImageCatalogue(Protocol):
             BadRequest: no reference.
         """
 
+    async def to_pull(self, reference: str) -> Image:
+        """Returns what is meant by whoever wants to pull `reference`: an image of a container engine, here or not, or
+        one of a recipe; nothing that was found on the machine stands for it.
+
+        Raises:
+            ImageNotFound: it cannot be pulled, and why.
+            BadRequest: no reference.
+        """
+
     async def check(self, image: Image) -> str:
         """Returns why sessions cannot run in a READY image any more, such as that its interpreter is gone; else
         nothing. Marks it in the list."""

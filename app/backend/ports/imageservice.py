@@ -49,11 +49,12 @@ class ImageService(Protocol):
     async def all_images(self) -> Sequence[Image]:
         """Returns the images of this machine; waits for the first look over it."""
 
-    async def resolve_image(self, reference: str, *, exact: bool = False) -> Resolution:
+    async def resolve_image(self, reference: str, *, exact: bool = False, pull: bool = False) -> Resolution:
         """Returns what a reference leads to.
 
         Args:
             exact: no substitute.
+            pull: what is meant by whoever wants to pull it: what no list has is looked for at registries later.
 
         Raises: ImageNotFound, BadRequest.
         """

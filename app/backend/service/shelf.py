@@ -33,10 +33,12 @@ class Shelf:
         await self._catalogue.looked()
         return self._catalogue.list()
 
-    async def resolve_image(self, reference: str, *, exact: bool = False) -> Resolution:
-        """Returns what a reference leads to; with `exact`, no substitute."""
+    async def resolve_image(self, reference: str, *, exact: bool = False, pull: bool = False) -> Resolution:
+        """Returns what a reference leads to, see `ports.ImageService`."""
         if (image := _named(reference, await self.all_images(), aliases=False)) is not None:
             return Resolution(image)  # whether it can be had or not
+        if pull:
+            return Resolution(await self._catalogue.to_pull(reference))
         return await self._catalogue.resolve(reference, exact=exact)
 
     def image_aliases(self) -> Sequence[Alias]:
