@@ -17,18 +17,18 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from ... import __version__
 from ..backend_settings import Settings
 from ..config import Paths, private_folder
-from ..model.errors import BaiTuiError, ConfigError, ImageNotFound
+from ..model.errors import BaiTuiError, ConfigError
 from ..model.images import ImageState
 from .api import ConnectionLimits, Replays, create_app, create_runner, metrics_token
 from .containers import ContainerClient, Inspector
@@ -286,21 +286,23 @@ async def _look_around(parts: Parts) -> None:
     """Finds the images and makes the next launch of the default one fast. After readiness: nobody waits for it."""
 
     async def warm() -> None:
-        try:
-            image = (await parts.catalogue.resolve("python")).image
-        except ImageNotFound as exc:
-            log.warning("there is no default image: %s", exc.message)
-            return
+        image = (await parts.catalogue.resolve("python")).image
         if image.state is ImageState.READY:
             await parts.engine.warm(image)
 
-    try:
-        # of these, the last waits for what it needs only
-        await asyncio.gather(parts.engine.tidy(), parts.catalogue.refresh(), warm())
-    except BaiTuiError as exc:
-        log.warning("the default image cannot be prepared: %s", exc.message)
-    except Exception:
-        log.exception("the machine could not be looked over")
+    async def each(what: str, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await work
+        except BaiTuiError as exc:
+            log.warning("%s: %s", what, exc.message)
+        except Exception:
+            log.exception("%s", what)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(each("what an earlier backend left cannot be tidied up", parts.engine.tidy()), name="tidy up")
+        group.create_task(each("the machine cannot be looked over", parts.catalogue.refresh()), name="look for images")
+        # waits for what it needs only, not for slow sources of other images
+        group.create_task(each("the default image cannot be prepared", warm()), name="warm the default image")
 
 
 async def _watch_folder(paths: Paths, lock: InstanceLock, stop: asyncio.Event, kill_all: asyncio.Event) -> None:

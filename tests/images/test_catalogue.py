@@ -350,6 +350,12 @@ async def test_what_is_unavailable_goes_on_to_the_aliases_and_says_why(
     )
 
 
+async def test_a_short_name_of_what_is_unavailable_says_why(pythons: FakeSource, recipes: FakeSource) -> None:
+    recipes.images = [image("r:jupyter-ir", ImageState.UNAVAILABLE, ImageKind.RECIPE)]
+    with pytest.raises(ImageNotFound, match="the image r:jupyter-ir cannot be used: it is broken; the nearest is"):
+        await Catalogue([pythons, recipes]).resolve("r")
+
+
 async def test_aliases_are_written_and_hold_at_once(pythons: FakeSource, tmp_path: Path) -> None:
     catalogue = Catalogue([pythons], tmp_path / "aliases.toml")
     await catalogue.refresh()

@@ -73,7 +73,11 @@ class Resolver:
             for name in dict.fromkeys([*_names(one.image), one.image.reference.language]):
                 self._kin.setdefault(name, []).append(one)
         self._ids = {one.image.id: one.image for one in self._here}
-        self._gone = {one.image.canonical: one.image for one in images if one.image.state is ImageState.UNAVAILABLE}
+        self._gone: dict[str, Image] = {}
+        self._gone_kin: dict[str, Image] = {}
+        for one in (one for one in images if one.image.state is ImageState.UNAVAILABLE):
+            self._gone.setdefault(one.image.canonical, one.image)
+            self._gone_kin.setdefault(one.image.reference.name, one.image)
         self._remembered: dict[tuple[str, bool], Match] = {}
 
     def find(self, text: str, *, exact: bool = False) -> Match:
@@ -223,6 +227,8 @@ class Resolver:
     def _lack(self, asked: ImageReference) -> str:
         if gone := self._gone.get(str(asked)):
             return f"the image {asked} cannot be used: {_one_line(gone.reason)}"
+        if asked.tag == "latest" and asked.name not in self._kin and (gone := self._gone_kin.get(asked.name)):
+            return f"the image {gone.canonical} cannot be used: {_one_line(gone.reason)}"
         there = self._exact.get(str(asked))
         if there:
             runs = "in a container" if there[0].image.in_container else "as a process"
@@ -294,6 +300,8 @@ def _difference(asked: ImageReference, found: Named) -> str:
         return "same version, other registry"
     if not asked.platform:
         return ""
-    if asked.platform != found.image.labels.get("ai.backend.base-distro", found.image.reference.platform):
-        return "same version, other platform"
+    platform = found.image.labels.get("ai.backend.base-distro", found.image.reference.platform)
+    if asked.platform != platform:
+        ours = platform and asked.platform.startswith(f"{platform}-")
+        return f"same version, other {'interpreter' if ours else 'platform'}"
     return "" if found.plain or asked.version == found.image.runtime_version else "same version, other interpreter"
