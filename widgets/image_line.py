@@ -87,10 +87,11 @@ class ImageLine:
         glyphs = self._glyphs
         if image.progress is not None:
             return progress_text(image.progress, glyphs, self._now_s, width=BAR_CELLS)
-        if image.reason:
+        if image.state is ImageState.UNAVAILABLE:
             return image.reason
-        short = sorted(image.aliases, key=len)[:ALIASES_SHOWN]
-        more = f" {glyphs.ellipsis}" if len(image.aliases) > ALIASES_SHOWN else ""
+        aliases = [alias for alias in image.aliases if not self._told or not _is_plain(alias, image.reference)]
+        short = sorted(aliases, key=len)[:ALIASES_SHOWN]
+        more = f" {glyphs.ellipsis}" if len(aliases) > ALIASES_SHOWN else ""
         about = ["= " + ", ".join(short) + more] if short else []
         runs = image.language if image.language not in image.reference else ""
         about += [part for part in (f"{runs} {image.version}".strip(), image.detail) if part]
@@ -105,3 +106,9 @@ class ImageLine:
             return "", ""
         what = f" ({size(image.size_bytes)})" if image.size_bytes else ""
         return f"  must be fetched first{what}", "$warning"
+
+
+def _is_plain(alias: str, reference: str) -> bool:
+    """Whether anybody knows an alias who sees the reference: its beginning with a shorter tag, or no tag at all said
+    as `latest`."""
+    return alias.endswith(":latest") or (":" in alias and reference.startswith(alias))

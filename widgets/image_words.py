@@ -117,9 +117,11 @@ def image_facts(image: ImageRow, glyphs: Glyphs, now_s: float) -> list[Detail]:
     if image.progress is not None:
         facts.append(Detail("state", f"{image_word(image)} {progress_text(image.progress, glyphs, now_s, width=0)}"))
     elif image.state is not None:
-        reason = f": {image.reason}" if image.reason else ""
-        about = f", about {duration(image.prepare_s)}" if image.prepare_s and not image.reason else ""
-        facts.append(Detail("state", f"{image.state}{about}{reason}", level="soon" if image.rank == 2 else ""))
+        about = f", about {duration(image.prepare_s)}" if image.prepare_s else ""
+        cannot = image.state is ImageState.UNAVAILABLE
+        facts.append(Detail("state", f"{image.state}{about}", level="soon" if cannot else ""))
+        if image.reason:
+            facts.append(Detail("", image.reason, level="soon" if cannot else "", quiet=not cannot))
     elif not image.installed:
         facts.append(Detail("state", "must be fetched first"))
     lines = (

@@ -54,7 +54,9 @@ def session_facts(
     facts = []
     state = status_word(view.status, view.status_text, busy=view.busy, asks=asks)
     waits = view.status is SessionStatus.PENDING and view.waiting is not None
-    facts.append(Detail("state", state + (f": {view.status_info}" if view.status_info and not waits else "")))
+    # how far its image is says more than its last step
+    info = "" if waits or progress else view.status_info
+    facts.append(Detail("state", state + (f": {info}" if info else "")))
     if progress:
         facts.append(Detail("", progress))
     facts += _waiting(view, now_s)

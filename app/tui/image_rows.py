@@ -8,7 +8,7 @@ from typing import Final
 
 from ...widgets.rows import ImageProgress, ImageRow
 from ..client.views import ImageView, ProgressView
-from ..model.images import ImageKind
+from ..model.images import ImageKind, ImageState
 
 IMAGES: Final = "images"
 """Capability of a server that tells states of images, and builds and pulls them when it is asked to."""
@@ -66,6 +66,14 @@ def progress_of(view: ProgressView | None, before: ImageProgress | None, now_s: 
 def with_progress(images: Sequence[ImageRow], reference: str, progress: ImageProgress | None) -> list[ImageRow]:
     """Returns images of which one is so far."""
     return [replace(image, progress=progress) if image.reference == reference else image for image in images]
+
+
+def with_ready(images: Sequence[ImageRow], reference: str) -> list[ImageRow]:
+    """Returns images of which one was made ready."""
+    return [
+        replace(image, state=ImageState.READY, reason="", installed=True) if image.reference == reference else image
+        for image in images
+    ]
 
 
 def found(images: Sequence[ImageRow], name: str) -> ImageRow | None:

@@ -86,12 +86,10 @@ def silence(view: SessionView, progress: ImageProgress | None, glyphs: Glyphs, n
         log_key: what shows the log of its image, in the session list.
     """
     log = f"{log_key} in the session list shows the log"
-    if progress is not None:
-        told = progress_text(progress, glyphs, now_s, width=_BAR_CELLS, percents=True)
-        image = one_line(view.image)
-        return [f"its image {image} is being made ready: it starts when that is done", "", one_line(told), "", log]
-    if view.status is SessionStatus.PULLING:
-        return [f"its image {one_line(view.image)} is being made ready: it starts when that is done", "", log]
+    if progress is not None or view.status is SessionStatus.PULLING:
+        told = "" if progress is None else progress_text(progress, glyphs, now_s, width=_BAR_CELLS, percents=True)
+        first = f"its image {one_line(view.image)} is being made ready"
+        return [first, *([one_line(told)] if told else []), "", f"it starts when that is done; {log}"]
     if view.status is SessionStatus.ERROR:
         return ["it could not be started", "", *map(one_line, why_ended(view).splitlines()), "", log]
     return []

@@ -23,7 +23,7 @@ from ..model.images import ImageState
 from ..model.sessions import LIVE
 from ..model.slots import CPU, CUDA_DEVICE, CUDA_SHARES, MEM, is_bytes
 from .head_start import FirstList
-from .image_rows import BACK, GONE, IMAGES, PROGRESS, found, image_row, progress_of, with_progress
+from .image_rows import BACK, GONE, IMAGES, PROGRESS, found, image_row, progress_of, with_progress, with_ready
 from .live import LiveStats
 from .messages import (
     Complained,
@@ -401,18 +401,22 @@ class Sync:
             return
         state = event.data.get("state", _GOES_ON)
         if state != _GOES_ON:
-            self.image_over(image.reference, event.progress.message if event.progress and state == "failed" else "")
+            failure = event.progress.message if event.progress and state == "failed" else ""
+            self.image_over(image.reference, failure, ready=state == "done")
             return
         progress = progress_of(event.progress, image.progress, self._clock())
         if progress is not image.progress:
             self.image_progress(image.reference, progress)
 
-    def image_over(self, reference: str, failure: str = "") -> None:
+    def image_over(self, reference: str, failure: str = "", *, ready: bool = False) -> None:
         """Takes that an image is not being built or pulled any more, and asks how it is now.
 
         Args:
             failure: why it could not be; empty = it could, or was stopped.
+            ready: sessions can run in it now: that is shown before the server's list says so.
         """
+        if ready:
+            self.connection.images = with_ready(self.connection.images, reference)
         self.image_progress(reference, None)
         if failure:
             self.connection.failures[reference] = failure

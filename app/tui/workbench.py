@@ -34,6 +34,7 @@ from .messages import Complained, ConsoleChanged
 from .read_only import Switch
 from .run_queue import Queued
 from .runs import Runs
+from .samples import SAMPLE
 from .state import Memory
 from .store import SessionStore
 from .sync import Locator, Sync, api_client
@@ -53,20 +54,6 @@ WELCOME_KEYS: Final = (
     ("jump", "goes to any pane"),
 )
 """Action -> what the first screen says of it."""
-SAMPLE: Final = """\
-# ^r runs this in a session of its own: watch it below
-import platform
-import time
-
-print("hello from Python", platform.python_version())
-
-steps = 24
-for step in range(1, steps + 1):
-    bar = "█" * step + "░" * (steps - step)
-    print(f"\\r\\x1b[36m{bar}\\x1b[0m {step:2}/{steps}", end="", flush=True)
-    time.sleep(0.05)
-print("  done")
-"""
 
 
 class Workbench:

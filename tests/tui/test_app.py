@@ -15,8 +15,9 @@ from bai_tui.app.tui.draft import Draft
 from bai_tui.app.tui.help import HelpScreen
 from bai_tui.app.tui.layout import Layout
 from bai_tui.app.tui.locate import FixedEndpoint
+from bai_tui.app.tui.samples import SAMPLE
 from bai_tui.app.tui.state import Memory
-from bai_tui.app.tui.workbench import SAMPLE, wants_ascii
+from bai_tui.app.tui.workbench import wants_ascii
 from bai_tui.tests.tui.fakes import ENDPOINT, FakeServer
 from bai_tui.widgets.transcript import Gap, Transcript
 from textual import events

@@ -16,6 +16,7 @@ from bai_tui.app.tui.choice_box import ChoiceBox
 from bai_tui.app.tui.image_log_screen import ImageLogScreen
 from bai_tui.app.tui.launch_memory import LaunchMemory
 from bai_tui.app.tui.launch_screen import LaunchScreen
+from bai_tui.app.tui.samples import SAMPLES
 from bai_tui.tests.tui.fakes import FakeServer
 from bai_tui.tests.tui.test_every_action import Asked
 from bai_tui.widgets.image_picker import ImagePicker, ranked
@@ -311,6 +312,22 @@ async def test_the_editor_speaks_the_language_of_the_image(open_desk: Any, shelf
         await desk.until(lambda: desk.app.main.editor.language == "cpp")
         await desk.press(*"x=1", "ctrl+slash")
         await desk.until(lambda: desk.app.main.editor.text.startswith("// x=1"))
+
+
+async def test_the_sample_is_in_the_language_of_the_session_until_it_is_changed(
+    open_desk: Any, shelf: FakeServer
+) -> None:
+    shelf.add("ts", image="deno:2.1", age_s=90)
+    shelf.add("py", age_s=60)
+    async with open_desk() as desk:
+        editor = desk.app.main.editor
+        await desk.until(lambda: desk.cursor == "ts" and editor.text == SAMPLES["typescript"])
+        assert editor.language == "typescript"
+        await desk.press("j")
+        await desk.until(lambda: editor.text == SAMPLES["python"] and editor.language == "python")
+        await desk.press("f3", *"x=1", "f2", "k")
+        await desk.until(lambda: desk.cursor == "ts")
+        assert editor.text.startswith("x=1") and editor.language == "python"
 
 
 async def test_a_cluster_has_the_picker_without_states(open_desk: Any, server: FakeServer) -> None:

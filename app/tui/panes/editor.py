@@ -23,6 +23,7 @@ from ....widgets.text_find import Finder, PatternError
 from ....widgets.vim_messages import VimActed, VimShown
 from ..actions import bindings
 from ..documents import Document
+from ..samples import SAMPLES
 from .editor_files import EditorFiles
 from .running import RunsCode
 from .tab_title import tab_title
@@ -85,10 +86,26 @@ class EditorPane(RunsCode, EditorFiles):
         self._session = session_id
         current = self.documents.current
         current.session = session_id or ""
-        if view is not None and not current.path and not current.buffer.document.chars:
-            # what is begun now is in the language of the session
-            self.editor.language = self._spoken(view.image)
+        if view is not None and not current.path:
+            self._follow_language(current, self._spoken(view.image))
         self.show_tabs()
+
+    def _follow_language(self, document: Document, spoken: str) -> None:
+        """Has what is begun now, and the sample while nobody changed it, in the language of the session."""
+        buffer = document.buffer
+        sample = SAMPLES.get(buffer.language)
+        if not buffer.document.chars:
+            self.editor.language = spoken
+        elif (
+            self.editor.buffer is buffer
+            and spoken != buffer.language
+            and spoken in SAMPLES
+            and sample is not None
+            and buffer.document.chars == len(sample)
+            and buffer.text == sample
+        ):
+            self.editor.load_text(SAMPLES[spoken])
+            self.editor.language = spoken
 
     def _spoken(self, image: str) -> str:
         """Returns the language of an image, as the server tells it or its name says."""
