@@ -18,6 +18,7 @@ from bai_tui.app.backend.engines.container import ContainerEngine
 from bai_tui.app.backend.engines.container_kernel import ContainerKernel
 from bai_tui.app.backend.ports import Exit, Guarantee
 from bai_tui.app.backend.runner import procs
+from bai_tui.app.backend.runner.caps.finder import FRACTIONS
 from bai_tui.app.model.console import RunMode
 from bai_tui.app.model.errors import KernelNotReady, LaunchFailed
 from bai_tui.app.model.images import Image, ImageKind, ImageReference
@@ -310,3 +311,11 @@ async def test_a_bootstrap_script_runs_first_and_batches_are_told(made: Any) -> 
     session = await start(made, bootstrap_script="echo ready > flag")
     assert (await session.run("print(open('flag').read())")).text() == "ready\n\n"
     assert (await session.follow(await session.begin(mode=RunMode.BATCH, exec="exit 7"))).code == 7
+
+
+async def test_who_holds_a_part_of_a_gpu_is_capped_wherever_it_runs_python(made: Any) -> None:
+    session = await start(made, granted={FRACTIONS: "0.5", "CUDA_VISIBLE_DEVICES": ""})
+    code = "import sys; print([type(one).__name__ for one in sys.meta_path if 'Caps' in type(one).__name__])"
+    assert (await session.run(code)).text() == "['CapsFinder']\n"
+    assert (await session.batch(exec=f'python3 -c "{code}"')).text() == "['CapsFinder']\n"
+    assert (await session.run("import os\nprint(os.access(os.environ['PYTHONPATH'], os.W_OK))")).text() == "False\n"

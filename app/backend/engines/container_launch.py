@@ -40,7 +40,7 @@ from .container_keeper import ContainerKeeper
 from .container_kernel import ContainerKernel
 from .container_layers import limits_of, tasks_of, told_inside
 from .container_notes import ContainerNote
-from .environment import add_caps, early_variables, lent_modules, lent_python
+from .environment import add_caps, early_variables, lent_modules, lent_python, make_caps_dir
 from .kernel import wait_for_end
 from .launching import BOOTSTRAP_S, READY_S, launch_problem
 from .link import RunnerLink
@@ -188,13 +188,12 @@ class Launch:
         if spec.image.kernel != "plain":
             mounts += [Mount(at, _inside(at)) for at in dict.fromkeys(lent_modules().values())]
         if FRACTIONS in spec.granted:
+            make_caps_dir(self._caps_dir)
             mounts.append(Mount(str(self._caps_dir), str(self._caps_dir)))
         shared = [str(path) for path in named_folders(spec.granted)]
         mounts += [Mount(path, path, writable=True) for path in shared]
         environ = container_environ.passed(os.environ, session_id=spec.session_id)
         environ |= early_variables(spec.environ) | dict(spec.granted)
-        if FRACTIONS in environ:
-            add_caps(environ, self._caps_dir)
         return Box(
             name=self.name,
             image=image.id,
@@ -326,7 +325,7 @@ class Launch:
         )
         environ = container_environ.of_container(state.raw.get("Config", {}).get("Env") or ())
         environ |= {**spec.image.environ, **spec.environ, **spec.granted}
-        if FRACTIONS in environ:
+        if FRACTIONS in spec.granted:
             add_caps(environ, self._caps_dir)
         known = {
             "pid": pid,
