@@ -224,6 +224,11 @@ async def test_who_wants_to_pull_gets_nothing_that_stands_for_it(
     assert (await catalogue.to_pull("offline-python")).canonical == PYTHON_IMAGE
     with pytest.raises(ImageNotFound, match="localhost/nothing:1 cannot be pulled: it is not on this machine"):
         await catalogue.to_pull("localhost/nothing:1")
+    there = hub.add("team/there:1", offline.image(python_layers(), labels={"is": "there"}))
+    ready = await catalogue.make_ready(await catalogue.to_pull(there), deaf)
+    assert (ready.canonical, ready.state) == (there, ImageState.READY)
+    await catalogue.remove(ready)
+    assert there not in [one.canonical for one in catalogue.list()]
     failing = await catalogue.to_pull(f"{hub.host}/nothing:1")
     with pytest.raises(ImageFailed):
         await catalogue.make_ready(failing, deaf)

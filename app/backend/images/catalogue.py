@@ -219,6 +219,7 @@ class Catalogue:
         """
         source = self._source(image)
         said = await self._builds.alone(image, lambda: source.remove(image))
+        self._shelf.drop(image)
         place = self._sources.index(source)
         await self._look_at(place, source, self._named_before(place))
         return said

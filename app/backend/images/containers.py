@@ -162,7 +162,7 @@ class ContainerSource:
         others = [str(other) for tag in here.tags if (other := familiar_or_none(tag)) and other != image.reference]
         if others:
             return f"{image.canonical} was taken off an image that is kept: it is {', '.join(others)} as well"
-        return f"{image.canonical} was removed from the container engine ({here.size_bytes / 1e6:.0f} MB)"
+        return f"{image.canonical} was removed from the container engine"
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
