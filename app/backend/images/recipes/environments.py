@@ -85,8 +85,8 @@ class Environments:
     """All of them in one cache folder."""
 
     def __init__(self, cache_dir: Path) -> None:
-        self._folder = cache_dir / "environments"
-        self._logs = cache_dir / "logs"
+        self._folder = cache_dir.absolute() / "environments"  # installers run in another folder than this program
+        self._logs = cache_dir.absolute() / "logs"
 
     def whole(self, key: str) -> Environment | None:
         """Returns the environment that is whole, damaged since then or not."""
@@ -144,14 +144,16 @@ class Environments:
             os.close(handle)
 
     def begin(self, key: str, build: str) -> Path:
-        """Clears what earlier builds left and returns the folder to build in, which is not there yet. Under the lock.
+        """Clears what earlier builds left and returns the folder to build in, empty. Under the lock.
 
         Raises:
             OSError: the cache cannot be written.
         """
         self.clear(key)
         (self._folder / key).mkdir(mode=_FOLDER_MODE, exist_ok=True)
-        return self._folder / key / build
+        folder = self._folder / key / build
+        folder.mkdir(mode=_FOLDER_MODE)  # from now on its name tells the next one whose processes to end
+        return folder
 
     def finish(self, key: str, environment: Environment) -> None:
         """Makes an environment the whole one, after all of it is on disk. Under the lock.
