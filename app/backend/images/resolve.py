@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -23,6 +23,7 @@ from .aliases import AliasTable
 from .naming import Named
 
 _VERSION: Final = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}[a-z]*")
+_LATEST: Final = "latest"
 _UNSAID: Final = ("docker.io/library/", "docker.io/", "localhost/")
 """What container engines put before names that have no registry."""
 _KINDS: Final = (ImageKind.CONTAINER, ImageKind.JUPYTER, ImageKind.RECIPE, ImageKind.PYTHON)
@@ -66,12 +67,13 @@ class Resolver:
         self._settings = settings or ImageSettings()
         self._here = [one for one in images if one.image.state is not ImageState.UNAVAILABLE]
         self._exact: dict[str, list[Named]] = {}
-        self._kin: dict[str, list[Named]] = {}
+        self._kin: dict[tuple[str, str], list[Named]] = {}
         for one in sorted(self._here, key=lambda one: one.image.state is not ImageState.READY):
             for name in _names(one.image):
                 self._exact.setdefault(f"{name}:{one.image.reference.tag}", []).append(one)
             for name in dict.fromkeys([*_names(one.image), one.image.reference.language]):
-                self._kin.setdefault(name, []).append(one)
+                for version in _versions(one):
+                    self._kin.setdefault((name, version), []).append(one)
         self._ids = {one.image.id: one.image for one in self._here}
         self._gone: dict[str, Image] = {}
         self._gone_kin: dict[str, Image] = {}
@@ -106,14 +108,20 @@ class Resolver:
 
     def names(self, images: Sequence[Named]) -> list[tuple[str, ...]]:
         """Returns the other references that lead to each of `images`: short ones and those of the alias tables."""
-        leads = self.leads()
-        names = []
+        ways: dict[int, list[str]] = {}
+        for alias, target in self.leads().items():
+            ways.setdefault(id(target), []).append(alias)
+        names: list[tuple[str, ...]] = []
+        known: dict[str, Image | None] = {}
         for image in (one.image for one in images):
             short = _names(image)[-1]
             versions = [version for version in (image.reference.version, image.runtime_version) if version]
             shorts = [short, f"{short}:latest", *(f"{short}:{version}" for version in versions)]
-            found = [name for name in shorts if self._to(name) is image]
-            found += [alias for alias, target in leads.items() if target is image]
+            for name in shorts:
+                if name not in known:
+                    known[name] = self._to(name)
+            found = [name for name in shorts if known[name] is image]
+            found += ways.get(id(image), ())
             names.append(tuple(name for name in dict.fromkeys(found) if name != image.canonical))
         return names
 
@@ -192,12 +200,12 @@ class Resolver:
 
     def _by_version(self, asked: ImageReference, trail: Sequence[ImageReference]) -> Match | None:
         """Finds `python`, `python:3`, `python:3.11`, `python:3.11.7`, each with any platform."""
-        if asked.tag != "latest" and not _VERSION.fullmatch(asked.version):
+        if asked.tag != _LATEST and not _VERSION.fullmatch(asked.version):
             return None
         fitting = [
             one
-            for one in self._kin.get(asked.name, ())
-            if (asked.tag == "latest" or _is_version(one, asked.version)) and self._may_run(one.image, asked, trail)
+            for one in self._kin.get((asked.name, _LATEST if asked.tag == _LATEST else asked.version), ())
+            if self._may_run(one.image, asked, trail)
         ]
         if not fitting:
             return None
@@ -227,7 +235,7 @@ class Resolver:
     def _lack(self, asked: ImageReference) -> str:
         if gone := self._gone.get(str(asked)):
             return f"the image {asked} cannot be used: {_one_line(gone.reason)}"
-        if asked.tag == "latest" and asked.name not in self._kin and (gone := self._gone_kin.get(asked.name)):
+        if asked.tag == _LATEST and (asked.name, _LATEST) not in self._kin and (gone := self._gone_kin.get(asked.name)):
             return f"the image {gone.canonical} cannot be used: {_one_line(gone.reason)}"
         there = self._exact.get(str(asked))
         if there:
@@ -241,10 +249,13 @@ class Resolver:
         return f"the nearest is {self._nearest_name(asked)!r} ({len(self._here)} images are here)"
 
     def _nearest_name(self, asked: ImageReference) -> str:
-        if asked.tag == "latest":
-            names = [*self._kin, *(name.removesuffix(":latest") for name in self._user)]
+        if asked.tag == _LATEST:
+            names = [
+                *(name for name, version in self._kin if version == _LATEST),
+                *(name.removesuffix(":latest") for name in self._user),
+            ]
             return _closest(asked.language, names)
-        kin = self._kin.get(asked.language)
+        kin = self._kin.get((asked.language, _LATEST))
         wanted = _VERSION.fullmatch(asked.version) and [int(part) for part in re.findall("[0-9]+", asked.version)]
         if kin and wanted:
             major, minor = (*wanted, 0)[:2]
@@ -275,9 +286,9 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _is_version(one: Named, version: str) -> bool:
-    """Whether `version` is the full, the short or the major version of an image."""
-    return version in (one.image.runtime_version, one.image.reference.version, str(one.version[0]))
+def _versions(one: Named) -> Set[str]:
+    """Returns the full, the short and the major version of an image, and what stands for any."""
+    return {_LATEST, one.image.runtime_version, one.image.reference.version, str(one.version[0])} - {""}
 
 
 def _fitness(asked: ImageReference, one: Named) -> tuple[object, ...]:
