@@ -147,7 +147,6 @@ class Bridge:
             "allow_stdin": not is_startup,
             "stop_on_error": True,
         }
-        peer.noise = ""
         self._prompt = None
         self._cell = Cell(peer.channels.send(peer.channels.shell, "execute_request", content), is_startup)
 
@@ -330,8 +329,6 @@ class Bridge:
         if not self._ready:
             self._start_failed(peer, status)
             return
-        if os.WIFSIGNALED(status):
-            self._output.last_words(peer.noise)
         peer.leave()
         self._send_all()
         die_alike(status)

@@ -1,12 +1,11 @@
 """What Jupyter kernels show, as our console has it."""
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Tuple
 
 from . import display
 from .outbox import Outbox
 
 _ERASE_LINE = "\033[2K\r"
-_KEPT_CHARS = 4096
 
 
 def _bundle(data: Any) -> Dict[str, Any]:
@@ -27,8 +26,6 @@ class JupyterOutput:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._errors = ""
-        """The last of what was shown on stderr."""
         self._clear = False
         """The line is to be erased when something comes to take its place."""
 
@@ -52,14 +49,6 @@ class JupyterOutput:
                 self._clear = False
                 self._outbox.text("stdout", _ERASE_LINE)
             self._outbox.text(kind, text)
-            if kind == "stderr":
-                self._errors = (self._errors + text)[-_KEPT_CHARS:]
-
-    def last_words(self, text: str) -> None:
-        """Shows what a kernel that was killed has written on stderr past its messages, but what it had shown itself."""
-        for line in text[-_KEPT_CHARS:].splitlines(True):
-            if line.strip() and line.strip() not in self._errors:
-                self.text("stderr", line)
 
     def bundle(self, data: Any) -> None:
         """Shows the best of a MIME bundle."""
@@ -100,8 +89,3 @@ def exit_of(content: Dict[str, Any]) -> Tuple[int, bool]:
         if value.lstrip("-").isdigit():
             return int(value) & 0xFF, False
     return 1, True
-
-
-def plain_list(value: Any) -> List[str]:
-    """Returns the texts of a list, or nothing where there is none."""
-    return [str(item) for item in value] if isinstance(value, list) else []

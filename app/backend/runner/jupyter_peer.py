@@ -22,7 +22,7 @@ TURN_BYTES = 8 << 20
 TURN_MESSAGES = 2000
 """So much is taken in at once; when more has come meanwhile, the kernel is faster than we are."""
 _HEARD_S = 2.0
-"""How long output is awaited that shows that we hear the kernel: one that says nothing is as good as heard."""
+"""How long is awaited what shows that we hear the kernel: one that says nothing is as good as heard."""
 _LAST_LINE_CHARS = 300
 _NOISE_CHARS = 4096
 
@@ -48,7 +48,7 @@ class Peer:
         self.answered = False
         """It has said what it is."""
         self.noise = ""
-        """The last that it wrote on stderr and that is no output: of use when it ends, as a rule."""
+        """The last that it wrote on stderr before it was up: of use when it never will be."""
         self.behind = False
         """More has come from it than was taken in."""
         self._takes_raw = False
@@ -80,11 +80,14 @@ class Peer:
     @property
     def is_up(self) -> bool:
         """Whether we hear each other."""
-        return self.answered and (self._heard or time.monotonic() >= self._answered_s + _HEARD_S)
+        if not self.answered:
+            return False
+        # each channel is a connection of its own
+        heard = self._heard and self.channels.takes_questions
+        return heard or time.monotonic() >= self._answered_s + _HEARD_S
 
     def begin(self) -> None:
         """Takes what it writes past its messages for output from now on, unless it shows that itself."""
-        self.noise = ""
         self._takes_raw = not self.process.hears_itself
 
     @property

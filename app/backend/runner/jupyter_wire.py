@@ -98,6 +98,9 @@ class Channels:
         else:  # the same on all: a kernel asks for input whoever has sent it the cell
             sock.setsockopt(zmq.IDENTITY, self._wire.session.encode("ascii"))
         separator = "-" if connection["transport"] == "ipc" else ":"
+        if channel == "stdin":
+            # What the kernel asks before this is connected is lost, and nothing else shows whether it is.
+            sock.setsockopt(zmq.IMMEDIATE, 1)
         address = "%s://%s%s%d" % (
             connection["transport"],
             connection["ip"],
@@ -116,8 +119,16 @@ class Channels:
     ) -> str:
         """Sends a message; returns its id."""
         number, parts = self._wire.pack(kind, content, parent or {})
-        sock.send_multipart(parts, zmq.DONTWAIT)
+        try:
+            sock.send_multipart(parts, zmq.DONTWAIT)
+        except zmq.Again:  # it has ended, which is told in another way
+            pass
         return number
+
+    @property
+    def takes_questions(self) -> bool:
+        """Whether what the kernel asks the user will reach us."""
+        return bool(int(self.stdin.getsockopt(zmq.EVENTS)) & zmq.POLLOUT)
 
     def receive(self, sock: "zmq.Socket[bytes]") -> Tuple[int, Optional[Message]]:
         """Returns how many bytes have come and the message; nothing has come when there are 0, and what is not the
