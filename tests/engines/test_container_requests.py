@@ -14,7 +14,7 @@ from bai_tui.app.backend.containers import ContainerClient, ContainerError, Engi
 from bai_tui.app.backend.engines import container_keeper
 from bai_tui.app.backend.engines.box import Box, Mount, lesser, said_to_docker, said_to_podman
 from bai_tui.app.backend.engines.container import ContainerEngine
-from bai_tui.app.backend.engines.container_environ import of_container, passed
+from bai_tui.app.backend.engines.container_environ import certificates, of_container, passed
 from bai_tui.app.backend.engines.container_keeper import ContainerKeeper
 from bai_tui.app.backend.ports import LaunchSpec
 from bai_tui.app.model.errors import LaunchFailed
@@ -99,6 +99,12 @@ def test_a_container_hears_how_to_reach_the_network_and_of_no_file_of_the_machin
         "USER": "work", "BACKENDAI_SESSION_ID": "s",
     }  # fmt: skip
     assert of_container(["PATH=/image/bin", "X=a=b", "odd"]) == {"PATH": "/image/bin", "X": "a=b", "LANG": "C.UTF-8"}
+
+
+def test_the_authorities_of_this_network_are_handed_on_as_files(tmp_path: Path) -> None:
+    (tmp_path / "ours.pem").touch()
+    ours = {"SSL_CERT_FILE": str(tmp_path / "ours.pem"), "PIP_CERT": str(tmp_path / "gone.pem"), "CURL_CA_BUNDLE": ""}
+    assert certificates(ours, "/c") == {"SSL_CERT_FILE": (str(tmp_path / "ours.pem"), "/c/SSL_CERT_FILE.pem")}
 
 
 class Refusing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 from ...model.secrets import names_a_secret
@@ -15,13 +16,14 @@ _PASSED: Final = frozenset(
         "FTP_PROXY", "NO_PROXY", "ALL_PROXY",
     }
 )  # fmt: skip
+_CERTIFICATES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 _PASSED_PREFIXES: Final = ("PIP_", "UV_")
 
 
 def passed(environ: Mapping[str, str], *, session_id: str) -> dict[str, str]:
     """Returns what a container is told by the backend, whose environment `environ` is: how to reach the network.
 
-    What names a file of the machine is not handed on: it is not there.
+    What names a file of the machine is not handed on, since it is not there, but for `certificates`.
     """
     found = {
         name: value
@@ -31,6 +33,15 @@ def passed(environ: Mapping[str, str], *, session_id: str) -> dict[str, str]:
     }
     found.update(HOME=HOME, TERM="xterm", USER="work", BACKENDAI_SESSION_ID=session_id)
     return found
+
+
+def certificates(environ: Mapping[str, str], inside: str) -> dict[str, tuple[str, str]]:
+    """Returns variable -> file of the machine, and where in the folder `inside` it is to be: who signs for servers.
+
+    A network that reads along has an authority of its own, without which nothing can be installed. Looks at files.
+    """
+    found = {name: environ[name] for name in _CERTIFICATES if Path(environ.get(name, "")).is_file()}
+    return {name: (path, f"{inside}/{name}.pem") for name, path in found.items()}
 
 
 def of_container(pairs: Iterable[str]) -> dict[str, str]:

@@ -193,6 +193,9 @@ class Launch:
         shared = [str(path) for path in named_folders(spec.granted)]
         mounts += [Mount(path, path, writable=True) for path in shared]
         environ = container_environ.passed(os.environ, session_id=spec.session_id)
+        for name, (path, inside) in container_environ.certificates(os.environ, f"{_INSIDE}/certificates").items():
+            mounts.append(Mount(path, inside))
+            environ[name] = inside
         environ |= early_variables(spec.environ) | dict(spec.granted)
         return Box(
             name=self.name,

@@ -66,7 +66,7 @@ def layers_of(note: ContainerNote) -> Sequence[Layer]:
             "files",
             Guarantee.HARD,
             "sees the files of its image, its work folder and what the backend keeps of this session, its journal "
-            f"included{unused}",
+            f"included; what it writes elsewhere is kept with the container, and no quota counts it{unused}",
         ),
         Layer(
             "container",
