@@ -48,7 +48,8 @@ def test_the_users_own_engine_goes_before_that_of_the_machine_and_one_that_is_na
         desktop = listen(stack, machine / "home/.docker/desktop/docker.sock")
         assert find_socket(environ=environ) == podman
         assert find_socket(f"unix://{desktop}", environ) == find_socket(str(desktop), environ) == desktop
-        assert find_socket(str(desktop), {**environ, "DOCKER_HOST": f"unix://{docker}"}) == docker
+        assert find_socket(environ={**environ, "DOCKER_HOST": f"unix://{docker}"}) == docker
+        assert find_socket(str(desktop), {**environ, "DOCKER_HOST": "tcp://10.0.0.1:2375"}) == desktop
     # files of sockets are left where nothing listens any more
     with ExitStack() as stack:
         other = listen(stack, machine / "run/docker.sock")

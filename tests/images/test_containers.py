@@ -216,10 +216,13 @@ async def test_who_wants_to_pull_gets_nothing_that_stands_for_it(
     client: ContainerClient, tmp_path: Path, hub: Registry
 ) -> None:
     process = image("python:3.12-debian12")
-    catalogue = Catalogue([FakeSource(ImageKind.PYTHON, [process]), made(client, tmp_path)])
+    aliases = tmp_path / "aliases.toml"
+    aliases.write_text('[aliases]\n"slim" = ["python:3.12-slim"]\n')
+    catalogue = Catalogue([FakeSource(ImageKind.PYTHON, [process]), made(client, tmp_path)], aliases)
     assert (await catalogue.resolve("python:3.12-slim")).image.canonical == process.canonical  # to run code
     wanted = await catalogue.to_pull("docker.io/library/python:3.12-slim")
     assert (wanted.canonical, wanted.state) == ("python:3.12-slim", ImageState.PULLABLE)
+    assert await catalogue.to_pull("slim") == wanted
     assert wanted.canonical in [one.canonical for one in catalogue.list()]
     assert (await catalogue.to_pull("offline-python")).canonical == PYTHON_IMAGE
     with pytest.raises(ImageNotFound, match="localhost/nothing:1 cannot be pulled: it is not on this machine"):

@@ -17,7 +17,7 @@ _PROMPT_S = 1.0
 def find_socket(setting: str = "", environ: Mapping[str, str] = os.environ) -> Path:
     """Returns the first socket at which something listens. Blocks for moments: use it in a thread.
 
-    DOCKER_HOST and CONTAINER_HOST, then `setting`, say where to look and nowhere else; without them, the usual places
+    `setting`, else DOCKER_HOST or CONTAINER_HOST, says where to look and nowhere else; without them, the usual places
     of Podman and Docker, those of the user first.
 
     Args:
@@ -26,11 +26,11 @@ def find_socket(setting: str = "", environ: Mapping[str, str] = os.environ) -> P
     Raises:
         EngineGone: there is none, or none that may be used; the message says which and what to do.
     """
+    if setting:
+        return _told(setting, "the setting [containers] socket")
     for name in ("DOCKER_HOST", "CONTAINER_HOST"):
         if environ.get(name):
             return _told(environ[name], name)
-    if setting:
-        return _told(setting, "the setting [containers] socket")
     refused = ""
     for path in dict.fromkeys(_usual(environ)):
         error = _try(path)

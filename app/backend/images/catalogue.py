@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...model.errors import BadRequest, ConfigError, ImageFailed, ImageNotFound
-from ...model.images import Image, ImageKind, ImageState
+from ...model.images import Image, ImageKind, ImageReference, ImageState
 from ...policies import ImageSettings
 from ..ports import Alias, Progress, Resolution, Tell
 from .alias_file import remove_alias, write_alias
@@ -149,15 +149,16 @@ class Catalogue:
             BadRequest: no reference.
         """
         await self.looked()
-        match = self._found(reference, exact=True)
-        if match is not None and match.image.kind in (ImageKind.CONTAINER, ImageKind.RECIPE):
-            return match.image
         why = "no source of images has a registry"
-        for place, named in await self._candidates(reference):
-            if named.image.state is not ImageState.UNAVAILABLE:
-                self._shelf.add(place, named)
-                return self._shelf.get(named.image) or named.image
-            why = named.image.reason
+        for target in self._shelf.user_aliases.get(str(ImageReference.parse(reference)), (reference,)):
+            match = self._found(target, exact=True)
+            if match is not None and match.image.kind in (ImageKind.CONTAINER, ImageKind.RECIPE):
+                return match.image
+            for place, named in await self._candidates(target):
+                if named.image.state is not ImageState.UNAVAILABLE:
+                    self._shelf.add(place, named)
+                    return self._shelf.get(named.image) or named.image
+                why = named.image.reason
         raise ImageNotFound(f"{reference.strip()} cannot be pulled: {why}")
 
     async def check(self, image: Image) -> str:
