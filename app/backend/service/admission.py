@@ -175,6 +175,11 @@ def flag_opt(request: CreateRequest, name: str, default: bool = False) -> bool:
     return said in _YES
 
 
+def is_exact(session: Session) -> bool:
+    """Whether the session was asked for in the very image that it names."""
+    return session.resource_opts.get(EXACT_IMAGE, "").strip().lower() in _YES
+
+
 def fences(request: CreateRequest, sandbox: SandboxSettings, *, contained: bool = False) -> dict[str, Any]:
     """Returns the fields of a session that say how it is fenced: what the backend demands, or more where it is asked.
 

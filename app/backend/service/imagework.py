@@ -11,7 +11,7 @@ from ...model.errors import ImageFailed, ImageNotFound
 from ...model.images import Image, ImageKind, ImageState
 from ...model.sessions import SessionStatus
 from ..ports import IMAGE_PROGRESS, ImageCatalogue, Progress, Resolution, SessionEvent, Tell
-from .admission import EXACT_IMAGE
+from .admission import is_exact
 from .entries import Entry
 from .events import EventBus
 from .imagewatch import ImageWatch
@@ -139,8 +139,7 @@ class ImageWork:
         session = entry.session
         image = entry.image
         if image is None:  # it was queued by an earlier daemon
-            exact = session.resource_opts.get(EXACT_IMAGE, "").lower() == "true"
-            resolution = await self.resolve(session.image, exact=exact)
+            resolution = await self.resolve(session.image, exact=is_exact(session))
             image = resolution.image
             if image.canonical != session.image:
                 session.image, session.image_notice = image.canonical, resolution.notice
