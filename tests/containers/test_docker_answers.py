@@ -45,7 +45,7 @@ async def test_docker_says_what_it_is(engine: FakeEngine, client: ContainerClien
         "Architecture": "x86_64",
         "NCPU": 8,
         "MemTotal": 33_000_000_000,
-        "DockerRootDir": "/home/user/.local/share/docker",
+        "DockerRootDir": "/var/lib/docker",
         "Runtimes": {"io.containerd.runc.v2": {"path": "runc"}, "nvidia": {"path": "nvidia-container-runtime"}},
         "DefaultRuntime": "runc",
         "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"],
