@@ -89,7 +89,7 @@ class ImageLine:
             return progress_text(image.progress, glyphs, self._now_s, width=BAR_CELLS)
         if image.state is ImageState.UNAVAILABLE:
             return image.reason
-        aliases = [alias for alias in image.aliases if not self._told or not _is_plain(alias, image.reference)]
+        aliases = [alias for alias in image.aliases if not self._told or not _is_plain(alias, image)]
         short = sorted(aliases, key=len)[:ALIASES_SHOWN]
         more = f" {glyphs.ellipsis}" if len(aliases) > ALIASES_SHOWN else ""
         about = ["= " + ", ".join(short) + more] if short else []
@@ -108,7 +108,8 @@ class ImageLine:
         return f"  must be fetched first{what}", "$warning"
 
 
-def _is_plain(alias: str, reference: str) -> bool:
-    """Whether anybody knows an alias who sees the reference: its beginning with a shorter tag, or no tag at all said
-    as `latest`."""
-    return alias.endswith(":latest") or (":" in alias and reference.startswith(alias))
+def _is_plain(alias: str, image: ImageRow) -> bool:
+    """Whether an alias says nothing new: the name with the version or its beginning, or with `latest`."""
+    reference = image.reference
+    exactly = f"{reference.rpartition(':')[0]}:{image.version}"
+    return alias.endswith(":latest") or (":" in alias and (reference.startswith(alias) or alias == exactly))

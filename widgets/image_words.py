@@ -113,7 +113,7 @@ def what_first(image: ImageRow) -> str:
 
 def image_facts(image: ImageRow, glyphs: Glyphs, now_s: float) -> list[Detail]:
     """Returns all that is known of an image, a fact a line."""
-    facts = [Detail("image", image.reference)]
+    facts = [Detail("image", image.reference)] + ([Detail("", image.summary)] if image.summary else [])
     if image.progress is not None:
         facts.append(Detail("state", f"{image_word(image)} {progress_text(image.progress, glyphs, now_s, width=0)}"))
     elif image.state is not None:
@@ -125,7 +125,6 @@ def image_facts(image: ImageRow, glyphs: Glyphs, now_s: float) -> list[Detail]:
     elif not image.installed:
         facts.append(Detail("state", "must be fetched first"))
     lines = (
-        ("", image.summary),
         ("runs", " ".join(part for part in (image.language, image.version) if part)),
         ("is", _KINDS.get(image.kind, "")),
         ("from", image.detail),
@@ -138,7 +137,7 @@ def image_facts(image: ImageRow, glyphs: Glyphs, now_s: float) -> list[Detail]:
         ("arch", image.architecture),
         ("digest", image.digest.removeprefix("sha256:")[:_DIGEST_CELLS]),
     )
-    return facts + [Detail(label, value, quiet=label != "") for label, value in lines if value]
+    return facts + [Detail(label, value, quiet=True) for label, value in lines if value]
 
 
 def _amounts(slots: Mapping[str, Decimal]) -> str:

@@ -33,6 +33,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "overuse": "used more than it had",
     "launch-failed": "could not be started",
 }
+_NEVER_STARTED: Final = frozenset({"failed-to-start", "launch-failed"})
 _BAR_CELLS: Final = 24
 _EXIT: Final = re.compile(r"exit status (-?\d+)")
 _SIGNALS: Final[Mapping[int, str]] = {
@@ -77,6 +78,11 @@ def why_ended(view: SessionView) -> str:
     return f"{words}: {rest}" if rest else words
 
 
+def failed_to_start(info: str) -> bool:
+    """Whether a reason is that a session could not be started."""
+    return info.partition(":")[0] in _NEVER_STARTED
+
+
 def silence(view: SessionView, progress: ImageProgress | None, glyphs: Glyphs, now_s: float, log_key: str) -> list[str]:
     """Returns why a session has said nothing, in lines; none where nothing keeps it from that.
 
@@ -91,5 +97,5 @@ def silence(view: SessionView, progress: ImageProgress | None, glyphs: Glyphs, n
         first = f"its image {one_line(view.image)} is being made ready"
         return [first, *([one_line(told)] if told else []), "", f"it starts when that is done; {log}"]
     if view.status is SessionStatus.ERROR:
-        return ["it could not be started", "", *map(one_line, why_ended(view).splitlines()), "", log]
+        return [*map(one_line, why_ended(view).splitlines()), "", log]
     return []

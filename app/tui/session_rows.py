@@ -20,6 +20,8 @@ IDLE_WHY: Final[Mapping[str, str]] = {
 _ENDED_AS_ASKED: Final = frozenset({"", "user-requested", "self-terminated", "force-terminated", "task-finished"})
 """Reasons that need no telling."""
 
+_FAILED: Final = "failed-to-start:"
+
 
 @dataclass(slots=True)
 class Extra:
@@ -97,7 +99,8 @@ def _note(view: SessionView) -> str:
     if view.status in STARTING or view.status in (SessionStatus.PENDING, SessionStatus.RUNNING_DEGRADED):
         return info
     if view.status is SessionStatus.ERROR:
-        return info or "failed without a reason: see the backend's log"
+        # there is little room: what it tells comes first
+        return info.removeprefix(_FAILED).lstrip() or "failed without a reason: see the backend's log"
     if view.status in TERMINAL and info not in _ENDED_AS_ASKED:
         return info
     return ""

@@ -16,6 +16,7 @@ from ...widgets.rows import ImageProgress, SessionRow
 from ..client.views import EventView, SessionView
 from ..model.sessions import STARTING, TERMINAL, SessionStatus
 from ..model.slots import ResourceSlots
+from .reasons import failed_to_start
 from .session_rows import Extra, first_end, row_of
 
 KEPT_ENDED: Final = 50
@@ -253,6 +254,9 @@ class SessionStore:
         if event.session_id is None:
             return event.name.startswith("session_")
         status = _OF_EVENT.get(event.name)
+        if status is SessionStatus.TERMINATED and failed_to_start(event.reason):
+            # the event is that of every end, the list of the server says more
+            status = SessionStatus.ERROR
         if event.session_name:
             self._adopt(event.session_id, event.session_name)
         view = self._views.get(event.session_id)

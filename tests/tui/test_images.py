@@ -236,11 +236,11 @@ async def test_a_refusal_and_a_rescan_are_told(open_desk: Any, shelf: FakeServer
     async with open_desk() as desk:
         screen = await chosen(desk, *"data")
         shelf.refuse_image = Forbidden("only an administrator may [x]")
-        await desk.press("ctrl+b", "alt+r")
+        await desk.press("ctrl+b", "alt+s")
         await desk.until(lambda: sum("only an administrator may [x]" in toast for toast in desk.toasts) == 2)
         shelf.refuse_image = None
         shelf.image_views = (*SHELF, ImageView("r:4.4", state=ImageState.READY, kind="jupyter", language="R"))
-        await desk.press("escape", "alt+r")
+        await desk.press("escape", "alt+s")
         await desk.until(lambda: any("r:4.4" in line for line in lines(screen)))
         # what came is behind what one looked at
         assert "r:4.4" in lines(screen)[5]
@@ -270,13 +270,13 @@ async def test_a_launch_builds_first_and_says_so_everywhere(open_desk: Any, shel
 async def test_a_failed_build_says_why_and_shows_its_log(open_desk: Any, shelf: FakeServer) -> None:
     shelf.add("data-1", status=SessionStatus.PULLING, image=DATA)
     async with open_desk() as desk:
-        await desk.until(lambda: desk.cursor == "data-1")
-        shelf.change("data-1", status=SessionStatus.ERROR, status_info="no wheel of numpy [x]")
-        shelf.tell("session_terminated", "data-1")
-        desk.app.bench.store.learned(shelf.find("data-1").view)
-        desk.app.main.show_sessions()
-        await desk.until(lambda: "no wheel of numpy [x]" in desk.console)
-        assert "it could not be started" in desk.console and "L in the session list shows the log" in desk.console
+        await desk.until(lambda: desk.cursor == "data-1" and shelf.queues)
+        why = "failed-to-start: no wheel of numpy [x]"
+        shelf.change("data-1", status=SessionStatus.ERROR, status_info=why)
+        shelf.tell("session_terminated", "data-1", why)
+        await desk.until(lambda: "could not be started: no wheel of numpy [x]" in desk.console)
+        assert "└ no wheel of numpy [x]" in desk.list_text and "failed" in desk.list_text
+        assert "L in the session list shows the log" in desk.console
         await desk.press("L")
         await desk.until(lambda: isinstance(desk.app.screen, ImageLogScreen))
         console = desk.app.screen.console
@@ -343,7 +343,7 @@ async def test_a_cluster_has_the_picker_without_states(open_desk: Any, server: F
         await desk.until(lambda: "administrators" in said(screen))
         await desk.press("ctrl+l")
         await desk.until(lambda: "keeps no log" in said(screen))
-        await desk.press("alt+r")
+        await desk.press("alt+s")
         await desk.until(lambda: "asked for anew" in said(screen))
         assert done(server) == []
 

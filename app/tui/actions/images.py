@@ -38,6 +38,6 @@ ROWS: Final = (
         "Remove what was built or pulled, after a question; it can be had again",
         changes=True,
     ),
-    _row("rescan", "alt+r", "rescan", "rescan", "Have the server look for images anew", changes=True),
+    _row("rescan", "alt+s", "rescan", "rescan", "Have the server look for images anew", changes=True),
     _row("about", "alt+i", "about", "about", "Show or hide all that is known of the image: packages, ports, slots"),
 )
