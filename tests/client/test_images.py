@@ -124,7 +124,7 @@ async def test_a_lost_connection_to_a_task_is_made_again(
     with pytest.raises(RemoteError):
         [one async for one in client.task_progress("t")]
     script = iter([sse(), sse(), sse()])
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match="ask again when it answers"):
         [one async for one in client.task_progress("t")]
 
 
