@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from bai_tui.app.backend.images import Catalogue
+from bai_tui.app.backend.images import Catalogue, looks
 from bai_tui.app.backend.images import catalogue as module
 from bai_tui.app.backend.ports import Progress
 from bai_tui.app.model.errors import BadRequest, ConfigError, ImageFailed, ImageNotFound
@@ -84,7 +84,7 @@ async def test_a_source_that_hangs_holds_up_neither_the_list_nor_the_default(
     pythons: FakeSource, containers: FakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     containers.gate = asyncio.Event()
-    monkeypatch.setattr(module, "_GRACE_S", 0.0)
+    monkeypatch.setattr(looks, "_GRACE_S", 0.0)
     catalogue = Catalogue([pythons, containers])
     refresh = asyncio.create_task(catalogue.refresh())
     assert await leads(catalogue, "python") == (PYTHON, ImageKind.PYTHON)
@@ -101,7 +101,7 @@ async def test_a_source_that_hangs_is_left_out_after_a_while(
     pythons: FakeSource, containers: FakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     containers.gate = asyncio.Event()
-    monkeypatch.setattr(module, "_LOOK_S", 0.0)
+    monkeypatch.setattr(looks, "_LOOK_S", 0.0)
     catalogue = Catalogue([pythons, containers])
     await catalogue.refresh()
     assert names(catalogue) == [PYTHON]
@@ -221,6 +221,21 @@ async def test_a_build_ends_with_the_last_who_waits_and_never_runs_twice(
     recipes.gate.set()
     await third
     assert (recipes.built, recipes.most_at_once) == (1, 1)
+
+
+async def test_a_look_from_before_does_not_undo_what_was_built(pythons: FakeSource, recipes: FakeSource) -> None:
+    catalogue = Catalogue([pythons, recipes])
+    await catalogue.refresh()
+    recipes.gate = asyncio.Event()
+    look = asyncio.create_task(catalogue.refresh())
+    await until(lambda: recipes.looks == 2)
+    gate, recipes.gate = recipes.gate, None
+    await catalogue.make_ready(of(catalogue, DATA), ignore)
+    gate.set()
+    await look
+    assert of(catalogue, DATA).state is ImageState.READY
+    await catalogue.refresh()
+    assert of(catalogue, DATA).state is ImageState.BUILDABLE, "the source knows better by now"
 
 
 async def test_a_build_that_fails_is_told_to_all_and_can_be_tried_again(

@@ -10,28 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...model.errors import BadRequest, ConfigError, ImageFailed, ImageNotFound
+from ...model.errors import BadRequest, ImageFailed, ImageNotFound
 from ...model.images import Image, ImageKind, ImageReference, ImageState
 from ...policies import ImageSettings
 from ..ports import Alias, Progress, Resolution, Tell
-from .alias_file import remove_alias, write_alias
-from .aliases import AliasTable, shipped_aliases, user_aliases
+from .aliases import shipped_aliases
 from .builds import Builds
-from .flight import Flight
+from .looks import Looks
 from .naming import Named
 from .resolve import Match
 from .shelf import Shelf
-from .source import ImageSource, Offers, Warns
+from .source import ImageSource, Offers
+from .usertable import UserTable
 
 _log = logging.getLogger(__name__)
-_FIRST_LOOK_S = 120.0
-"""How long the first source may look: interpreters are started for it."""
-_LOOK_S = 20.0
-"""How long each of the others may look; what it had before counts on when it takes longer."""
 _CHECK_S = 5.0
 """How long a source may take to check one image."""
-_GRACE_S = 1.0
-"""How long a list is held back for sources that are slow, once those that are not have answered."""
 _CHECK_AGAIN_S = 1.0
 """For so long only the program of the image that is asked for is looked at, not those of all others."""
 _LOOK_AGAIN_S = 5.0
@@ -59,16 +53,12 @@ class Catalogue:
             settings: which images may run.
         """
         self._sources = sources
-        self._alias_file = user_aliases
         self._settings = settings or ImageSettings()
         self._shelf = Shelf(len(sources), shipped_aliases(), self._settings)
+        self._table = UserTable(user_aliases, self._shelf.shipped_aliases)
+        self._looks = Looks(sources, self._shelf, self._table)
         self._builds = Builds()
-        self._first = Flight[None]("look for interpreters")
-        self._look = Flight[None]("look over the machine")
-        self._first_looks = self._looks = 0
-        self._looked_at = self._checked_at = self._healed_at = -math.inf
-        self._alias_error = ""
-        self._logged: Sequence[str] = ()
+        self._checked_at = self._healed_at = -math.inf
 
     def list(self) -> Sequence[Image]:
         """Returns what is known now, newest runtime first within a language, those that are gone included."""
@@ -95,27 +85,16 @@ class Catalogue:
 
     def warnings(self) -> Sequence[str]:
         """Returns what is wrong in what the user has written: aliases, environments, and what else sources read."""
-        wrong = [self._alias_error] if self._alias_error else []
-        return wrong + [
-            sentence for source in self._sources if isinstance(source, Warns) for sentence in source.warnings()
-        ]
+        return self._looks.warnings()
 
     async def refresh(self) -> None:
         """Looks over the machine. One look runs at a time: a second caller waits for the first. Safe to cancel."""
-        await self._look.join(self._look_over)
+        await self._looks.over()
 
     async def looked(self) -> None:
         """Returns when the machine was looked over, now or earlier; sources that are slow are waited for a moment
         only. Safe to cancel."""
-        if self._looks:
-            return
-        await self._first_look()
-        try:
-            async with asyncio.timeout(_GRACE_S):
-                if not self._looks:
-                    await self.refresh()
-        except TimeoutError:
-            _log.info("some images are not known yet: their sources are slow")
+        await self._looks.soon()
 
     async def resolve(self, reference: str, *, exact: bool = False) -> Resolution:
         """Returns the image for `reference`; waits for the first look over the machine when there was none yet.
@@ -125,7 +104,7 @@ class Catalogue:
             BadRequest: no reference.
         """
         exact = exact or self._settings.exact
-        await self._first_look()
+        await self._looks.first()
         match = self._at_hand(reference, exact)
         if match is None or not self._is_final(match):
             try:
@@ -221,8 +200,7 @@ class Catalogue:
         source = self._source(image)
         said = await self._builds.alone(image, lambda: source.remove(image))
         self._shelf.drop(image)
-        place = self._sources.index(source)
-        await self._look_at(place, source, self._named_before(place))
+        await self._looks.again(source)
         return said
 
     async def alias(self, alias: str, target: str) -> None:
@@ -232,9 +210,7 @@ class Catalogue:
             BadRequest: no reference, or it would lead back to itself.
             ConfigError: the table cannot be written.
         """
-        file = self._own_table()
-        await asyncio.to_thread(write_alias, file, alias, target, self._shelf.shipped_aliases)
-        self._take_aliases(await asyncio.to_thread(user_aliases, file))
+        self._shelf.put_aliases(await self._table.write(alias, target))
 
     async def dealias(self, alias: str) -> None:
         """Takes an alias out of the user's table.
@@ -244,9 +220,7 @@ class Catalogue:
             BadRequest: no reference.
             ConfigError: the table cannot be written.
         """
-        file = self._own_table()
-        await asyncio.to_thread(remove_alias, file, alias, self._shelf.shipped_aliases)
-        self._take_aliases(await asyncio.to_thread(user_aliases, file))
+        self._shelf.put_aliases(await self._table.remove(alias))
 
     # --- resolving ---------------------------------------------------------------------------------------------------
 
@@ -267,8 +241,8 @@ class Catalogue:
     def _is_final(self, match: Match) -> bool:
         """Whether no source that was not looked at yet could know better, and none that is damaged be whole again."""
         if match.why:
-            return bool(self._looks) and not self._shelf.damaged
-        return bool(self._looks) or (
+            return self._looks.whole and not self._shelf.damaged
+        return self._looks.whole or (
             match.image.kind is self._sources[0].kind
             and self._settings.engine != "container"
             and not self._settings.engines
@@ -281,17 +255,17 @@ class Catalogue:
         match = self._found(reference, exact)
         if match is not None and self._is_final(match):
             return match
-        if not self._looks:
+        if not self._looks.whole:
             await self.refresh()
         await self._heal()
         match = self._found(reference, exact)
-        if match is None and time.monotonic() - self._looked_at > _LOOK_AGAIN_S:
+        if match is None and self._looks.age_s > _LOOK_AGAIN_S:
             await self.refresh()
         try:
             return self._shelf.find(reference, exact=exact)
         except ImageNotFound as exc:
-            if self._alias_error:
-                raise ImageNotFound(f"{exc.message} ({self._alias_error})") from None
+            if self._table.error:
+                raise ImageNotFound(f"{exc.message} ({self._table.error})") from None
             raise
 
     async def _offered(self, reference: str) -> Match | None:
@@ -341,77 +315,8 @@ class Catalogue:
         if not await self.check(whole):
             self._shelf.exchange(whole)
 
-    # --- looking -----------------------------------------------------------------------------------------------------
-
-    async def _first_look(self) -> None:
-        if not self._first_looks:
-            await self._first.join(self._look_at_first)
-
-    async def _look_over(self) -> None:
-        began = time.monotonic()
-        await self._first.join(self._look_at_first)
-        first_ms = (time.monotonic() - began) * 1000
-        found = self._named_before(1)
-        async with asyncio.TaskGroup() as group:
-            for place, source in enumerate(self._sources[1:], start=1):
-                group.create_task(self._look_at(place, source, found), name=f"look for images: {source.kind}")
-        self._looks += 1
-        self._looked_at = time.monotonic()
-        for sentence in (warnings := self.warnings()):
-            if sentence not in self._logged:
-                _log.warning("%s", sentence)
-        self._logged = warnings
-        whole_ms = (self._looked_at - began) * 1000
-        _log.info(
-            "looked over the machine: %d images in %.0f ms (interpreters: %.0f ms)",
-            len(self._shelf.images),
-            whole_ms,
-            first_ms,
-        )
-
-    async def _look_at_first(self) -> None:
-        _, user = await asyncio.gather(self._look_at(0, self._sources[0], ()), asyncio.to_thread(self._read_aliases))
-        self._shelf.put_aliases(user)
-        self._first_looks += 1
-
-    async def _look_at(self, place: int, source: ImageSource, found: Sequence[Named]) -> None:
-        limit_s = _LOOK_S if place else _FIRST_LOOK_S
-        try:
-            async with asyncio.timeout(limit_s):
-                named = await source.look(found)
-        except TimeoutError:
-            _log.warning("images of the kind %r could not be looked for within %g s", source.kind.value, limit_s)
-        except Exception:
-            _log.exception("images of the kind %r could not be looked for", source.kind.value)
-        else:
-            self._shelf.put(place, named)
-
-    def _named_before(self, place: int) -> Sequence[Named]:
-        """Returns what the sources before `place` have that others may build upon: what the first one has."""
-        first = self._sources[0].kind
-        return [one for one in self._shelf.named if one.image.kind is first] if place else ()
-
     def _source(self, image: Image) -> ImageSource:
         for source in self._sources:
             if source.kind is image.kind:
                 return source
         raise ImageFailed(f"{image.canonical} is of the kind {image.kind.value!r}, of which there are none here")
-
-    # --- aliases -----------------------------------------------------------------------------------------------------
-
-    def _read_aliases(self) -> AliasTable:
-        try:
-            self._alias_error = ""
-            return user_aliases(self._alias_file)
-        except ConfigError as exc:
-            self._alias_error = exc.message
-            return {}
-
-    def _own_table(self) -> Path:
-        if self._alias_file is None:
-            raise ConfigError("there is no file for aliases of images here")
-        return self._alias_file
-
-    def _take_aliases(self, user: AliasTable) -> None:
-        self._alias_error = ""
-        self._shelf.put_aliases(user)

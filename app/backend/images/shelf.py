@@ -22,6 +22,9 @@ class Shelf:
     def __init__(self, sources: int, shipped: AliasTable, settings: ImageSettings) -> None:
         """Begins empty, with places for the images of so many sources."""
         self._of: list[Sequence[Named]] = [()] * sources
+        self.changes = 0
+        """How many images have become something else, other than by a look."""
+        self._changed: dict[Key, int] = {}
         self._moreover: dict[Key, tuple[int, Named]] = {}
         self._user: AliasTable = {}
         self._shipped = shipped
@@ -50,12 +53,18 @@ class Shelf:
     def shipped_aliases(self) -> AliasTable:
         return self._shipped
 
-    def put(self, place: int, named: Sequence[Named]) -> None:
-        """Takes what a source has now, in place of what it had."""
+    def put(self, place: int, named: Sequence[Named], since: int) -> None:
+        """Takes what a source has now, in place of what it had.
+
+        Args:
+            since: `changes` when the source was asked. What images have become after that counts on: the source may
+                have looked at them before.
+        """
+        named = [self._all.get(one.key, one) if self._changed.get(one.key, 0) > since else one for one in named]
         here = {one.key for one in named}
         self._moreover = {key: more for key, more in self._moreover.items() if key not in here}
         named = [*named, *(one for where, one in self._moreover.values() if where == place)]
-        keys = {one.key for one in (*self._of[place], *named)}
+        keys = {key for one in (*self._of[place], *named) if self._changed.get(key := one.key, 0) <= since}
         self._lost -= keys
         self._damaged -= keys
         self._of[place] = named
@@ -95,6 +104,8 @@ class Shelf:
             return
         self._lost.discard(key)
         self._damaged.discard(key)
+        self.changes += 1
+        self._changed[key] = self.changes
         for place, named in enumerate(self._of):
             self._of[place] = [
                 replace(one, image=image, mark=file_mark(one.watched) if one.watched else None)
@@ -169,6 +180,7 @@ class Shelf:
             self._all[one.key] = replace(one, image=replace(one.image, aliases=aliases))
         self._lost &= self._all.keys()
         self._damaged &= self._all.keys()
+        self._changed = {key: number for key, number in self._changed.items() if key in self._all}
         self._resolver = Resolver(list(self._all.values()), self._user, self._shipped, self._settings)
 
 
