@@ -313,7 +313,8 @@ async def task_progress(transport: Transport, task_id: str) -> AsyncGenerator[Ta
             raise Unreachable(f"{transport.url} closed the news of the task {task_id} before its end")
         except Unreachable as exc:
             if losses >= len(_PAUSES_S):
-                raise Unreachable(f"{exc.message}; its background tasks end with it: ask again when it answers") from exc
+                told = f"{exc.message}; its background tasks end with it: ask again when it answers"
+                raise Unreachable(told) from exc
             await asyncio.sleep(_PAUSES_S[losses])  # the server may be starting anew
             losses += 1
         except RemoteError as exc:
