@@ -88,6 +88,15 @@ async def test_a_recipe_is_built_once_and_known_from_then_on(kitchen: Kitchen, i
     assert (again.state, again.interpreter, again.digest) == (ImageState.READY, ready.interpreter, ready.digest)
 
 
+async def test_recipes_of_the_same_content_share_one_environment(kitchen: Kitchen) -> None:
+    kitchen.recipe(name="other")
+    source = kitchen.source()
+    ready = await source.make_ready(await kitchen.image(source), quiet)
+    other = await kitchen.image(source, "other")
+    assert (other.state, other.interpreter) == (ImageState.READY, ready.interpreter)
+    assert other.id != ready.id
+
+
 async def test_two_processes_that_build_at_once_share_one_environment(kitchen: Kitchen) -> None:
     words = [sys.executable, "-c", BUILD_IN_A_PROCESS, str(kitchen.root)]
     processes = [await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE) for _ in range(2)]
@@ -187,6 +196,15 @@ async def test_a_changed_recipe_is_built_apart_and_takes_the_place_of_the_earlie
     assert kitchen.builds == []
     with pytest.raises(ImageFailed, match="nothing to remove"):
         await source.remove(second)
+
+
+async def test_the_environment_of_a_recipe_that_is_gone_goes_with_the_next_build(kitchen: Kitchen) -> None:
+    kitchen.recipe('packages = ["tinything==1.0"]', "other")
+    source = kitchen.source()
+    await source.make_ready(await kitchen.image(source, "other"), quiet)
+    (kitchen.root / "recipes/other.toml").unlink()
+    ready = await source.make_ready(await kitchen.image(source), quiet)
+    assert kitchen.builds == [Path(ready.interpreter).parent.parent]
 
 
 async def test_removal_while_another_process_builds_is_refused(kitchen: Kitchen) -> None:

@@ -26,7 +26,7 @@ Installed 3 packages in 1.01s
 PIP = """\
 Looking in links: /wheels
 Collecting six
-  Downloading six-1.17.0-py2.py3-none-any.whl (11 kB)
+  Downloading https://files.example.org/packages/b7/ce/six-1.17.0-py2.py3-none-any.whl (11 kB)
 Collecting numpy<2 (from -r list.txt (line 1))
 Installing collected packages: six, numpy
 Successfully installed numpy-1.26.4 six-1.17.0

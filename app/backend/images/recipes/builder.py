@@ -138,11 +138,13 @@ class _Work:
         if uv is not None and await self._made_with_uv(uv):
             fetching = await asyncio.to_thread(for_uv, recipe.indexes, self._environ)
             words = [uv, "pip", "install", "--color", "never", "--python", self._python]
+            wanted = () if recipe.indexes.offline else ("pip",)  # what users type in a cell: %pip install
         else:
             fetching = await asyncio.to_thread(for_pip, recipe.indexes, self._environ)
             await self._step("making the environment", [self._plan.base, "-m", "venv", str(self._folder)], fetching)
             words = [self._python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-        files = await asyncio.to_thread(self._write_lists)
+            wanted = ()
+        files = await asyncio.to_thread(self._write_lists, wanted)
         await self._step("installing the packages", [*words, *fetching.arguments, *files], fetching)
 
     async def _made_with_uv(self, uv: str) -> bool:
@@ -169,12 +171,11 @@ class _Work:
         if code:
             raise ImageFailed(f"{name} failed: {reason(said, code)}")
 
-    def _write_lists(self) -> list[str]:
+    def _write_lists(self, wanted: Sequence[str]) -> list[str]:
+        """Writes what is to be installed; of `wanted`, what the recipe does not name itself."""
         recipe = self._plan.recipe
-        packages = list(recipe.packages)
-        named = {canonicalize_name(Requirement(text).name) for text in packages}
-        if not recipe.indexes.offline and "pip" not in named:
-            packages.append("pip")  # what users type in a cell: %pip install
+        named = {canonicalize_name(Requirement(text).name) for text in recipe.packages}
+        packages = [*recipe.packages, *(name for name in wanted if name not in named)]
         words = []
         for option, lines in (("--requirement", packages), ("--constraint", recipe.constraints)):
             file = self._folder / f"{option.strip('-')}s.txt"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ....model.errors import BadRequest, ConfigError
 from ....model.images import ImageReference
-from .format import Recipe, parse_recipe, read_recipe
+from .format import SHIPPED, Recipe, parse_recipe, read_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def shipped() -> Sequence[Recipe]:
     """Returns the recipes that come with the program."""
     files = sorted(resources.files(__package__).iterdir(), key=lambda file: file.name)
     texts = [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".toml")]
-    return [parse_recipe(text, "shipped") for text in texts]
+    return [parse_recipe(text, SHIPPED) for text in texts]
 
 
 def read_cupboard(folder: Path | None) -> Cupboard:

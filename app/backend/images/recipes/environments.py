@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .format import SHIPPED
 from .process import end_build, runs_in
 
 _VERSION = 1
@@ -207,12 +208,16 @@ class Environments:
         shutil.rmtree(folder)
         return True
 
-    def superseded(self, recipe: str, origin: str, key: str) -> dict[str, Environment]:
-        """Returns the environments that a recipe had before it, or the interpreter below it, was changed to `key`."""
+    def outlived(self, recipe: str, origin: str, key: str) -> dict[str, Environment]:
+        """Returns the environments that nobody asks for any more: those that a recipe had before it, or the interpreter
+        below it, was changed to `key`, and those of recipes whose files are gone."""
         found = {}
         for folder in _folders(self._folder):
             environment = self.whole(folder.name) if folder.name != key else None
-            if environment is not None and (environment.recipe, environment.origin) == (recipe, origin):
+            if environment is None:
+                continue
+            same = (environment.recipe, environment.origin) == (recipe, origin)
+            if same or (environment.origin != SHIPPED and not Path(environment.origin).exists()):
                 found[folder.name] = environment
         return found
 

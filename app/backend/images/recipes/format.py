@@ -41,6 +41,8 @@ from ....model.slots import ResourceSlots, parse_amount
 from .reading import Table
 
 DEFAULT_TAG = "{python}-{platform}"
+SHIPPED = "shipped"
+"""Where the recipes of this program are from."""
 _LARGEST_BYTES = 1 << 20
 _INSTALLERS = ("uv", "pip")
 
@@ -75,7 +77,7 @@ class Recipe:
 
     name: str
     origin: str
-    """The file it is from; `shipped` for those of this program."""
+    """The file it is from, or `SHIPPED`."""
     tag: str = DEFAULT_TAG
     summary: str = ""
     interpreter: str = ""

@@ -126,7 +126,7 @@ class Kitchen:
         key = bases.key_of(entry.recipe, entry.base)
         plan = Plan(key, image.canonical, entry.recipe, entry.base.image.interpreter)
         environment = await self._builder.build(plan, tell, but=image.interpreter)
-        await asyncio.to_thread(self._remove_superseded, entry.recipe, key)
+        await asyncio.to_thread(self._remove_outlived, entry.recipe, key)
         return _ready(image, environment, entry)
 
     def log(self, image: Image) -> str:
@@ -136,10 +136,11 @@ class Kitchen:
             return ""
         return self._environments.log(bases.key_of(entry.recipe, entry.base))
 
-    def _remove_superseded(self, recipe: Recipe, key: str) -> int:
-        """Frees what earlier versions of a recipe left, where nothing runs in it; returns how many bytes."""
+    def _remove_outlived(self, recipe: Recipe, key: str) -> int:
+        """Frees what earlier versions of a recipe, and recipes that are gone, left where nothing runs in it; returns
+        how many bytes."""
         freed = 0
-        for old, environment in self._environments.superseded(recipe.name, recipe.origin, key).items():
+        for old, environment in self._environments.outlived(recipe.name, recipe.origin, key).items():
             if any(bases.key_of(one.recipe, one.base) == old for one in self._entries.values() if one.base):
                 continue
             try:
@@ -163,7 +164,7 @@ class Kitchen:
         try:
             with self._environments.locked(key):
                 there = self._environments.remove(key)
-            freed += self._remove_superseded(recipe, key)
+            freed += self._remove_outlived(recipe, key)
         except Busy:
             raise ImageFailed(f"{canonical} is being built just now: cancel that, or wait for it") from None
         except OSError as exc:

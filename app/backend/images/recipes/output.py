@@ -17,6 +17,7 @@ _PREPARED = re.compile(r"Prepared (\d+) packages? in")
 _CHECKED = re.compile(r"(?:Installed|Audited|Checked) (\d+) packages? in")
 _COLLECTING = re.compile(r"Collecting (\S+)")
 _PIP_STEP = re.compile(r"(?:Downloading|Using cached|Building wheel|Running setup\.py bdist_wheel) .*")
+_ADDRESS = re.compile(r"\S+://\S*/")
 _INSTALLING = re.compile(r"Installing collected packages: (.+)")
 _CAUSE = re.compile(r"(?:cause|Caused by): (.*)|[├╰]─▶ (.*)")
 _FAILED = re.compile(r"(?:error|×):? (.*)")
@@ -51,7 +52,7 @@ class Understanding:
 
     def hear(self, line: str) -> Progress | None:
         """Returns how far it is now, or None when the line says nothing about that."""
-        line = line.strip()
+        line = _ADDRESS.sub("", line.strip())
         if match := _RESOLVED.match(line):
             self._total = int(match[1])
             return self._progress(f"{self._total} packages are needed")
