@@ -11,12 +11,13 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from ...model.images import Image
 from ...policies import ContainerSettings
-from ..containers import ContainerClient, ContainerError
+from ..containers import ContainerClient, ContainerError, EngineInfo
 from ..ports import Exit, Kernel, LaunchSpec, Layer
 from ..runner.files import SOCKET
 from . import adoption, container_notes
@@ -47,12 +48,21 @@ class ContainerEngine:
         self._settings = settings
         self._instance = hashlib.sha256(str(state_dir.absolute()).encode()).hexdigest()[:16]
         self._keeper = ContainerKeeper(client)
+        self._info: EngineInfo | None = None
+        self._asking = asyncio.Lock()
         self._kernels: set[ContainerKernel] = set()
         self._ours: set[str] = set()
         """Names of the containers of sessions that are being started or go on."""
 
     async def warm(self, image: Image) -> None:
-        """Does nothing: a container that waits for a session could not get its folders any more."""
+        """Does nothing: a container that waits for a session could not be given its folders any more."""
+
+    async def _about(self) -> EngineInfo:
+        """Returns what the engine is, asked once until a launch fails: it may be another one then. Podman takes seconds."""
+        async with self._asking:
+            if self._info is None:
+                self._info = await self._client.info()
+            return self._info
 
     async def start(self, spec: LaunchSpec) -> Kernel:
         """Makes and starts a container; returns when the kernel in it answers. Cancelled, nothing is left.
@@ -60,12 +70,14 @@ class ContainerEngine:
         Raises:
             LaunchFailed: with the reason; nothing is left running.
         """
-        launch = Launch(spec, self._client, self._settings, self._keeper, self._instance, self._state_dir / "caps")
+        caps = self._state_dir / "caps"
+        launch = Launch(spec, self._client, self._about, self._settings, self._keeper, self._instance, caps)
         self._ours.add(launch.name)
         try:
             kernel = await launch.run()
         except BaseException:
             self._ours.discard(launch.name)
+            self._info = None
             raise
         self._keep(kernel)
         return kernel
@@ -127,6 +139,8 @@ class ContainerEngine:
             if container.name not in self._ours:
                 _log.warning("removing the container %s, which an earlier backend has left", container.name)
                 await self._keeper.remove(container.name)
+        with suppress(ContainerError):
+            await self._about()  # so that the first launch need not ask
 
     def runner_info(self, kernel: Kernel) -> dict[str, Any]:
         """Returns what `adopt` needs, to be stored: pid and start time as the machine sees them, and the container."""

@@ -9,7 +9,7 @@ import re
 import shutil
 import socket
 import struct
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +67,7 @@ class Launch:
         self,
         spec: LaunchSpec,
         client: ContainerClient,
+        about: Callable[[], Awaitable[EngineInfo]],
         settings: ContainerSettings,
         keeper: ContainerKeeper,
         instance: str,
@@ -75,6 +76,7 @@ class Launch:
         self.name = f"bai-tui-{spec.session_id}"
         self._spec = spec
         self._client = client
+        self._about = about
         self._settings = settings
         self._keeper = keeper
         self._instance = instance
@@ -106,7 +108,7 @@ class Launch:
 
     async def _run(self) -> ContainerKernel:
         spec = self._spec
-        info = await self._client.info()
+        info = await self._about()
         image = await self._image()
         note = self._note()
         await asyncio.to_thread(container_notes.write, spec.session_dir, note.stored())
