@@ -60,7 +60,12 @@ class Shelf:
             ImageNotFound: there is no such image.
             NotFound: it was never built or pulled here.
         """
-        image = await self._image_of(reference)
+        try:
+            image = await self._image_of(reference)
+        except ImageNotFound:
+            if "/" not in reference:
+                raise
+            image = await self._catalogue.to_pull(reference)  # its pull has failed
         if text := await self._catalogue.log(image):
             return text
         raise NotFound(f"there is no log of {image.canonical}: this backend has neither built nor pulled it")
