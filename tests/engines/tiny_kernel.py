@@ -139,6 +139,13 @@ class TinyKernel:
         self.tell("status", execution_state="idle")
         self.idle = False
 
+    def do_late(self, rest: str) -> None:
+        """Answers, and goes on talking."""
+        assert self.reply is not None
+        self.answer("execute_reply", self.reply)
+        self.reply = None
+        self.do_complain("after all")
+
     def do_raw(self, rest: str) -> None:
         os.write(1, rest.encode() + b"\n")
 

@@ -148,7 +148,8 @@ class Bridge:
             "stop_on_error": True,
         }
         self._prompt = None
-        self._cell = Cell(peer.channels.send(peer.channels.shell, "execute_request", content), is_startup)
+        number = peer.channels.send(peer.channels.shell, "execute_request", content)
+        self._cell = Cell(number, peer.silence, is_startup)
 
     def _finish(self, cell: Cell) -> None:
         self._take_raw(1 << 30)
@@ -290,7 +291,7 @@ class Bridge:
         content, parent = message["content"], message["parent_header"].get("msg_id")
         cell = self._cell
         if message["header"].get("msg_type") == "kernel_info_reply":
-            peer.take_answer()
+            peer.take_answer(content)
         elif parent in self._asked:
             number, question = self._asked.pop(parent)
             code, cursor = question["code"], question["cursor"]

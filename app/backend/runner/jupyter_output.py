@@ -78,14 +78,15 @@ def error_text(content: Dict[str, Any]) -> str:
 
 
 def exit_of(content: Dict[str, Any]) -> Tuple[int, bool]:
-    """Returns the exit code that an error stands for, and whether it is one: Python's way to end with a code is none.
+    """Returns the exit code that an error stands for, and whether there is more to it: not where a cell of Python, or a
+    command of a shell, has ended with a code.
 
     Other than in the native kernel a text for `sys.exit` is shown with its traceback.
     """
-    if content.get("ename") == "SystemExit":
-        value = str(content.get("evalue") or "")
-        if value in ("", "None"):
-            return 0, False
-        if value.lstrip("-").isdigit():
-            return int(value) & 0xFF, False
+    name, value = content.get("ename"), str(content.get("evalue") or "")
+    if name == "SystemExit" and value in ("", "None"):
+        return 0, False
+    is_code = name == "SystemExit" or (name == "" and not content.get("traceback"))
+    if is_code and value.lstrip("-").isdigit():
+        return int(value) & 0xFF, False
     return 1, True

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Tuple
 
 import zmq
 
+from .jupyter_cell import Silence
 from .jupyter_process import JupyterProcess, KernelSpec
 from .jupyter_wire import Channels, Message, Wire
 
@@ -47,6 +48,7 @@ class Peer:
         self.process = JupyterProcess(self.spec, transport, told["room"], setup["environ"], told["fixed"], setup["cwd"])
         self.answered = False
         """It has said what it is."""
+        self.silence = Silence()
         self.noise = ""
         """The last that it wrote on stderr before it was up: of use when it never will be."""
         self.behind = False
@@ -71,8 +73,10 @@ class Peer:
         """Asks what it is: the answer, and the news that it makes, show that we hear each other."""
         self.channels.send(self.channels.shell, "kernel_info_request", {})
 
-    def take_answer(self) -> None:
+    def take_answer(self, content: Dict[str, Any]) -> None:
         """Hears that it has said what it is."""
+        if content.get("implementation") == "ipython":
+            self.silence.is_orderly()
         if not self.answered:
             self.answered = True
             self._answered_s = time.monotonic()
