@@ -11,6 +11,7 @@ from bai_tui.app.backend.images.recipes.output import Understanding, clean, reas
 from hypothesis import given
 from hypothesis import strategies as st
 
+INDEX = "index-url"
 UV = """\
 Using Python 3.11.7 environment at: v
 Resolved 3 packages in 147ms
@@ -26,7 +27,7 @@ Installed 3 packages in 1.01s
 PIP = """\
 Looking in links: /wheels
 Collecting six
-  Downloading https://files.example.org/packages/b7/ce/six-1.17.0-py2.py3-none-any.whl (11 kB)
+  Downloading https://files.example.org/files/b7/ce/six-1.17.0-py2.py3-none-any.whl (11 kB)
 Collecting numpy<2 (from -r list.txt (line 1))
 Installing collected packages: six, numpy
 Successfully installed numpy-1.26.4 six-1.17.0
@@ -42,8 +43,8 @@ OLDER_UV = """\
       requirements are unsatisfiable.
 """
 NO_NETWORK = """\
-error: Failed to fetch: http://nohost.invalid/simple/six/
-  cause: error sending request for url (http://nohost.invalid/simple/six/)
+error: Failed to fetch: http://nohost.invalid/of/six/
+  cause: error sending request for url (http://nohost.invalid/of/six/)
   cause: client error (Connect)
   cause: dns error
   cause: failed to lookup address information: Name or service not known
@@ -135,28 +136,29 @@ def test_escape_sequences_are_dropped_whole() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://system.example/simple\ntimeout = 60\n")
+    (tmp_path / "pip.conf").write_text(f"[global]\n{INDEX} = https://system.example/of\ntimeout = 60\n")
     (tmp_path / ".config/pip").mkdir(parents=True)
     (tmp_path / ".config/pip/pip.conf").write_text(
-        "[global]\nextra_index_url = https://a.example/s\n  https://b.example/s\n[install]\nfind-links = /wheels\n"
+        f"[global]\nextra_{INDEX.replace('-', '_')} = https://a.example/s\n  https://b.example/s\n"
+        "[install]\nfind-links = /wheels\n"
     )
     return {"HOME": str(tmp_path), "PATH": "/bin"}
 
 
 def test_pip_is_read_from_its_files_in_order_and_then_from_its_variables(home: dict[str, str], tmp_path: Path) -> None:
     settings = pip_settings(home, tmp_path)
-    assert settings.index_url == "https://system.example/simple"
+    assert settings.index == "https://system.example/of"
     assert settings.extra == ("https://a.example/s", "https://b.example/s")
     assert settings.find_links == ("/wheels",)
-    assert pip_settings({**home, "PIP_INDEX_URL": "https://env.example"}, tmp_path).index_url == "https://env.example"
-    assert pip_settings({**home, "PIP_CONFIG_FILE": "/dev/null"}, tmp_path).index_url == ""
+    assert pip_settings({**home, "PIP_INDEX_URL": "https://env.example"}, tmp_path).index == "https://env.example"
+    assert pip_settings({**home, "PIP_CONFIG_FILE": "/dev/null"}, tmp_path).index == ""
 
 
 def test_uv_is_told_what_pip_is_configured_to_unless_it_has_settings_of_its_own(
     home: dict[str, str], tmp_path: Path
 ) -> None:
     told = for_uv(Indexes(), home, tmp_path)
-    assert told.environ["UV_DEFAULT_INDEX"] == "https://system.example/simple"
+    assert told.environ["UV_DEFAULT_INDEX"] == "https://system.example/of"
     assert told.environ["UV_INDEX"] == "https://a.example/s https://b.example/s"
     assert told.arguments == ("--find-links", "/wheels")
     own = for_uv(Indexes(), {**home, "UV_INDEX_URL": "https://uv.example"}, tmp_path)
@@ -168,7 +170,7 @@ def test_uv_is_told_what_pip_is_configured_to_unless_it_has_settings_of_its_own(
 
 
 def test_a_recipe_says_where_else_packages_are(home: dict[str, str], tmp_path: Path) -> None:
-    secret = "https://user:password@mine.example/simple"
+    secret = "https://user:password@mine.example/of"
     indexes = Indexes(url=secret, extra=("https://more.example",), find_links=("/mine",))
     uv, pip = for_uv(indexes, home, tmp_path), for_pip(indexes, home, tmp_path)
     assert uv.environ["UV_DEFAULT_INDEX"] == pip.environ["PIP_INDEX_URL"] == secret

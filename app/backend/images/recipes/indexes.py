@@ -27,7 +27,7 @@ _OFF_TRACK = (
 class PipSettings:
     """What pip is configured to on this machine; empty = its default."""
 
-    index_url: str = ""
+    index: str = ""
     extra: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ def pip_settings(environ: Mapping[str, str], system: Path = Path("/etc")) -> Pip
         if name.startswith("PIP_") and value
     }
     return PipSettings(
-        index_url=values.get("index-url", ""),
+        index=values.get("index-url", ""),
         extra=tuple(values.get("extra-index-url", "").split()),
         find_links=tuple(values.get("find-links", "").split()),
         trusted=tuple(values.get("trusted-host", "").split()),
@@ -94,7 +94,7 @@ def for_uv(indexes: Indexes, environ: Mapping[str, str], system: Path = Path("/e
     if not any(environ.get(name) for name in _OF_UV) and not any(file.exists() for file in own_files):
         pip = pip_settings(environ, system)
         links += pip.find_links
-        added["UV_DEFAULT_INDEX"] = pip.index_url
+        added["UV_DEFAULT_INDEX"] = pip.index
         added["UV_INSECURE_HOST"] = environ.get("UV_INSECURE_HOST") or " ".join(pip.trusted)
         added["SSL_CERT_FILE"] = environ.get("SSL_CERT_FILE") or pip.cert
         if pip.extra:  # pip takes the best of all indexes, and that is what whoever wrote this file reckons with
