@@ -303,7 +303,8 @@ _CONTAINERS: Final = Table(
         ),
         runtime=(
             v.NAME,
-            "OCI runtime; empty = the engine's own, but runc in place of crun where control groups are of version 1",
+            "OCI runtime; empty = the engine's own, but runc in place of crun where control groups are of version 1 "
+            "(Podman heeds it from version 6 on)",
         ),
     ),
     "sessions in containers",

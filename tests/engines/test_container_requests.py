@@ -191,8 +191,8 @@ async def test_crun_gives_way_to_runc_where_groups_are_of_version_1_unless_a_run
         (replace(old, default_runtime="runc"), ContainerSettings(), None),
         (old, ContainerSettings(runtime="youki"), "youki"),
     ):
-        engine = Refusing(info, "no")
-        await refused(engine, tmp_path, settings)
+        engine = Refusing(info, "crun: cgroups in hybrid mode not supported")
+        assert 'write runtime = "runc" below [engine]' in await refused(engine, tmp_path, settings)
         assert engine.asked[0].get("oci_runtime") == runtime
 
 

@@ -58,7 +58,7 @@ class ContainerEngine:
         """Does nothing: a container that waits for a session could not be given its folders any more."""
 
     async def _about(self) -> EngineInfo:
-        """Returns what the engine is, asked once until a launch fails: it may be another one then. Podman takes seconds."""
+        """Returns what the engine is; asked once, since Podman takes seconds, and anew when a launch has failed."""
         async with self._asking:
             if self._info is None:
                 self._info = await self._client.info()

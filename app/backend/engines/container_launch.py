@@ -224,7 +224,7 @@ class Launch:
 
     def _runtime(self, info: EngineInfo) -> str:
         """Returns the runtime that is set, or runc where the engine's own is one that needs version 2 of the groups."""
-        if self._settings.runtime or info.default_runtime != "crun" or info.cgroup_version != 1:
+        if self._settings.runtime or Path(info.default_runtime).name != "crun" or info.cgroup_version != 1:
             return self._settings.runtime
         path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS))
         return "runc" if shutil.which("runc", path=path) else ""
@@ -374,7 +374,9 @@ def _peer(sock: socket.socket) -> int:
 
 
 def _advice(why: str) -> str:
-    """Returns what helps where an engine has no way to GPUs."""
+    """Returns what helps where an engine has no way to GPUs, or a runtime that cannot work here."""
+    if "hybrid mode not supported" in why:  # by crun; Podman lets us choose another one from version 6 on only
+        return '; let Podman take runc: install it and write runtime = "runc" below [engine] in containers.conf'
     if "could not select device driver" in why:
         return "; install the NVIDIA Container Toolkit and register it with Docker (nvidia-ctk runtime configure)"
     if "CDI" in why:
