@@ -116,7 +116,7 @@ async def _jupyter(home: Path, server: JupyterServer, rounds: int) -> Claim:
         await server.end_kernel(kernel)
         return took * 1e3
 
-    how = f"{_HOW} The kernel is ipykernel {offline.VERSION}'s, started by both from the same kernelspec."
+    how = f"{_HOW} The kernel is ipykernel on Python {offline.VERSION}, started by both from the same kernelspec."
     claim = _claim("b", "a Jupyter kernel", how, await _rounds(home, "jupyter", "", rounds, (SERVER, launch)))
     claim.goal_factor(SERVER, 2)
     return claim
