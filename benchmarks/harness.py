@@ -22,6 +22,7 @@ PACKAGES = (
     "websockets",
     "aiohttp",
     "ray",
+    "uv",
 )
 
 Case = Callable[[], Awaitable[float]]
