@@ -272,7 +272,7 @@ _IMAGES: Final = Table(
     ImageSettings,
     keys_of(
         ImageSettings,
-        venvs=(v.FOLDERS, 'virtual environments that are images, too, such as `["~/work/.venv"]`'),
+        venvs=(v.FOLDERS, 'virtual environments that are images, too, such as `["~/project/.venv"]`'),
         exact=(v.FLAG, "`true`: nothing runs in place of an image that is not here"),
         engine=(
             v.ENGINE,

@@ -217,7 +217,7 @@ def _thresholds(value: Any) -> Mapping[str, float]:
 
 def _folders(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) and one and one.isprintable() for one in value):
-        raise ConfigError(f"{value!r} is no list of folders: write it as ['~/work/.venv']")
+        raise ConfigError(f"{value!r} is no list of folders: write it as ['~/project/.venv']")
     for one in value:
         if not one.startswith(("/", "~")):
             raise ConfigError(f"{one!r} is no absolute path: begin it with '/' or '~'")

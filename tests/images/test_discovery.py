@@ -191,7 +191,7 @@ async def test_another_environment_on_path_is_an_image_beside_its_base(sandbox: 
 
 async def test_environments_of_the_configuration(sandbox: Sandbox, names: Names) -> None:
     base = sandbox.python("usr/bin/python3.12", "3.12.1")
-    venv = sandbox.root / "home/work/.venv"
+    venv = sandbox.root / "home/project/.venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "pyvenv.cfg").write_text("home = x\n")
     (venv / "bin/python3").symlink_to(base)
@@ -201,10 +201,10 @@ async def test_environments_of_the_configuration(sandbox: Sandbox, names: Names)
     broken = sandbox.script("broken/bin/python3", "exit 1").parent.parent
     (broken / "pyvenv.cfg").touch()
     folders = [str(sandbox.root / name) for name in ("none", "empty", "broken", "away")]
-    catalogue = await looked(sandbox, venvs=["~/work/.venv", *folders])
+    catalogue = await looked(sandbox, venvs=["~/project/.venv", *folders])
     assert names(catalogue) == {
         "python:3.12-debian12": str(base),
-        "python:3.12-debian12-venv-work": str(venv / "bin/python3"),
+        "python:3.12-debian12-venv-project": str(venv / "bin/python3"),
     }
     reasons = [
         "it has neither pyvenv.cfg nor conda-meta",
