@@ -108,22 +108,25 @@ async def test_of_a_flood_nothing_is_lost(sessions: Any, tiny: Callable[..., Ima
 async def test_a_kernel_that_nobody_follows_is_held_up_and_nothing_grows(
     sessions: Any, tiny: Callable[..., Image]
 ) -> None:
-    """The runner stands still: what it does not take is bounded, in the bridge and in the kernel."""
+    """The runner stands still: what it does not take is bounded, whatever the kernel would say yet (200 MiB)."""
     session = await sessions.start(tiny(), journal_max_bytes=512 << 20)
     bridge = bridge_of(session)
     kernel = procs.descendants(bridge)[0]
     before = resident_bytes(bridge)
-    run_id = await session.begin("echo begun\nbulk 70000")
+    run_id = await session.begin("echo begun\nbulk 200000")
     await session.follow(run_id, until=lambda record: record.kind == "stdout")
     os.kill(session.kernel.pid, signal.SIGSTOP)
     try:
         async with asyncio.timeout(15):
-            while (entry := procs.stat(kernel)) is None or entry.state != "T":
+            stopped = 0
+            while stopped < 30:  # for good, not only until the bridge has caught up
+                entry = procs.stat(kernel)
+                stopped = stopped + 1 if entry is not None and entry.state == "T" else 0
                 await asyncio.sleep(0.01)  # nothing tells of a process that was stopped by its parent
-        assert resident_bytes(bridge) - before < 48 << 20
+        grown = resident_bytes(bridge) - before
+        assert grown < 48 << 20
     finally:
         os.kill(session.kernel.pid, signal.SIGCONT)
-    assert len((await session.follow(run_id)).text()) == len("begun\n") + 70000 * 1024
 
 
 def bridge_of(session: Any) -> int:

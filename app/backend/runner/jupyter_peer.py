@@ -16,10 +16,10 @@ from .jupyter_cell import Silence
 from .jupyter_process import JupyterProcess, KernelSpec
 from .jupyter_wire import Channels, Message, Wire
 
-FULL_BYTES = 16 << 20
+FULL_BYTES = 8 << 20
 """So much waits for the runner before the kernel is stopped."""
-LOW_BYTES = 4 << 20
-TURN_BYTES = 8 << 20
+LOW_BYTES = 2 << 20
+TURN_BYTES = 4 << 20
 TURN_MESSAGES = 2000
 """So much is taken in at once; when more has come meanwhile, the kernel is faster than we are."""
 _HEARD_S = 2.0
