@@ -39,6 +39,13 @@ def warning_of(event: EventView, name: str) -> str | None:
         limit = _words(data.get("limit_bytes"), bytes_text)
         comes = "the system lets it have no more" if data.get("held") else "if it goes on so, it is ended"
         return f"the session {name} uses {used} of {what}, its share is {limit}: {comes}"
+    if event.name == "bai_image_gone":
+        return (
+            f"the image {event.image} of the session {name} is gone: {event.reason}; the session goes on, but no other "
+            "one starts in it"
+        )
+    if event.name == "bai_image_back":
+        return f"the image {event.image} of the session {name} is there again"
     if event.name == "bai_device_lost":
         problem = f": {data['problem']}" if data.get("problem") else ""
         return f"the device {data.get('device')} of the session {name} is gone{problem}"

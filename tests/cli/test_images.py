@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from bai_tui.app.cli.notices import warning_of
 from bai_tui.app.cli.progress import ProgressLine
+from bai_tui.app.client.parsing import event_view
 
 from .conftest import SID, Manager, Outcome, command, rest
 
@@ -292,6 +294,13 @@ def test_run_shows_how_far_its_image_is(
     assert done.err.splitlines()[0] == "bai-tui: python-data:3.11: 50 %, fetching ?[2Jnumpy"
     assert "of another image" not in done.err
     assert manager.created["config"]["resource_opts"] == {"exact_image": "true"}
+
+
+def test_a_run_is_told_when_its_image_goes() -> None:
+    data = {"sessionName": "mine", "image": "python:3.11", "reason": "its interpreter is gone"}
+    gone = warning_of(event_view("bai_image_gone", data), "mine")
+    assert gone is not None and "the image python:3.11 of the session mine is gone: its interpreter is gone" in gone
+    assert "there again" in str(warning_of(event_view("bai_image_back", data), "mine"))
 
 
 def test_a_cluster_says_what_it_cannot(manager: Manager, bai: Bai) -> None:
