@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import Any
 
@@ -13,14 +14,13 @@ class ZmqKernel:
     """A kernel of its own process. Blocking: call it where nothing else is measured."""
 
     def __init__(self) -> None:
-        # ipykernel warns about frozen modules before its first output on Python 3.11 and later.
         self._manager = KernelManager(kernel_name="python3", transport="ipc")
-        self._manager.extra_env = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
         self._client: BlockingKernelClient | None = None
 
     def start(self) -> None:
         """Starts the kernel and waits until it answers."""
-        self._manager.start_kernel()
+        # ipykernel warns about frozen modules before its first output on Python 3.11 and later.
+        self._manager.start_kernel(env={**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"})
         self._client = self._manager.client()
         self._client.start_channels(hb=False, stdin=False, control=False)
         self._client.wait_for_ready(timeout=60)
