@@ -96,7 +96,7 @@ async def _measure(names: tuple[str, ...], quick: bool, show: Callable[[str], No
         if "discovery" in names:
             yield await discovery.measure(home / "discovery", interpreters=8 if quick else 40, rounds=1 if quick else 7)
         if "building" in names:
-            yield await building.measure(home / "building", rounds=1 if quick else 3)
+            yield await building.measure(home / "building", rounds=1 if quick else 2)
 
     async def beside_jupyter() -> AsyncIterator[Claim]:
         async with backend(home / "ours") as ours, jupyter_server(home / "jupyter") as jupyter:
