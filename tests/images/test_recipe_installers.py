@@ -8,7 +8,7 @@ import pytest
 from bai_tui.app.backend.images.recipes.format import Indexes
 from bai_tui.app.backend.images.recipes.indexes import for_pip, for_uv, pip_settings
 from bai_tui.app.backend.images.recipes.output import Understanding, clean, reason
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 INDEX = "index-url"
@@ -119,6 +119,7 @@ def test_the_decisive_lines_become_a_sentence(said: str, words: list[str]) -> No
 
 
 @given(st.lists(st.text(max_size=600), max_size=8))
+@example(["."])
 def test_whatever_an_installer_says_is_one_printable_line_of_bounded_length(lines: list[str]) -> None:
     cleaned = [clean(line) for line in lines]
     assert all(line.isprintable() for line in cleaned)

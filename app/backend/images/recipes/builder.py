@@ -137,7 +137,9 @@ class _Work:
             raise ImageFailed("its recipe asks for uv, and there is none beside bai-tui nor on PATH")
         if uv is not None and await self._made_with_uv(uv):
             fetching = await asyncio.to_thread(for_uv, recipe.indexes, self._environ)
-            words = [uv, "pip", "install", "--color", "never", "--python", self._python]
+            # compiled as pip does it: left to the first import, that takes seconds in the first session, and in a
+            # sandbox, whose system is read-only, in each
+            words = [uv, "pip", "install", "--color", "never", "--compile-bytecode", "--python", self._python]
             wanted = () if recipe.indexes.offline else ("pip",)  # what users type in a cell: %pip install
         else:
             fetching = await asyncio.to_thread(for_pip, recipe.indexes, self._environ)

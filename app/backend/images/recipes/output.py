@@ -94,8 +94,8 @@ def reason(lines: Sequence[str], code: int) -> str:
         code: its exit code.
     """
     hint = next((hint for pattern, hint in _HINTS if any(pattern.search(line) for line in lines)), "")
-    said = _said_by_uv(lines) or _said_by_pip(lines) or f"the installer ended with exit code {code} and said nothing"
-    said = re.sub(r"\s+", " ", said).strip().rstrip(".")
+    said = re.sub(r"\s+", " ", _said_by_uv(lines) or _said_by_pip(lines)).strip(" .")
+    said = said or f"the installer ended with exit code {code} and said nothing"
     return shorten(f"{hint}: {said}" if hint else said, _LONGEST_REASON)
 
 
