@@ -14,7 +14,7 @@ MACHINE = re.compile(
 """Paths of somebody's machine, package registries. `/home/work` is the wire's name of a session's work folder."""
 
 OPTIONAL = {"IPython", "matplotlib", "traitlets"}
-BRIDGE = {"bridge.py": {"zmq"}, "jupyter_peer.py": {"zmq"}}
+BRIDGE = {name: {"zmq"} for name in ("bridge.py", "jupyter_peer.py", "jupyter_wire.py")}
 """Modules of the runner that are loaded in the interpreter of this program only, and what they need there."""
 """What the runner uses where an image has it."""
 
