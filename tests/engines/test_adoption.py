@@ -134,6 +134,8 @@ async def test_nobody_is_touched_who_was_given_the_pid_of_a_dead_runner(
         ("there", {"code": 0, "reason": "the session was ended"}, MACHINE_RESTARTED),
         ("there", None, MACHINE_RESTARTED),
         ("here", None, KILLED.reason),
+        ("here", {"code": "none", "reason": "what a session has put there"}, KILLED.reason),
+        ("here", {}, KILLED.reason),
     ],
 )
 async def test_what_a_runner_has_noted_at_its_end_is_told(
@@ -143,3 +145,8 @@ async def test_what_a_runner_has_noted_at_its_end_is_told(
         (tmp_path / "exit.json").write_text(json.dumps(end))
     known = {"pid": 1 << 30, "boot": procs.boot() if boot == "here" else "there"}
     assert adoption.how_it_ended(tmp_path, known).reason.startswith(reason)
+
+
+async def test_a_pipe_in_the_place_of_a_note_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "exit.json")
+    assert adoption.how_it_ended(tmp_path, {"pid": 1 << 30, "boot": procs.boot()}) == KILLED

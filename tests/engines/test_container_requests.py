@@ -154,7 +154,7 @@ async def refused(engine: Refusing, folder: Path, settings: ContainerSettings | 
         await made.start(LaunchSpec(**(spec | changes)))
     await made.close()
     assert engine.removed[-1] == "bai-tui-s"
-    assert not (folder / "start.sock").exists()
+    assert not (folder / "inside/start.sock").exists()
     return caught.value.message
 
 

@@ -90,6 +90,26 @@ async def test_code_and_commands_run_in_the_image_with_the_work_folder_of_the_ma
     assert "NoNewPrivs:\t1" in nothing.text()
 
 
+async def test_what_runs_inside_cannot_lead_the_backend_to_files_of_the_machine(made: Any) -> None:
+    session = await start(made)
+    told = await session.run(
+        "import os\n"
+        f"folder = {str(session.base)!r}\n"
+        "for name in ('work', 'journal', 'session.json.new', 'container.json', 'container.new'):\n"
+        "    path = os.path.join(folder, name)\n"
+        "    try:\n"
+        "        if os.path.lexists(path):\n"
+        "            os.rename(path, path + '-moved')\n"
+        "        os.symlink('/', path)\n"
+        "    except OSError as exc:\n"
+        "        print(name, exc.strerror)\n"
+    )
+    assert told.text() == "journal Device or resource busy\n"
+    outside = {name: (session.base / name).is_symlink() for name in ("work", "journal", "container.json")}
+    assert outside == {"work": False, "journal": False, "container.json": False}
+    assert not (session.base / "session.json.new").is_symlink()
+
+
 async def test_a_cell_asks_is_interrupted_and_has_a_terminal(made: Any) -> None:
     session = await start(made)
     run = await session.begin("print('hello ' + input('who? '))")

@@ -13,10 +13,10 @@ from typing import Any, Final
 from ...model.errors import ServiceUnavailable
 from ..ports import MACHINE_RESTARTED, WALL_TIME, Exit
 from ..runner import procs
-from ..runner.files import EXIT, JOURNAL, RUNNER
+from ..runner.files import JOURNAL, RUNNER
 from .journal import last_seq
 from .kernel import KILLED, ProcessKernel
-from .leftovers import read_json
+from .leftovers import read_end, read_json
 from .limits import Limits
 from .link import RunnerError, RunnerGone, RunnerLink
 
@@ -120,9 +120,9 @@ async def _put_down(pid: int, started: int) -> Exit:
 
 def how_it_ended(session_dir: Path, known: Mapping[str, Any]) -> Exit:
     """Returns how a session ended whose runner is gone."""
-    end = read_json(session_dir / EXIT)
-    reason = str(end.get("reason")) if end is not None else ""
+    end = read_end(session_dir)
+    reason = end.reason if end is not None else ""
     if not is_of_this_boot(known) and not reason.startswith(WALL_TIME):
         # A machine that goes down asks every process to end first: that it did so is no answer to why.
         return Exit(None, f"{MACHINE_RESTARTED} the machine was started anew, which has ended the session's processes")
-    return KILLED if end is None else Exit(end.get("code"), reason)
+    return KILLED if end is None else end

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from ..ports import Exit
 from ..runner import procs
-from ..runner.files import EXIT
 from .container_keeper import ContainerKeeper
 from .container_notes import ContainerNote
 from .kernel import ProcessKernel
-from .leftovers import read_json
+from .leftovers import read_end
 from .limits import Limits, out_of_memory
 
 
@@ -41,12 +40,10 @@ class ContainerKernel(ProcessKernel):
 
     async def _cleared(self) -> Exit:
         """Removes the container, whose processes have all ended with the runner."""
-        end = await asyncio.to_thread(read_json, self.session_dir / EXIT)
-        if end is None:
+        ended = await asyncio.to_thread(read_end, self.session_dir)
+        if ended is None:
             memory = out_of_memory(self.limits.mem_bytes) if "memory" in self.limits.held else ""
             ended = Exit(None, await self._keeper.why_ended(self.note.name, memory))
-        else:
-            ended = Exit(end["code"], end["reason"])
         await self._keeper.remove(self.note.name)
         return ended
 

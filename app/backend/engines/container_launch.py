@@ -29,7 +29,7 @@ from ..containers import (
 from ..ports import LaunchSpec
 from ..runner import procs
 from ..runner.caps.finder import FRACTIONS
-from ..runner.files import LOG, private
+from ..runner.files import private
 from ..runner.first import DOOR, START
 from ..runner.wire import Folder
 from . import container_environ, container_notes, devicefiles
@@ -40,6 +40,7 @@ from .container_keeper import ContainerKeeper
 from .container_kernel import ContainerKernel
 from .container_layers import limits_of, tasks_of, told_inside
 from .container_notes import ContainerNote
+from .container_room import last_line, last_line_of, make_room, mounts_of, room_of
 from .environment import add_caps, early_variables, lent_modules, lent_python, make_caps_dir
 from .kernel import wait_for_end
 from .launching import BOOTSTRAP_S, READY_S, launch_problem
@@ -57,7 +58,6 @@ _RUNTIME_PATH: Final = "ai.backend.runtime-path"
 _RUNTIME_TYPE: Final = "ai.backend.runtime-type"
 _NO_PROGRAM: Final = re.compile(r"not found in \$?PATH|command that was not found|no such file or directory", re.I)
 _SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-_WORDS_CHARS: Final = 300
 
 
 class Launch:
@@ -119,7 +119,7 @@ class Launch:
             sock = await self._meet(door, state)
         finally:
             door.close()
-            (spec.session_dir / DOOR).unlink(missing_ok=True)
+            (room_of(spec.session_dir) / DOOR).unlink(missing_ok=True)
         return await self._hand_over(sock, state, note, interpreter)
 
     # --- what it is made of
@@ -153,14 +153,14 @@ class Launch:
 
     def _open_door(self) -> socket.socket:
         """Writes what the runner begins with and listens for it."""
-        folder = self._spec.session_dir
+        folder = make_room(self._spec.session_dir)
         plain = self._spec.image.kernel == "plain"
         lent = {} if plain else {name: _inside(at) for name, at in lent_modules().items()}
         settings = {
             "plain": plain,
             "lent": lent,
             "lent_python": lent_python(),
-            "ipython_dir": str(folder / ".ipython"),
+            "ipython_dir": str(self._spec.session_dir / ".ipython"),
         }
         with open(folder / START, "w", opener=private) as file:
             json.dump(settings, file)
@@ -184,7 +184,7 @@ class Launch:
         own = f"{os.geteuid()}:{os.getegid()}"
         mounts = [
             Mount(str(_RUNNER), f"{_INSIDE}/runner"),
-            Mount(str(spec.session_dir), str(spec.session_dir), writable=True),
+            *mounts_of(spec.session_dir),
             Mount(str(spec.work_dir), HOME, writable=True),
         ]
         if spec.image.kernel != "plain":
@@ -293,14 +293,11 @@ class Launch:
         with suppress(ContainerError):
             if (await self._client.inspect(self.name)).running:
                 return "its processes cannot be seen from here: the engine runs on another machine, or a virtual one"
-        text = b""
-        with suppress(OSError):
-            text = (self._spec.session_dir / LOG).read_bytes()[-4096:]
-        if not text.strip():
+        said = await asyncio.to_thread(last_line, self._spec.session_dir)
+        if not said:
             with suppress(ContainerError):
-                text = await self._client.output(self.name, 4096)
-        lines = text.decode(errors="replace").strip().splitlines()
-        return re.sub(r"[^\x20-\x7e]", "?", lines[-1])[:_WORDS_CHARS] if lines else "it ended and wrote nothing"
+                said = last_line_of(await self._client.output(self.name, 4096))
+        return said or "it ended and wrote nothing"
 
     def _failure(self, why: str) -> str:
         return f"the image {self._spec.image.canonical} does not come up as a session: {why}{_advice(why)}"

@@ -65,7 +65,7 @@ def layers_of(note: ContainerNote) -> Sequence[Layer]:
             "container",
             "files",
             Guarantee.HARD,
-            "sees the files of its image, its work folder and what the backend keeps of this session, its journal "
+            "sees the files of its image, its work folder and what its own runner keeps of this session, its journal "
             f"included; what it writes elsewhere is kept with the container, and no quota counts it{unused}",
         ),
         Layer(

@@ -16,9 +16,9 @@ from ...model.errors import IllegalState, KernelNotReady, LaunchFailed
 from ...model.inspection import Completions, Inspection
 from ..ports import Exit, JournalRecord, Terminal
 from ..runner import procs
-from ..runner.files import EXIT, JOURNAL
+from ..runner.files import JOURNAL
 from .journal import JournalFollower
-from .leftovers import end_leftovers, read_json
+from .leftovers import end_leftovers, read_end
 from .limits import Limits
 from .link import RunnerError, RunnerGone, RunnerLink
 from .terminal import attach
@@ -104,13 +104,11 @@ class ProcessKernel:
         return await asyncio.to_thread(self._clear_up)
 
     def _clear_up(self) -> Exit:
-        end, group = read_json(self.session_dir / EXIT), self.limits.group
+        end, group = read_end(self.session_dir), self.limits.group
         if end is None:
             end_leftovers(self.session_id, self.session_dir, group)
         group.remove()
-        if end is None:
-            return KILLED
-        return Exit(end["code"], end["reason"])
+        return KILLED if end is None else end
 
     def _take_record(self, record: JournalRecord) -> None:
         if record.seq > self._last_seq:

@@ -6,26 +6,43 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import time
 from pathlib import Path
 from typing import Any
 
+from ..ports import Exit
 from ..runner import procs
-from ..runner.files import JUPYTER, RUNNER, SOCKET
+from ..runner.files import EXIT, JUPYTER, RUNNER, SOCKET
 from ..runner.procs import Stat
 from ..runner.tree import kill_all
 from .groups import SessionGroup
 
+_MOST_BYTES = 1 << 20
 _LIMIT_S = 5.0
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Returns the object in a file; None when there is none."""
+    """Returns the object in a small file; None when there is none. What a session has put there in its place, such as
+    a pipe that nobody writes to, is none."""
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            value = json.loads(os.read(fd, _MOST_BYTES)) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        finally:
+            os.close(fd)
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def read_end(session_dir: Path) -> Exit | None:
+    """Returns how the session has ended, as its runner has written it; None when it has not, or in no such form."""
+    end = read_json(session_dir / EXIT) or {}
+    code, reason = end.get("code"), end.get("reason")
+    if not isinstance(reason, str) or not (code is None or type(code) is int):
+        return None
+    return Exit(code, reason)
 
 
 class _Leftovers:

@@ -135,7 +135,7 @@ class Folders:
         kept = []
         for folder in folders:
             try:
-                age_s = now - max(item.stat().st_mtime for item in (folder, *folder.glob("*")))
+                age_s = now - max(item.lstat().st_mtime for item in (folder, *folder.glob("*")))
             except OSError:
                 continue
             if age_s > self._keep_ended_s:
