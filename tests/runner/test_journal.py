@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.engines.journal import JournalFollower, parse
+from bai_tui.app.backend.engines.journal import JournalFollower, last_seq, parse
 from bai_tui.app.backend.runner.journal import Journal, segment_name
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +53,18 @@ def test_a_torn_last_line_is_cut_off_and_its_number_used_again(tmp_path: Path) -
     assert again.append("r", ["stdout", "next"]) == 2
     again.close()
     assert [(line["seq"], line["rec"][1]) for line in lines(tmp_path)] == [(1, "whole"), (2, "next")]
+
+
+def test_links_and_pipes_that_a_session_has_put_there_are_not_read(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal"))
+    journal.append(None, ["stdout", "one"])
+    journal.flush()
+    journal.close()
+    elsewhere = tmp_path / "elsewhere.jsonl"
+    elsewhere.write_bytes((tmp_path / "journal" / segment_name(1)).read_bytes().replace(b'"seq":1', b'"seq":2'))
+    (tmp_path / "journal" / segment_name(2)).symlink_to(elsewhere)
+    os.mkfifo(tmp_path / "journal" / segment_name(3))
+    assert last_seq(tmp_path / "journal") == 1
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ class JournalFollower:
             if name is None:
                 return False
             try:
-                self._fd = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
+                self._fd = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except FileNotFoundError:
                 continue  # given up just now
             self._name = name

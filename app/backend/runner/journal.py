@@ -37,9 +37,12 @@ _AT = re.compile(rb'\{"seq":(\d+),"t":[0-9.]+,"run":(?:null|"[^"\\]*"),(?:"at":(
 
 
 def segment_names(folder: str) -> List[str]:
-    """Returns the names of the segments in `folder`, oldest first; empty when there is no such folder."""
+    """Returns the names of the segments in `folder`, oldest first; empty when there is no such folder. Links and pipes
+    that a session has put there are none."""
     try:
-        return sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))
+        with os.scandir(folder) as entries:
+            named = [one for one in entries if _NAME.fullmatch(one.name)]
+            return sorted(one.name for one in named if one.is_file(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
