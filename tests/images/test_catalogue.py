@@ -54,6 +54,15 @@ def ignore(progress: Progress) -> None:
     pass
 
 
+async def test_a_name_means_the_same_recipe_before_and_after_one_of_them_was_built(pythons: FakeSource) -> None:
+    new, old = "python-tensorflow:3.13-debian12", "python-tensorflow:1.12-py36"
+    for state in (ImageState.BUILDABLE, ImageState.READY):
+        recipes = [image(new, ImageState.BUILDABLE, ImageKind.RECIPE), image(old, state, ImageKind.RECIPE)]
+        catalogue = Catalogue([pythons, FakeSource(ImageKind.RECIPE, recipes)], Path("none"))
+        await catalogue.looked()
+        assert await leads(catalogue, "python-tensorflow") == (new, ImageKind.RECIPE)
+
+
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 

@@ -218,6 +218,14 @@ async def test_environments_of_the_configuration(sandbox: Sandbox, names: Names)
     ]
 
 
+async def test_an_environment_of_copies_is_one_image(sandbox: Sandbox, names: Names) -> None:
+    for name in ("python", "python3", "python3.12"):
+        sandbox.python(f"tool/bin/{name}", "3.12.1")
+    (sandbox.root / "tool/pyvenv.cfg").write_text("home = x\n")
+    catalogue = await looked(sandbox, venvs=[str(sandbox.root / "tool")])
+    assert names(catalogue) == {"python:3.12-debian12-venv-tool": str(sandbox.root / "tool/bin/python3")}
+
+
 async def test_our_own_environment_is_an_image_when_it_is_named(sandbox: Sandbox, names: Names) -> None:
     base = sandbox.python("base/bin/python3.12", "3.12.1")
     venv = sandbox.root / "tool"

@@ -104,7 +104,7 @@ def tag_part(text: str) -> str:
 
 
 def candidates(machine: Machine) -> list[Candidate]:
-    """Returns what looks like an interpreter, those on PATH first and in its order, each real file once.
+    """Returns what looks like an interpreter, those on PATH first and in its order, each real file and environment once.
 
     Reads directories: call it in a thread.
     """
@@ -114,7 +114,9 @@ def candidates(machine: Machine) -> list[Candidate]:
         candidate = _classify(machine, path, on_path)
         ours = candidate.venv is not None and candidate.venv == own
         if not ours:
-            found.setdefault((os.path.realpath(path), candidate.venv), candidate)
+            # its python, python3 and python3.12 are one, also where they are copies instead of links
+            file = os.path.realpath(path) if candidate.venv is None else ""
+            found.setdefault((file, candidate.venv), candidate)
     return list(found.values())
 
 

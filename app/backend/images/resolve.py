@@ -296,7 +296,8 @@ def _fitness(asked: ImageReference, one: Named) -> tuple[object, ...]:
     silent = not _difference(asked, one)
     return (
         silent if asked.platform else True,
-        one.image.state is ImageState.READY,
+        # What is built on demand is as good as ready: a name means the same image before and after one was built.
+        one.image.state is ImageState.READY or one.image.kind is ImageKind.RECIPE,
         _KINDS.index(one.image.kind),
         silent,
         one.stable,
