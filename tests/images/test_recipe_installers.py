@@ -135,6 +135,11 @@ def test_escape_sequences_are_dropped_whole() -> None:
     assert clean("\x1b[2K\x1b[37m⠙\x1b[0m numpy\x1b]0;title\x07\b") == "⠙ numpy"
 
 
+def test_passwords_in_addresses_are_not_kept() -> None:
+    said = clean("Looking in https://user:secret@index.example/of, tool@git+ssh://token@code.example/x@v1")
+    assert said == "Looking in https://...@index.example/of, tool@git+ssh://...@code.example/x@v1"
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "pip.conf").write_text(f"[global]\n{INDEX} = https://system.example/of\ntimeout = 60\n")

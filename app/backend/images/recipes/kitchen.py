@@ -19,6 +19,7 @@ from .builder import Builder, Plan
 from .cupboard import Broken, read_cupboard
 from .environments import Busy, Environment, Environments
 from .format import Recipe
+from .output import without_passwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Kitchen:
             labels=_labels(recipe, base),
             language=recipe.language,
             kind=ImageKind.RECIPE,
-            packages=recipe.packages,
+            packages=tuple(map(without_passwords, recipe.packages)),
             summary=recipe.summary,
             service_ports=recipe.service_ports,
             environ=dict(recipe.environ),

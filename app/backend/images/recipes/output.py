@@ -17,6 +17,7 @@ _PREPARED = re.compile(r"Prepared (\d+) packages? in")
 _CHECKED = re.compile(r"(?:Installed|Audited|Checked) (\d+) packages? in")
 _COLLECTING = re.compile(r"Collecting (\S+)")
 _PIP_STEP = re.compile(r"(?:Downloading|Using cached|Building wheel|Running setup\.py bdist_wheel) .*")
+_PASSWORD = re.compile(r"(://)[^/\s@]+@")
 _ADDRESS = re.compile(r"\S+://\S*/")
 _INSTALLING = re.compile(r"Installing collected packages: (.+)")
 _CAUSE = re.compile(r"(?:cause|Caused by): (.*)|[├╰]─▶ (.*)")
@@ -36,9 +37,14 @@ _HINTS = (
 
 
 def clean(line: str) -> str:
-    """Returns a line without escape sequences and control characters."""
+    """Returns a line without escape sequences, control characters and passwords in addresses."""
     line = _ESCAPE.sub("", line.replace("\t", " "))
-    return "".join(char for char in line if char.isprintable()).rstrip()
+    return without_passwords("".join(char for char in line if char.isprintable()).rstrip())
+
+
+def without_passwords(text: str) -> str:
+    """Returns text that any user of the backend may see: addresses in it say nothing of who asks."""
+    return _PASSWORD.sub(r"\1...@", text)
 
 
 class Understanding:

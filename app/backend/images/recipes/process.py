@@ -62,7 +62,7 @@ async def run(
     Raises:
         OSError: it cannot be started.
     """
-    await asyncio.to_thread(log.write, [f"$ {' '.join(words)}"])
+    await asyncio.to_thread(log.write, [clean(f"$ {' '.join(words)}")])
     process = await asyncio.create_subprocess_exec(
         *words,
         stdin=asyncio.subprocess.DEVNULL,
