@@ -117,7 +117,8 @@ def image_facts(image: ImageRow, glyphs: Glyphs, now_s: float) -> list[Detail]:
     if image.progress is not None:
         facts.append(Detail("state", f"{image_word(image)} {progress_text(image.progress, glyphs, now_s, width=0)}"))
     elif image.state is not None:
-        about = f", about {duration(image.prepare_s)}" if image.prepare_s else ""
+        still = image.prepare_s and image.state is not ImageState.READY
+        about = f", about {duration(image.prepare_s)}" if still else ""
         cannot = image.state is ImageState.UNAVAILABLE
         facts.append(Detail("state", f"{image.state}{about}", level="soon" if cannot else ""))
         if image.reason:

@@ -167,6 +167,9 @@ async def test_building_shows_how_far_it_is_and_nothing_jumps(open_desk: Any, sh
         build.finish()
         await desk.until(lambda: "ready" in lines(screen)[2] and DATA in lines(screen)[2])
         assert any(f"{DATA} is ready" in toast for toast in desk.toasts)
+        await desk.press("alt+i")
+        await desk.until(lambda: "ready" in about(screen))
+        assert "about 40s" not in about(screen), "it takes no time any more"
         log = [entry.text for entry in desk.app.bench.happenings if "image" in entry.text]
         assert log == [f"bai-tui image build {DATA}"]
 
