@@ -16,12 +16,8 @@ class Flight(Generic[T]):
         self._name = name
         self._task: asyncio.Task[T] | None = None
         self._waiting = 0
-        self._ending: asyncio.Task[T] | None = None
-
-    @property
-    def runs(self) -> bool:
-        """Whether somebody waits for it now."""
-        return self._task is not None and not self._task.done()
+        self._ending: set[asyncio.Task[T]] = set()
+        """Nobody waits for them any more, and they have not ended yet."""
 
     async def join(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Returns what the work that runs returns, or raises what it raises; begins `work` when none runs.
@@ -31,7 +27,7 @@ class Flight(Generic[T]):
         """
         task = self._task
         if task is None or task.done():
-            task = self._task = asyncio.create_task(self._after(self._ending, work), name=self._name)
+            task = self._task = asyncio.create_task(self._alone(work), name=self._name)
             self._waiting = 0
         self._waiting += 1
         try:
@@ -46,14 +42,15 @@ class Flight(Generic[T]):
         if task.done():
             self._task = None
         elif not self._waiting:
-            self._task, self._ending = None, task
+            self._task = None
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
             task.cancel()
             await asyncio.wait([task])
             if not task.cancelled():
                 task.exception()  # nobody is left who could be told
 
-    @staticmethod
-    async def _after(earlier: asyncio.Task[T] | None, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        if earlier is not None:
-            await asyncio.wait([earlier])
+    async def _alone(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        while self._ending:
+            await asyncio.wait(self._ending)
         return await work()
