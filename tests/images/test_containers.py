@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bai_tui.app.backend.containers import ContainerClient, Inspector, NoPython
@@ -75,7 +76,17 @@ async def test_an_image_of_the_engine_is_an_entry_with_what_it_says_of_itself(
     assert not await source.check(image)
 
 
-async def test_a_look_into_an_image_finds_its_python_once_for_all(client: ContainerClient, tmp_path: Path) -> None:
+async def test_a_look_into_an_image_finds_its_python_once_for_all(
+    client: ContainerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Mapping[str, Any]] = []
+    create = client.create
+
+    async def note(config: Mapping[str, Any], name: str = "") -> str:
+        asked.append(config["HostConfig"])
+        return await create(config, name)
+
+    monkeypatch.setattr(client, "create", note)
     reference = "localhost/no-python:latest"
     await take(client, offline.image(python_layers()[:1]), reference)
     inspector = Inspector(client, tmp_path)
@@ -88,6 +99,7 @@ async def test_a_look_into_an_image_finds_its_python_once_for_all(client: Contai
     with pytest.raises(NoPython, match=r"no Python 3\.6 or newer"):
         await inspector.python(empty)
     assert not await client.containers(["bai-tui.look"])
+    assert {(*one["CapDrop"], one["NetworkMode"], one["ReadonlyRootfs"]) for one in asked} == {("ALL", "none", True)}
 
     elsewhere = Inspector(ContainerClient("/nothing/listens/here"), tmp_path)
     assert await elsewhere.python(full) == inside  # from its memory

@@ -196,6 +196,7 @@ class Inspector:
             "HostConfig": {
                 "NetworkMode": "none",
                 "ReadonlyRootfs": True,
+                "CapDrop": ["ALL"],  # as sessions have it: nobody knows yet what this image runs
                 "SecurityOpt": ["no-new-privileges"],
                 "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in own_ulimits().items()],
             },
