@@ -26,6 +26,7 @@ from .talk import debugging, say
 T = TypeVar("T")
 _WAITING = frozenset({"PENDING", "SCHEDULED", "TIMEOUT"})
 _PULLING = frozenset({"PREPARING", "PULLING"})
+_NOT_STARTED = ": failed-to-start: "
 _ENDED = frozenset({"TERMINATED", "TERMINATING", "ERROR", "CANCELLED"})
 _REMOVE_WITHIN_S = 60.0
 _TELL_AFTER_S = 1.0
@@ -152,7 +153,9 @@ class Execution:
             return exit_codes.STILL_QUEUED
         if session.status in _ENDED and not await self._was_quick(session):
             reason = await self._reason(session)
-            say(f"the session {session.name} could not be started: {session.status}{reason}")
+            told = reason.removeprefix(_NOT_STARTED)
+            stands = f": {told}" if told != reason else f": {session.status}{reason}"
+            say(f"the session {session.name} could not be started{stands}")
             return exit_codes.REFUSED
         if session.status not in _ENDED:
             await self._introduce(session)
@@ -304,7 +307,8 @@ class Execution:
         if session is None and isinstance(error, NotFound):
             return
         if isinstance(error, NotFound):
-            self._talk(f"the session {plan.name} is gone already")
+            if session is not None and session.status not in _ENDED:  # else it has been said
+                self._talk(f"the session {plan.name} is gone already")
         elif isinstance(error, BaiTuiError):
             say(f"the session {plan.name} could not be removed: {error.message}")
         elif error is not None:

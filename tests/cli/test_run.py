@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from bai_tui.app.cli import exit_codes
 from bai_tui.app.cli.main import invoke
 
@@ -317,6 +318,19 @@ def test_sessions_that_do_not_come_to_run(manager: Manager, bai: Bai, answer: An
     assert words in done.err
     assert manager.deleted == [f"/session/{OTHER}"]
     assert not manager.run
+
+
+def test_a_session_that_could_not_be_started_says_why_and_nothing_else(manager: Manager, bai: Bai) -> None:
+    manager.create_answer = {"sessionId": OTHER, "status": "ERROR"}
+    manager.rows[1].update(status="ERROR", status_info="failed-to-start: no such package")
+
+    async def gone(_: web.Request) -> web.Response:
+        return problem(404, "object-not-found", "No such session.", error_code="session_read_not-found")
+
+    manager.answers[f"DELETE /session/{OTHER}"] = gone
+    done = bai("run", "--rm", "-t", "mine", "-c", "x", "python")
+    assert done.err == "bai-tui: the session mine could not be started: no such package\n"
+    assert done.status == exit_codes.REFUSED
 
 
 def test_enqueue_only_prints_the_id(manager: Manager, bai: Bai) -> None:
