@@ -308,11 +308,16 @@ async def test_start_up_code_runs_in_every_new_kernel(sessions: Any, tiny: Calla
             assert await said_outside(session) == [("stdout", "up\n"), ("stderr", "so to say\n")] * times
             await session.kernel.restart()
         assert (await session.batch(exec="echo $FROM_IMAGE")).text() == "yes\n"
-    failing = await sessions.start(replace(kit.make_image(), startup="1/0"))
-    assert (await failing.run("1+1")).text() == "2\n"
-    text = "".join(data for _, data in await said_outside(failing))
-    assert "ZeroDivisionError" in text
-    assert text.endswith("the start-up code of the image has failed\n")
+    failed = "the start-up code of the image has failed: the log of the session says how\n"
+    for image, startup, word in ((kit.make_image(), "1/0", "ZeroDivisionError"), (tiny(), "fail badly", "Oops")):
+        failing = await sessions.start(replace(image, startup=startup))
+        result = await failing.run("echo 2" if image.kernelspec else "print(2)")
+        assert result.said == [("stderr", failed), ("stdout", "2\n")], "the first run tells of it"
+        result = await failing.run("echo 3" if image.kernelspec else "print(3)")
+        assert result.said == [("stdout", "3\n")], "and no other"
+        text = "".join(data for _, data in await said_outside(failing))
+        assert word in text
+        assert text.endswith(failed)
 
 
 async def said_outside(session: Any) -> list[tuple[str, str]]:

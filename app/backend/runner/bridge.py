@@ -55,6 +55,8 @@ class Bridge:
         self._cell: Optional[Cell] = None
         self._prompt: Optional[Prompt] = None
         self._asked: Dict[str, Tuple[int, Dict[str, Any]]] = {}
+        self._failed = False
+        """The start-up code has failed, and no cell has said so yet."""
         self._ready = False
         self._ended: Optional[int] = None
         self._signal_fd = procs.hear_signals(signal.SIGCHLD, signal.SIGTERM)
@@ -148,6 +150,9 @@ class Bridge:
             "stop_on_error": True,
         }
         self._prompt = None
+        if self._failed:  # who follows a run sees nothing of what was before it
+            self._failed = False
+            self._output.text("stderr", procs.START_UP_FAILED)
         number = peer.channels.send(peer.channels.shell, "execute_request", content)
         self._cell = Cell(number, peer.silence, is_startup)
 
@@ -158,7 +163,8 @@ class Bridge:
             self._out.frame({"done": cell.exit_code, "stdout": ""})
             return
         if cell.exit_code:
-            self._output.text("stderr", "the start-up code of the image has failed\n")
+            self._failed = True
+            self._output.text("stderr", procs.START_UP_FAILED)
         self._become_ready()
 
     def _answer(self) -> None:

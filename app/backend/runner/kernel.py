@@ -70,6 +70,8 @@ class Kernel:
         self.running = False
         self._interrupted = False
         """The cell that is on its way was interrupted before it began."""
+        self._failed = False
+        """The start-up code has failed, and no cell has said so yet."""
         self.looking = False
         """User objects are being looked into, which may take as long as they like."""
         self.streams = Streams(link, wake)
@@ -132,7 +134,8 @@ class Kernel:
         self.streams.begin_run()
         exit_code = self.shell.start_up(code)
         if exit_code:
-            sys.stderr.write("the start-up code of the image has failed\n")
+            self._failed = True
+            sys.stderr.write(procs.START_UP_FAILED)
         self.streams.flush()
 
     def _matplotlib_backend(self) -> str:
@@ -163,6 +166,9 @@ class Kernel:
                 self.link.taking = False
                 if self._interrupted:
                     self.link.pending = True
+                if self._failed:  # who follows a run sees nothing of what was before it
+                    self._failed = False
+                    sys.stderr.write(procs.START_UP_FAILED)
                 exit_code = self.shell.run(code)
             finally:
                 self.running = self.streams.running = self.link.guarded = False

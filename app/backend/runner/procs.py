@@ -13,6 +13,8 @@ MARKER = "BACKENDAI_SESSION_ID"
 MARKER_ROOM = 64
 """Bytes kept free for its value in the environment of a zygote."""
 
+START_UP_FAILED = "the start-up code of the image has failed: the log of the session says how\n"
+"""What both kinds of kernels say of it."""
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
