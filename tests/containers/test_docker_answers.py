@@ -36,27 +36,13 @@ async def test_docker_says_what_it_is(engine: FakeEngine, client: ContainerClien
         "MinAPIVersion": "1.24",
     }
     engine.answers["GET /info"] = {
-        "Driver": "overlay2",
-        "MemoryLimit": True,
-        "CpuCfsQuota": True,
-        "PidsLimit": True,
-        "CgroupDriver": "systemd",
         "CgroupVersion": "2",
-        "Architecture": "x86_64",
-        "NCPU": 8,
-        "MemTotal": 33_000_000_000,
-        "DockerRootDir": "/var/lib/docker",
-        "Runtimes": {"io.containerd.runc.v2": {"path": "runc"}, "nvidia": {"path": "nvidia-container-runtime"}},
         "DefaultRuntime": "runc",
         "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless", "name=cgroupns"],
-        "CDISpecDirs": ["/etc/cdi"],
-        "DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}],
     }
     info = await client.info()
     assert (info.name, info.version, info.rootless, info.cgroup_version) == ("Docker", "27.3.1", True, 2)
-    assert (info.cgroup_driver, info.default_runtime) == ("systemd", "runc")
-    assert (info.runtimes, info.gpu_devices) == (("io.containerd.runc.v2", "nvidia"), ("nvidia.com/gpu=0",))
-    assert (info.architecture, info.cpu_count, info.can_limit_pids) == ("x86_64", 8, True)
+    assert info.default_runtime == "runc"
 
 
 @pytest.mark.parametrize(("offered", "spoken"), [("1.41", "1.41"), ("1.99", "1.51"), ("2.0", "1.51")])
@@ -77,11 +63,7 @@ async def test_dangling_images_have_no_tags_in_either_way_of_saying_it(
         {"Id": IMAGE_ID, "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"], "Size": 7},
         {"Id": IMAGE_ID, "RepoTags": None, "RepoDigests": [], "Size": 7, "Labels": {}},
     ]
-    assert [(one.tags, one.digests) for one in await client.images()] == [
-        (("python:3.12-slim",), ()),
-        ((), ()),
-        ((), ()),
-    ]
+    assert [one.tags for one in await client.images()] == [("python:3.12-slim",), (), ()]
 
 
 async def test_a_pull_is_read_however_its_words_are_cut_and_its_end_is_believed_only_without_an_error(

@@ -40,8 +40,7 @@ BOX = Box(
 )
 INFO = EngineInfo(
     name="Podman", version="4.9.3", api_version="1.41", socket="/s", rootless=False, cgroup_version=2,
-    cgroup_driver="systemd", default_runtime="crun", runtimes=("crun", "runc"), architecture="x86_64", cpu_count=2,
-    mem_bytes=1 << 34, root_dir="/r", gpu_devices=(), can_limit_memory=True, can_limit_cpu=True, can_limit_pids=True,
+    default_runtime="crun",
 )  # fmt: skip
 
 

@@ -24,22 +24,8 @@ class EngineInfo:
     rootless: bool
     cgroup_version: int
     """1 or 2; 1 is also what it says on a hybrid hierarchy."""
-    cgroup_driver: str
-    """`cgroupfs` or `systemd`; empty when it has none (some rootless ones)."""
     default_runtime: str
     """`runc`, `crun`, ..."""
-    runtimes: tuple[str, ...]
-    """Names that it knows; Podman also tells of such as are not installed."""
-    architecture: str
-    """As `uname -m` says it."""
-    cpu_count: int
-    mem_bytes: int
-    root_dir: str
-    gpu_devices: tuple[str, ...]
-    """Names of CDI devices that it found, such as `nvidia.com/gpu=0`; few engines tell."""
-    can_limit_memory: bool
-    can_limit_cpu: bool
-    can_limit_pids: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +36,11 @@ class EngineImage:
     """`sha256:<hex>` of its configuration."""
     tags: tuple[str, ...]
     """Full references: `docker.io/library/python:3.12`; empty for a dangling one."""
-    digests: tuple[str, ...] = ()
-    """`docker.io/library/python@sha256:<hex>`: as its registry knows it."""
     size_bytes: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     architecture: str = ""
-    """As `uname -m` says it; empty in a list, which does not tell."""
-    os: str = ""
+    """As `uname -m` says it; empty in a list, which does not tell, as the following."""
     environ: Mapping[str, str] = field(default_factory=dict)
-    """Empty in a list, as the following."""
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    user: str = ""
-    work_dir: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +57,6 @@ class ContainerState:
     exit_code: int
     """Of the last run; 0 while it runs."""
     oom_killed: bool
-    error: str
-    """Why it could not be started; empty otherwise."""
-    started_at: str
-    """RFC 3339."""
-    finished_at: str
-    image_id: str
-    labels: Mapping[str, str]
     raw: Mapping[str, Any]
     """All that was answered, for what is rarely asked."""
 
@@ -142,19 +113,7 @@ def read_info(info: Json, version: Json, *, api_version: str, socket: str) -> En
         socket=socket,
         rootless=bool(info.get("Rootless")) or any("name=rootless" in one for one in options),
         cgroup_version=2 if str(info.get("CgroupVersion")) in ("2", "v2") else 1,
-        cgroup_driver=_text(info, "CgroupDriver").replace("none", ""),
         default_runtime=_text(info, "DefaultRuntime"),
-        runtimes=tuple(sorted(info.get("Runtimes") or ())),
-        architecture=architecture_of(_text(info, "Architecture")),
-        cpu_count=_number(info, "NCPU"),
-        mem_bytes=_number(info, "MemTotal"),
-        root_dir=_text(info, "DockerRootDir"),
-        gpu_devices=tuple(
-            str(one.get("ID", "")) for one in info.get("DiscoveredDevices") or () if one.get("Source") == "cdi"
-        ),
-        can_limit_memory=bool(info.get("MemoryLimit")),
-        can_limit_cpu=bool(info.get("CpuCfsQuota") or info.get("CPUCfsQuota")),
-        can_limit_pids=bool(info.get("PidsLimit")),
     )
 
 
@@ -163,7 +122,6 @@ def read_listed_image(one: Json) -> EngineImage:
     return EngineImage(
         id=_digest(_text(one, "Id")),
         tags=_real_tags(one.get("RepoTags")),
-        digests=_real_tags(one.get("RepoDigests")),
         size_bytes=_number(one, "Size"),
         labels=_strings(one.get("Labels")),
     )
@@ -176,16 +134,10 @@ def read_image(one: Json) -> EngineImage:
     return EngineImage(
         id=_digest(_text(one, "Id")),
         tags=_real_tags(one.get("RepoTags")),
-        digests=_real_tags(one.get("RepoDigests")),
         size_bytes=_number(one, "Size"),
         labels=_strings(config.get("Labels")),
         architecture=architecture_of(_text(one, "Architecture")),
-        os=_text(one, "Os"),
         environ={name: value for name, _, value in pairs},
-        entrypoint=_words(config.get("Entrypoint")),
-        command=_words(config.get("Cmd")),
-        user=_text(config, "User"),
-        work_dir=_text(config, "WorkingDir"),
     )
 
 
@@ -201,11 +153,6 @@ def read_container(one: Json) -> ContainerState:
         pid=_number(state, "Pid"),
         exit_code=_number(state, "ExitCode"),
         oom_killed=bool(state.get("OOMKilled")),
-        error=_text(state, "Error"),
-        started_at=_text(state, "StartedAt"),
-        finished_at=_text(state, "FinishedAt"),
-        image_id=_digest(_text(one, "Image")),
-        labels=_strings((one.get("Config") or {}).get("Labels")),
         raw=one,
     )
 
@@ -252,10 +199,6 @@ def _number(table: Json, name: str) -> int:
 
 def _strings(table: Json) -> dict[str, str]:
     return {str(name): str(value) for name, value in (table or {}).items()}
-
-
-def _words(value: Json) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(map(str, value or ()))
 
 
 def _real_tags(values: Json) -> tuple[str, ...]:

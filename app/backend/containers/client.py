@@ -180,12 +180,6 @@ class ContainerClient:
         """
         await self._do("POST", f"/containers/{_path(container)}/kill", query={"signal": signal})
 
-    async def stop(self, container: str, grace_s: int = 10) -> None:
-        """Asks a container to end, and kills it after `grace_s`; nothing happens when it has ended."""
-        await self._do(
-            "POST", f"/containers/{_path(container)}/stop", query={"t": str(grace_s)}, timeout_s=_WORK_S + grace_s
-        )
-
     async def remove(self, container: str, *, force: bool = False) -> None:
         """Removes a container and its anonymous volumes; one that is gone already is no error.
 
