@@ -356,8 +356,7 @@ class Sync:
             await self._optional(client.images, self._take_images, "images")
             self._post(ImagesChanged())
             await self._images_wanted.wait()
-            # what comes in a burst is answered by one list
-            await asyncio.sleep(_IMAGES_REST_S)
+            await asyncio.sleep(_IMAGES_REST_S)  # what comes in a burst is answered by one list
 
     async def _optional(self, ask: Callable[[], Awaitable[T]], take: Callable[[T], None], what: str) -> None:
         """Asks for something that the app can live without; only a lost connection is passed on."""

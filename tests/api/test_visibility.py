@@ -174,8 +174,7 @@ ELSEWHERE = {
     "POST /session": "test_names_*, test_nobody_depends_*",
     "POST /session/_/create": "as POST /session",
     "POST /keypair/{access_key}/rotate": "test_keypairs.py",
-    "GET /events/background-task": "test_images.py",
-    "POST /image/tasks/{task_id}/cancel": "test_images.py",
+    **dict.fromkeys(["GET /events/background-task", "POST /image/tasks/{task_id}/cancel"], "test_images.py"),
     "GET /image/log": "of images, which are everybody's",
 }
 """What has a test of its own, and where."""
@@ -393,14 +392,8 @@ MUTATIONS = {
     "create_keypair": "test_keypairs.py",
     "modify_keypair": "test_keypairs.py",
     "delete_keypair": "test_keypairs.py",
-    "rescan_images": "test_images.py",
-    "preload_image": "test_images.py",
-    "unload_image": "test_images.py",
-    "forget_image": "test_images.py",
-    "forget_image_by_id": "test_images.py",
-    "purge_image_by_id": "test_images.py",
-    "alias_image": "test_images.py",
-    "dealias_image": "test_images.py",
+    **{f"{verb}_image": "test_images.py" for verb in ("preload", "unload", "forget", "alias", "dealias")},
+    **dict.fromkeys(("rescan_images", "forget_image_by_id", "purge_image_by_id"), "test_images.py"),
 }
 
 

@@ -66,7 +66,7 @@ class Registry:
             if number and number == len(parts) // 2:
                 await self._stop_halfway()
             await answer.write(part)
-            await asyncio.sleep(self.pause_s)
+            await asyncio.sleep(self.pause_s)  # a network that is as slow as a test wants it
         return answer
 
     async def _stop_halfway(self) -> None:

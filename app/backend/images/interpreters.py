@@ -104,7 +104,7 @@ def tag_part(text: str) -> str:
 
 
 def candidates(machine: Machine) -> list[Candidate]:
-    """Returns what looks like an interpreter, those on PATH first and in its order, each real file and environment once.
+    """Returns what looks like an interpreter, those on PATH first and in its order, each file and environment once.
 
     Reads directories: call it in a thread.
     """

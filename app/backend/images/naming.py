@@ -115,7 +115,7 @@ def default_slots(offered: ResourceSlots) -> ResourceSlots:
 def file_mark(path: str) -> tuple[int, int] | None:
     """Returns what changes when an interpreter is replaced; None when it is gone or cannot be run."""
     try:
-        status = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116 - for each launch, and of all images at times
     except OSError:
         return None
     return (status.st_size, status.st_mtime_ns) if os.access(path, os.X_OK) else None
