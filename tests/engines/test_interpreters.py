@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import pytest_asyncio
 from bai_tui.app.backend.engines.environment import lent_python
 from bai_tui.app.backend.engines.process import ProcessEngine
-from bai_tui.app.model.errors import LaunchFailed
+from bai_tui.app.model.errors import IllegalState, LaunchFailed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -108,6 +109,18 @@ async def test_a_virtual_environment_keeps_its_packages(kit: Any, sessions: Any,
     assert "ModuleNotFoundError" in (await session.run("import aiohttp")).text("stderr"), "only IPython is lent"
     batch = await session.batch(exec="python3 -c 'import only_here, sys; print(only_here.value, sys.prefix)'")
     assert batch.text() == f"from the environment {home}\n"
+
+
+async def test_no_restart_without_the_environment(kit: Any, sessions: Any, folder: Path) -> None:
+    """A new kernel is a copy of a process that is there: it would come up, and lack every package."""
+    home = folder / "soon gone"
+    await make_environment(home)
+    session = await sessions.start(kit.make_image(str(home / "bin/python")))
+    assert (await session.run("kept = 42")).code == 0
+    shutil.rmtree(home)
+    with pytest.raises(IllegalState, match="the image was removed below the session"):
+        await session.kernel.restart()
+    assert (await session.run("kept")).text() == "42\n", "it goes on as it was"
 
 
 async def test_the_images_own_packages_win_over_lent_ones(kit: Any, sessions: Any, folder: Path) -> None:

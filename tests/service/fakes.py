@@ -51,6 +51,7 @@ class FakeKernel:
         self.pid = 4711
         self.alive = True
         self.restarts = 0
+        self.image_gone = False
         self.terminations: list[float | None] = []
         self.why = ""
         self.hold_termination: asyncio.Event | None = None
@@ -116,6 +117,8 @@ class FakeKernel:
         return Inspection(True, name=code[:cursor], text="source" if detail else "")
 
     async def restart(self) -> None:
+        if self.image_gone:
+            raise IllegalState("the image was removed")
         self.restarts += 1
         self.alive = True
         await self.write(None, "kernel-started", {"pid": 1})

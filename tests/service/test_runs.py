@@ -138,6 +138,16 @@ async def test_restart_gives_a_new_kernel(world: Any) -> None:
     assert "RESTARTING" in outcome.session.status_history
 
 
+async def test_a_session_that_cannot_restart_goes_on(world: Any) -> None:
+    outcome = await world.create()
+    world.kernel(outcome).image_gone = True
+    with pytest.raises(IllegalState, match="removed"):
+        await world.service.restart(world.user, "sess-1")
+    assert outcome.session.status is S.RUNNING
+    async with world.service.run(world.user, "sess-1", query("print x")) as run:
+        await frames(run)
+
+
 async def test_the_journal_is_read_in_pages_live_and_ended(world: Any) -> None:
     outcome = await world.create()
     async with world.service.run(world.user, "sess-1", query("print hello")) as run:

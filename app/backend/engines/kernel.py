@@ -226,6 +226,7 @@ class ProcessKernel:
 
         Raises:
             LaunchFailed: the new kernel died before it was ready.
+            IllegalState: the image was removed, so that there can be none; the one before goes on.
         """
         await self._call("restart")
 

@@ -144,7 +144,12 @@ class Kernel(Protocol):
         """
 
     async def restart(self) -> None:
-        """Replaces the kernel process; the work folder and the journal stay."""
+        """Replaces the kernel process; the work folder and the journal stay.
+
+        Raises:
+            LaunchFailed: the new kernel died before it was ready.
+            IllegalState: the image was removed, so that there can be none; the one before goes on.
+        """
 
     async def terminal(self) -> Terminal:
         """Attaches to the session's terminal, whose shell is started when there is none.

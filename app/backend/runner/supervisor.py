@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import time
 import traceback
 from functools import partial
@@ -304,14 +305,7 @@ class Runner(Host):
             return
         self._backends.listen(self._files.listener)
 
-        def ready(error: Optional[str]) -> None:
-            if error is None:
-                self._first = None
-                answer(**self._state())
-            else:
-                answer("launch-failed", error)
-
-        self._kernel.when_ready(ready)
+        self._kernel.when_ready(partial(self._tell_start, answer))
         bootstrap = message.get("bootstrap")
         if bootstrap:
             path = self._files.write_script("bootstrap", bootstrap)
@@ -325,6 +319,13 @@ class Runner(Host):
     def _bootstrapped(self) -> None:
         self._leave_run()
         self._set_up_kernel()
+
+    def _tell_start(self, answer: Any, error: Optional[str]) -> None:
+        if error is None:
+            self._first = None
+            answer(**self._state())
+        else:
+            answer("launch-failed", error)
 
     def _set_up_kernel(self) -> None:
         self._kernel.set_up(self._launch, self.environ, self.cwd)
@@ -387,15 +388,12 @@ class Runner(Host):
         if self._ending is not None:
             answer("not-ready", "the session is being restarted or ended")
             return
+        if not os.path.exists(sys.executable):  # a copy of ours would start, and find no module
+            answer("not-running", "the image was removed below the session: it cannot restart; start a new one")
+            return
         self._break_run("the kernel was restarted")
 
-        def ready(error: Optional[str]) -> None:
-            if error is None:
-                answer(**self._state())
-            else:
-                answer("launch-failed", error)
-
-        self._kernel.when_ready(ready)
+        self._kernel.when_ready(partial(self._tell_start, answer))
 
         def restart() -> None:
             try:

@@ -271,7 +271,7 @@ class Lifecycle:
         """Replaces the kernel of a session that runs. To be run to its end: not safe to cancel.
 
         Raises:
-            IllegalState: it does not run.
+            IllegalState: it does not run, or cannot restart and goes on: its image was removed.
             LaunchFailed: the new kernel does not start; the session is ended then.
         """
         session, kernel = entry.session, entry.kernel
@@ -281,6 +281,10 @@ class Lifecycle:
             self._states.move(session, S.RESTARTING)
             try:
                 await kernel.restart()
+            except IllegalState:  # refused: the kernel that it has goes on
+                if session.status is S.RESTARTING:
+                    self._states.move(session, S.RUNNING)
+                raise
             except BaiTuiError as exc:
                 if session.status is S.RESTARTING:
                     self.end(entry, f"restarting failed: {exc.message}", final=S.ERROR)
