@@ -63,6 +63,7 @@ def test_text_that_is_no_toml_is_refused(text: str) -> None:
         ('packages = "numpy"', "'packages' must be a list of texts"),
         ('packages = ["numpy >"]', "'packages' 'numpy >' is no requirement"),
         ('packages = ["-r /etc/passwd"]', "'packages' '-r /etc/passwd' is no requirement"),
+        ('packages = ["a b @ https://me:secret@x.example/a.whl"]', "'a b @ https://...@x.example/a.whl' is no req"),
         ('interpreter = "3.6"', "'interpreter' '3.6' is no version specifier"),
         ('installer = "conda"', "'installer' is 'conda'; it can be 'uv' or 'pip'"),
         ('tag = "a b"', "'tag' 'a b' cannot be a tag"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ....model.errors import ConfigError
+from .output import without_passwords
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -31,7 +32,7 @@ class Table:
     def wrong(self, key: str, what: str) -> ConfigError:
         """Returns the error that says what is wrong with a key; an empty key stands for the table."""
         place = ".".join(part for part in (self._path, key) if part)
-        return ConfigError(f"the recipe {self._origin} cannot be used: '{place}' {what}")
+        return ConfigError(f"the recipe {self._origin} cannot be used: '{place}' {without_passwords(what)}")
 
     def take(self, key: str, default: Any = None) -> Any:
         """Returns a value as it is."""
