@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from bai_tui.app.backend.images import Catalogue, looks
+from bai_tui.app.backend.images import Catalogue, RecipeSource, looks
 from bai_tui.app.backend.images import catalogue as module
 from bai_tui.app.backend.ports import Progress
 from bai_tui.app.model.errors import BadRequest, ConfigError, ImageFailed, ImageNotFound
@@ -61,6 +61,41 @@ async def test_a_name_means_the_same_recipe_before_and_after_one_of_them_was_bui
         catalogue = Catalogue([pythons, FakeSource(ImageKind.RECIPE, recipes)], Path("none"))
         await catalogue.looked()
         assert await leads(catalogue, "python-tensorflow") == (new, ImageKind.RECIPE)
+
+
+async def test_what_the_user_edits_counts_at_once(pythons: FakeSource, tmp_path: Path) -> None:
+    """Nobody has to tell the backend of a recipe or an alias that was written with an editor."""
+    folder, aliases = tmp_path / "recipes", tmp_path / "aliases.toml"
+    catalogue = Catalogue([pythons, RecipeSource(tmp_path / "cache", folder)], aliases)
+    await catalogue.refresh()
+    before = names(catalogue)
+
+    async def mine() -> Image:
+        await catalogue.looked()
+        (one,) = (one for one in catalogue.list() if one.canonical not in before)
+        return one
+
+    folder.mkdir()
+    file = folder / "mine.toml"
+    text = 'name = "mine"\ntag = "1"\ninterpreter = ">=3.6"\n'
+    file.write_text(text + 'packages = ["six"]\n')
+    assert (await mine()).packages[0] == "six"
+    file.write_text(text + 'packages = ["toolz"]\n')
+    assert (await catalogue.resolve("mine")).image.packages[0] == "toolz", "asked for by name it is the new one, too"
+    file.write_text(text + 'pakages = ["six"]\n')
+    assert "'pakages' is no key of a recipe" in (await mine()).reason
+    file.unlink()
+    await catalogue.looked()
+    assert names(catalogue) == before
+
+    aliases.write_text('[aliases]\nwork = "python"\n')
+    assert (await leads(catalogue, "work"))[0] == PYTHON
+    aliases.unlink()
+    with pytest.raises(ImageNotFound):
+        await catalogue.resolve("work")
+    looks_before = pythons.looks
+    await catalogue.looked()
+    assert pythons.looks == looks_before, "what was not edited is not looked at"
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

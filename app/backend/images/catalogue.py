@@ -93,8 +93,9 @@ class Catalogue:
 
     async def looked(self) -> None:
         """Returns when the machine was looked over, now or earlier; sources that are slow are waited for a moment
-        only. Safe to cancel."""
+        only. What the user has written since then is read. Safe to cancel."""
         await self._looks.soon()
+        await self._looks.edited()
 
     async def resolve(self, reference: str, *, exact: bool = False) -> Resolution:
         """Returns the image for `reference`; waits for the first look over the machine when there was none yet.
@@ -105,6 +106,7 @@ class Catalogue:
         """
         exact = exact or self._settings.exact
         await self._looks.first()
+        await self._looks.edited()
         match = self._at_hand(reference, exact)
         if match is None or not self._is_final(match):
             try:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from .flight import Flight
 from .naming import Named
 from .shelf import Shelf
-from .source import ImageSource, Warns
+from .source import Edited, ImageSource, Warns
 from .usertable import UserTable
 
 _log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class Looks:
         self._shelf = shelf
         self._table = table
         self._first = Flight[None]("look for interpreters")
+        self._edited = Flight[None]("look at what was edited")
         self._over = Flight[None]("look over the machine")
         self._begun = self._whole = False
         self._ended_at = -math.inf
@@ -74,6 +75,11 @@ class Looks:
         """Looks at all sources, the first one first. Safe to cancel."""
         await self._over.join(self._look_over)
 
+    async def edited(self) -> None:
+        """Looks again at what the user has written since the last look: recipes and aliases. Safe to cancel."""
+        if self._whole:
+            await self._edited.join(self._look_at_edited)
+
     async def again(self, source: ImageSource) -> None:
         """Looks at one source. Safe to cancel."""
         await self._look_at(self._sources.index(source))
@@ -98,6 +104,17 @@ class Looks:
             (self._ended_at - began) * 1000,
             first_s * 1000,
         )
+
+    async def _look_at_edited(self) -> None:
+        table, places = await asyncio.to_thread(self._find_edited)
+        if table:
+            self._shelf.put_aliases(await self._table.read())
+        for place in places:
+            await self._look_at(place)
+
+    def _find_edited(self) -> tuple[bool, Sequence[int]]:
+        sources = [place for place, one in enumerate(self._sources) if isinstance(one, Edited) and one.edited()]
+        return self._table.edited, sources
 
     async def _look_at_first(self) -> None:
         _, user = await asyncio.gather(self._look_at(0), self._table.read())

@@ -54,6 +54,14 @@ class Warns(Protocol):
 
 
 @runtime_checkable
+class Edited(Protocol):
+    """The same, for what is made of files that the user writes."""
+
+    def edited(self) -> bool:
+        """Whether these files are other than the last look saw them. Takes less than a millisecond."""
+
+
+@runtime_checkable
 class Offers(Protocol):
     """The same, for images that nobody could list, such as all of a registry."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...model.errors import ConfigError
 from .alias_file import remove_alias, write_alias
 from .aliases import AliasTable, user_aliases
+from .written import Written
 
 
 class UserTable:
@@ -16,6 +17,7 @@ class UserTable:
     def __init__(self, file: Path | None, shipped: AliasTable) -> None:
         self._file = file
         self._shipped = shipped
+        self._written = Written(file)
         self._writing = asyncio.Lock()
         self.error = ""
         """Why the file could not be read the last time; empty when it could."""
@@ -23,7 +25,7 @@ class UserTable:
     async def read(self) -> AliasTable:
         """Returns the table; empty when it cannot be read."""
         try:
-            table = await asyncio.to_thread(user_aliases, self._file)
+            table = await asyncio.to_thread(self._read)
         except ConfigError as exc:
             self.error = exc.message
             return {}
@@ -41,6 +43,15 @@ class UserTable:
         async with self._writing:
             await asyncio.to_thread(remove_alias, self._there(), alias, self._shipped)
             return await self.read()
+
+    @property
+    def edited(self) -> bool:
+        """Whether the file is other than it was when it was read. Looks at it."""
+        return self._written.changed
+
+    def _read(self) -> AliasTable:
+        self._written.note()
+        return user_aliases(self._file)
 
     def _there(self) -> Path:
         if self._file is None:

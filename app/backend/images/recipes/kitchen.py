@@ -14,6 +14,7 @@ from ....model.images import Image, ImageKind, ImageReference, ImageState
 from ....model.slots import ResourceSlots
 from ...ports import Tell
 from ..naming import LENT_IPYTHON, MIN_SLOTS, Named, default_slots, file_mark, image_id
+from ..written import Written
 from . import bases
 from .builder import Builder, Plan
 from .cupboard import Broken, read_cupboard
@@ -37,6 +38,7 @@ class Kitchen:
         self, cache_dir: Path, user_recipes: Path | None, environ: Mapping[str, str], offered: ResourceSlots
     ) -> None:
         self._user_recipes = user_recipes
+        self.written = Written(user_recipes)
         self._offered = offered
         self._environments = Environments(cache_dir)
         self._builder = Builder(self._environments, environ)
@@ -46,6 +48,7 @@ class Kitchen:
 
     def look(self, found: Sequence[Named]) -> Sequence[Named]:
         """Returns an image for each recipe, and one for each broken file that says what is wrong with it."""
+        self.written.note()
         cupboard = read_cupboard(self._user_recipes)
         named = [_broken(one) for one in cupboard.broken if one.name]
         entries = {}

@@ -50,6 +50,10 @@ class RecipeSource:
         kitchen = await self._opened()
         return await asyncio.to_thread(kitchen.look, found)
 
+    def edited(self) -> bool:
+        """Whether the user has written, changed or removed recipes since the last look. Lists a folder."""
+        return self._kitchen is not None and self._kitchen.written.changed
+
     def warnings(self) -> Sequence[str]:
         """Returns a sentence for each of the user's files that is no recipe."""
         return self._kitchen.warnings if self._kitchen is not None else ()
