@@ -108,6 +108,9 @@ async def test_what_runs_inside_cannot_lead_the_backend_to_files_of_the_machine(
     outside = {name: (session.base / name).is_symlink() for name in ("work", "journal", "container.json")}
     assert outside == {"work": False, "journal": False, "container.json": False}
     assert not (session.base / "session.json.new").is_symlink()
+    await session.kernel.terminate(grace_s=0)
+    await session.kernel.wait()
+    assert {path.name for path in (session.base / "inside").iterdir()} == {"exit.json", "runner.log"}
 
 
 async def test_a_cell_asks_is_interrupted_and_has_a_terminal(made: Any) -> None:

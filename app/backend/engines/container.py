@@ -26,6 +26,7 @@ from .container_kernel import ContainerKernel
 from .container_launch import INSTANCE, Launch
 from .container_layers import layers_of
 from .container_notes import ContainerNote
+from .container_room import clear_room
 from .kernel import KILLED, ProcessKernel
 from .leftovers import end_leftovers
 from .limits import Limits
@@ -120,8 +121,9 @@ class ContainerEngine:
         note = ContainerNote.restored(container_notes.known_of(session_dir, runner))
         if note is None:
             return
-        removed = await self._keeper.remove(note.name)
-        if not removed:
+        if await self._keeper.remove(note.name):
+            await asyncio.to_thread(clear_room, session_dir)
+        else:
             await asyncio.to_thread(end_leftovers, session_id, session_dir)
         (session_dir / SOCKET).unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ from ..ports import Exit
 from ..runner import procs
 from .container_keeper import ContainerKeeper
 from .container_notes import ContainerNote
+from .container_room import clear_room
 from .kernel import ProcessKernel
 from .leftovers import read_end
 from .limits import Limits, out_of_memory
@@ -44,7 +45,8 @@ class ContainerKernel(ProcessKernel):
         if ended is None:
             memory = out_of_memory(self.limits.mem_bytes) if "memory" in self.limits.held else ""
             ended = Exit(None, await self._keeper.why_ended(self.note.name, memory))
-        await self._keeper.remove(self.note.name)
+        if await self._keeper.remove(self.note.name):
+            await asyncio.to_thread(clear_room, self.session_dir)
         return ended
 
     async def _kill(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -49,6 +50,16 @@ def mounts_of(session_dir: Path) -> tuple[Mount, ...]:
     from there by a link to another one."""
     journal = str(session_dir / JOURNAL)
     return Mount(str(room_of(session_dir)), str(session_dir), writable=True), Mount(journal, journal, writable=True)
+
+
+def clear_room(session_dir: Path) -> None:
+    """Removes what a container that is gone has left there, but for what is said of its end. Blocks on the disk."""
+    with suppress(OSError), os.scandir(room_of(session_dir)) as left:
+        for one in left:
+            if one.is_dir(follow_symlinks=False):
+                shutil.rmtree(one.path, ignore_errors=True)
+            elif one.name not in (EXIT, LOG):
+                Path(one).unlink()
 
 
 def last_line(session_dir: Path) -> str:
