@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..model.errors import BaiTuiError
 from . import exit_codes
 from .lazy import CONTEXT
 from .options import complete_images, complete_made
@@ -62,9 +63,26 @@ def alias(ctx: click.Context, alias: str | None, target: str | None, output: str
     from .talk import emit
 
     name, image = alias, target
-    with_client(lambda client: client.alias_image(name, image))
+    with_client(lambda client: _alias(client, name, image))
     emit(f"{name}\n")
     return exit_codes.OK
+
+
+async def _alias(client: ApiClient, name: str, image: str) -> None:
+    """Makes an alias, and says of one that does not lead where it should where it leads."""
+    from .talk import say
+
+    await client.alias_image(name, image)
+    try:
+        aliases = await client.image_aliases()
+    except BaiTuiError:  # it is made, all the same
+        return
+    made = (one for one in aliases if one.name.removesuffix(":latest") == name.strip())
+    leads_to = next((one.leads_to for one in made), name)
+    if not leads_to:
+        say(f"there is no image {image!r} here; {name} leads to it once there is")
+    elif leads_to == name.strip() and leads_to != image.strip():
+        say(f"there is an image {leads_to}, which goes before aliases of its name")
 
 
 def _list_aliases(*, as_json: bool) -> int:

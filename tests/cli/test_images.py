@@ -83,6 +83,8 @@ class Shelf:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.begun = threading.Event()
         self.cancelled = asyncio.Event()
+        self.leads: dict[str, str] = {}
+        """Alias of the user's -> where it leads."""
         manager.handshake = {**manager.handshake, "bai-tui": {"version": "0", "capabilities": ["images"]}}
         manager.graphql = self._answer
         manager.answers["GET /events/background-task"] = self._stream
@@ -93,7 +95,8 @@ class Shelf:
         self.asked.append((query, variables))
         if "bai_image_aliases" in query:
             shipped = {"name": "python:3.6-ubuntu18.04", "targets": ["python:3.6", "python"], "shipped": True}
-            own = {"name": "work:latest", "targets": ["python-gone"], "leads_to": None, "shipped": False}
+            own = {"name": "work:latest", "targets": ["python-gone"], "shipped": False}
+            own["leads_to"] = self.leads.get("work:latest")
             return {"data": {"bai_image_aliases": [own, {**shipped, "leads_to": "python:3.11-debian12"}]}}
         if "mutation" in query:
             field = query.partition("){")[2].partition("(")[0]
@@ -248,8 +251,17 @@ def test_rm_alias_and_rescan(shelf: Shelf, bai: Bai) -> None:
     lines = bai("image", "alias").out.splitlines()
     assert lines[1].split("  ")[0] == "work" and "nothing that is here" in lines[1] and lines[1].endswith("yours")
     assert "python:3.6, python" in lines[2] and lines[2].endswith("shipped")
-    assert bai("image", "alias", "work", "python-data").out == "work\n"
-    assert shelf.asked[-1][1] == {"alias": "work", "target": "python-data"}
+    made = bai("image", "alias", "work", "python-gone")
+    assert made.out == "work\n"
+    assert made.err == "bai-tui: there is no image 'python-gone' here; work leads to it once there is\n"
+    assert shelf.asked[-2][1] == {"alias": "work", "target": "python-gone"}
+    shelf.leads["work:latest"] = "work"
+    assert bai("image", "alias", "work", "python").err == (
+        "bai-tui: there is an image work, which goes before aliases of its name\n"
+    )
+    shelf.leads["work:latest"] = "python-data:3.11"
+    assert bai("image", "alias", "work", "python-data") == Outcome(0, "work\n", "")
+    assert shelf.asked[-2][1] == {"alias": "work", "target": "python-data"}
     assert bai("image", "alias", "work").status == 2
     assert bai("image", "dealias", "work").out == "work\n"
     assert bai("image", "rescan").err == "bai-tui: 4 images, the same as before\n"
