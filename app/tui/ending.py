@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..model.errors import BaiTuiError, NotFound
 from ..model.sessions import SessionStatus
@@ -14,9 +14,6 @@ from .acting import Acting, Means
 from .each import each, is_or_are, of
 from .messages import Complained, SessionsChanged, Told
 from .store import LAUNCHING
-
-if TYPE_CHECKING:
-    pass
 
 UNDO_S: Final = 5.0
 """How long the end of an idle session can be taken back: it is sent to the server only then."""
