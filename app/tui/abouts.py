@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ..client.views import AboutView
 from ..model.errors import BaiTuiError
@@ -13,9 +13,6 @@ from ..model.sessions import ANSWERING
 from .acting import Acting, Means
 from .messages import AboutCame
 from .store import LAUNCHING
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
