@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from bai_tui.app.backend.service.backgroundtasks import KEPT_S, BackgroundTasks, Outcome
+from bai_tui.app.backend.service.backgroundtasks import KEPT_S, MOST_AT_ONCE, BackgroundTasks, Outcome
 from bai_tui.app.backend.service.tasks import Tasks
-from bai_tui.app.model.errors import Forbidden, ImageNotFound, NotFound
+from bai_tui.app.model.errors import Forbidden, ImageNotFound, NotFound, QuotaExceeded
 from bai_tui.app.model.images import ImageState
 from bai_tui.tests.waiting import until
 
@@ -63,6 +63,27 @@ async def test_a_task_is_of_who_began_it(world: Any, shelf: Any) -> None:
     await world.service.cancel_task(world.user, mine)
     shelf.builds[DATA].finish()
     assert (await news_of(world, theirs, world.other))[-1].state == "done"
+
+
+async def test_a_user_has_so_many_at_a_time_and_an_administrator_any(world: Any) -> None:
+    tasks, forever = Tasks(), asyncio.Event()
+    background = BackgroundTasks(tasks)
+
+    async def work(tell: object) -> Outcome:
+        await forever.wait()
+        return Outcome("done")
+
+    begun = [background.start(world.user, [number], work) for number in range(MOST_AT_ONCE)]
+    with pytest.raises(QuotaExceeded, match="16 background tasks of yours"):
+        background.start(world.user, ["one more"], work)
+    assert background.start(world.user, [3], work) == begun[3]
+    for number in range(MOST_AT_ONCE + 1):
+        background.start(world.admin, [number], work)
+    background.start(world.other, ["one"], work)
+    await background.cancel(world.user, begun[0])  # before it could do anything
+    assert [news.state async for news in background.news(world.user, begun[0])] == ["cancelled"]
+    background.start(world.user, ["one more"], work)
+    await tasks.close()
 
 
 async def test_a_task_says_why_it_failed(world: Any, shelf: Any) -> None:

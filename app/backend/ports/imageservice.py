@@ -75,7 +75,7 @@ class ImageService(Protocol):
 
         The same caller that asks for the same again gets the task that is under way.
 
-        Raises: ImageNotFound, BadRequest.
+        Raises: ImageNotFound, BadRequest, QuotaExceeded.
         """
 
     async def remove_images(self, caller: Keypair, references: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ...model.errors import BaiTuiError, NotFound
+from ...model.errors import BaiTuiError, NotFound, QuotaExceeded
 from ..ports import Keypair, Progress, TaskNews, Tell
 from .tasks import Tasks
 from .throttle import Throttle
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 KEPT_S: Final = 600.0
 """How long a task is known after its end: who had lost the connection comes back and hears of it."""
 _MOST_KEPT: Final = 256
+MOST_AT_ONCE: Final = 16
+"""Of one user: each may download gigabytes."""
 TOLD_EVERY_S: Final = 0.25
 
 
@@ -56,11 +58,21 @@ class BackgroundTasks:
         self._known: dict[str, _Task] = {}
 
     def start(self, caller: Keypair, key: Sequence[object], work: Work) -> str:
-        """Begins a task, or finds the caller's own of that key that is under way; returns its id."""
+        """Begins a task, or finds the caller's own of that key that is under way; returns its id.
+
+        Raises:
+            QuotaExceeded: so many of a user's who is no administrator are under way already.
+        """
         self._forget_old()
-        for task in self._known.values():
-            if task.owner == caller.access_key and task.key == key and not task.news.is_over:
+        under_way = [one for one in self._known.values() if one.owner == caller.access_key and not one.news.is_over]
+        for task in under_way:
+            if task.key == key:
                 return task.id
+        if len(under_way) >= MOST_AT_ONCE and not caller.is_admin:
+            raise QuotaExceeded(
+                f"{len(under_way)} background tasks of yours are under way, and a user has no more at a time: wait for "
+                "the end of one, or cancel it"
+            )
         task_id = str(uuid.uuid4())
         task = _Task(task_id, caller.access_key, key, TaskNews(task_id, "started"))
         self._known[task_id] = task
@@ -73,7 +85,7 @@ class BackgroundTasks:
         def tell(progress: Progress) -> None:
             told.put(TaskNews(task.id, "updated", progress.current, progress.total, progress.message))
 
-        end = TaskNews(task.id, "cancelled", message="it was cancelled")
+        end = _cancelled(task)
         try:
             outcome = await work(tell)
             state = "partial_success" if outcome.errors else "done"
@@ -110,10 +122,13 @@ class BackgroundTasks:
 
     async def cancel(self, caller: Keypair, task_id: str) -> None:
         """Stops a task; returns when it has ended."""
-        running = self._find(caller, task_id).running
-        if running is not None and not running.done():
-            running.cancel()
-            await asyncio.wait([running])
+        task = self._find(caller, task_id)
+        if task.running is not None and not task.running.done():
+            task.running.cancel()
+            await asyncio.wait([task.running])
+        if not task.news.is_over:  # it had not even begun, and says nothing of itself
+            task.ended_s = self._steady()
+            self._tell(task, _cancelled(task))
 
     def _find(self, caller: Keypair, task_id: str) -> _Task:
         self._forget_old()
@@ -130,3 +145,7 @@ class BackgroundTasks:
         for place, task in enumerate(over):
             if self._steady() - task.ended_s > KEPT_S or place < len(over) - _MOST_KEPT:
                 del self._known[task.id]
+
+
+def _cancelled(task: _Task) -> TaskNews:
+    return TaskNews(task.id, "cancelled", message="it was cancelled")
