@@ -1,8 +1,9 @@
 """The container engine: sessions in containers of Docker or Podman.
 
 The first process of a container is the session's runner, in the image's own interpreter. It is spoken with as every
-other: through the session's folder, which is mounted. The engine of the machine is needed to begin and to clear up, and
-for nothing in between: a session goes on without it, and is taken over without it.
+other: through the session's folder, of which its own part is mounted (see `container_room`). The engine of the machine
+is needed to begin and to clear up, and for nothing in between: a session goes on without it, and is taken over without
+it.
 """
 
 from __future__ import annotations
