@@ -31,8 +31,8 @@ def parsed_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def short_waits() -> Iterator[None]:
-    """Has a pilot wait 5 ms, not 20, to see whether the app has come to rest: it does so twice after each key."""
+    """Has a pilot wait 10 ms, not 20, to see whether the app has come to rest: it does so twice after each key."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_wait, "SLEEP_GRANULARITY", 1 / 200)
-        patch.setattr(_wait, "SLEEP_IDLE", 1 / 4000)
+        patch.setattr(_wait, "SLEEP_GRANULARITY", 1 / 100)
+        patch.setattr(_wait, "SLEEP_IDLE", 1 / 2000)
         yield

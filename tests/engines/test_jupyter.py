@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -45,7 +46,9 @@ def tiny(folder: Path) -> Callable[..., Image]:
     def make(*habits: str, **more: Any) -> Image:
         spec = folder / "kernels" / ("tiny-" + "-".join([*habits, *more]))
         said = {"interrupt_mode": "message"} if "by-message" in habits else {}
-        write_spec(spec, [sys.executable, str(TINY), "{connection_file}", *habits], **said, **more)
+        write_spec(spec, [sys.executable, str(spec / TINY.name), "{connection_file}", *habits], **said, **more)
+        # beside its description: a sandbox shows that folder, and not a checkout in /tmp
+        shutil.copy(TINY, spec)
         return jupyter_image(spec)
 
     return make

@@ -97,8 +97,8 @@ async def settled(pilot: Pilot[Any], server: FakeServer | None = None) -> BaiTui
 
 
 async def painted(pilot: Pilot[Any]) -> None:
-    """Waits until nothing moves."""
-    await pilot.pause()
+    """Waits until nothing moves: what was asked for is laid out and painted with the next beats of a timer."""
+    await pilot.pause(2 / 60)
     await pilot.pause()
 
 

@@ -325,6 +325,7 @@ def test_every_key_of_the_list_is_pressed_by_a_test() -> None:
         "test_history",
         "test_machine",
         "test_app",
+        "test_images",
     )
     source = "".join((folder / f"{name}.py").read_text() for name in files)
     missing = [
