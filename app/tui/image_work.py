@@ -74,7 +74,8 @@ class ImageWork(Acting):
             self._tasks.pop(reference, None)
             self._sync.image_over(reference, failure, ready=last is not None and last.state == "done")
         if failure:
-            self._post(Complained(f"{reference} could not be {_done(image)}: {failure}"))
+            said = failure.startswith(reference)  # our backend does, in full sentences
+            self._post(Complained(failure if said else f"{reference} could not be {_done(image)}: {failure}"))
 
     def _show(self, reference: str, view: TaskView) -> None:
         image = self._sync.connection.image(reference)

@@ -22,6 +22,7 @@ Downloading torch (800.0MiB)
       Built termcolor==1.1.0
 Prepared 3 packages in 4.11s
 Installed 3 packages in 1.01s
+Bytecode compiled 2817 files in 8.81s
  + numpy==2.4.6
 """
 PIP = """\
@@ -81,8 +82,9 @@ def test_progress_of_uv_counts_packages_to_the_end() -> None:
     understanding = Understanding()
     steps = [step for line in UV.splitlines() if (step := understanding.hear(line)) is not None]
     assert [(step.current, step.total) for step in steps] == [
-        (0, 3), (0, 3), (0, 3), (1, 3), (1, 3), (2, 3), (2, 3), (3, 3),
+        (0, 4), (0, 4), (0, 4), (1, 4), (1, 4), (2, 4), (2, 4), (3, 4), (4, 4),
     ]  # fmt: skip
+    assert [step.message for step in steps[-2:]] == ["compiling", "installed"]
     assert steps[3].message == "downloading torch (800.0MiB)"
 
 

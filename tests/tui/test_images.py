@@ -209,6 +209,11 @@ async def test_a_building_is_stopped_and_a_failure_keeps_its_reason(open_desk: A
         await desk.until(lambda: "asking the index" in console.render_line(0).text)
         await desk.press("escape")
         await desk.until(lambda: desk.app.screen is screen)
+        # a sentence that has the name of the image in it is told as it is
+        await desk.press("ctrl+b")
+        await desk.until(lambda: len(shelf.builds) == 3)
+        shelf.builds["build-3"].finish("failed", f"{DATA} was not made: no space")
+        await desk.until(lambda: any(toast.startswith(f"{DATA} was not made: no space") for toast in desk.toasts))
 
 
 async def test_removing_asks_and_rebuilding_too(open_desk: Any, shelf: FakeServer) -> None:
