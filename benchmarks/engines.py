@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bai_tui.tests.containers import offline
 from bai_tui.tests.containers.podman import ULIMITS, NotUsable, Podman, podman
 
 from .harness import Claim, Sample
-from .launch import check
+from .launch import check, launch_jupyter
 from .ours import Backend, backend, run_on
 from .peers.jupyter import JupyterServer, jupyter_server
 
@@ -106,18 +107,9 @@ async def _native(home: Path, rounds: int) -> Claim:
 
 
 async def _jupyter(home: Path, server: JupyterServer, rounds: int) -> Claim:
-    async def launch() -> float:
-        began = time.perf_counter()
-        kernel = await server.start_kernel()
-        async with server.channels(kernel, quick_ack=True) as channels:
-            output = await channels.execute("1+1")
-            took = time.perf_counter() - began
-        check(output)
-        await server.end_kernel(kernel)
-        return took * 1e3
-
     how = f"{_HOW} The kernel is ipykernel on Python {offline.VERSION}, started by both from the same kernelspec."
-    claim = _claim("b", "a Jupyter kernel", how, await _rounds(home, "jupyter", "", rounds, (SERVER, launch)))
+    peer = SERVER, partial(launch_jupyter, server)
+    claim = _claim("b", "a Jupyter kernel", how, await _rounds(home, "jupyter", "", rounds, peer))
     claim.goal_factor(SERVER, 2)
     return claim
 
