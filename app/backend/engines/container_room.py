@@ -37,7 +37,7 @@ def make_room(session_dir: Path) -> Path:
         OSError: the disk refused.
     """
     room = room_of(session_dir)
-    for folder in (room, session_dir / JOURNAL):
+    for folder in (room, room / JOURNAL, session_dir / JOURNAL):  # an engine that made the second would own it
         folder.mkdir(mode=0o700, exist_ok=True)
     for name in _SHARED:
         with suppress(FileExistsError):
