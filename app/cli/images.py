@@ -67,10 +67,15 @@ def list_(
 
     wanted = {STATES[word] for word in state}
 
-    async def ask(client: ApiClient) -> tuple[Sequence[ImageView], bool]:
-        return await client.images(), "images" in (await client.info()).capabilities
+    async def ask(client: ApiClient) -> tuple[Sequence[ImageView], bool, str]:
+        ours = "images" in (await client.info()).capabilities
+        # what is wrong in recipes, aliases and settings: after the list, for which they are read
+        return await client.images(), ours, await client.announcement() if ours else ""
 
-    found, ours = with_client(ask)
+    found, ours, told = with_client(ask)
+    for line in told.splitlines():
+        if not any(line == image.reason for image in found):  # else the list says it
+            say(harmless(line))
     shown = [
         image
         for image in found

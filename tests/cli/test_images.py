@@ -139,6 +139,13 @@ def shelf(manager: Manager) -> Shelf:
     return Shelf(manager)
 
 
+def test_the_list_tells_what_is_wrong_in_what_the_user_has_written(shelf: Shelf, manager: Manager, bai: Bai) -> None:
+    wrong = "/away in images.venvs is no virtual environment"
+    manager.answers["GET /manager/announcement"] = {"enabled": True, "message": wrong}
+    done = bai("image", "list", "--name-only")
+    assert (done.err, len(done.out.splitlines())) == (f"bai-tui: {wrong}\n", 4)
+
+
 def test_the_list_tells_state_and_why(shelf: Shelf, bai: Bai) -> None:
     done = bai("image", "list")
     lines = done.out.splitlines()
