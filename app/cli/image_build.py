@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ..model.images import ImageState
+from ..model.images import ImageKind, ImageState
 from . import exit_codes
 from .lazy import CONTEXT
 from .options import complete_made
@@ -23,6 +23,7 @@ Exit status: 0 when the image is ready, or one of
     1  it could not be built or pulled   65  the server refused the request
    66  no such image                     69  no answer, or the connection was lost
   130  cancelled by ctrl+c"""
+_FOUND: Final = (ImageKind.PYTHON, ImageKind.JUPYTER)
 _DONE: Final = {"build": "built", "pull": "pulled"}
 
 _image = click.argument("image", metavar="IMAGE", shell_complete=complete_made)
@@ -150,6 +151,8 @@ class _Preparation:
         from .talk import emit
 
         image = await self._client.image(asked, pull=self._verb == "pull")
+        # such a one was neither built nor pulled, and cannot be
+        anew = anew and image.kind not in _FOUND
         self._introduce(image, asked, anew)
         self._line = ProgressLine(image.reference, quiet=self._quiet)
         last: TaskView | None = None
@@ -175,7 +178,8 @@ class _Preparation:
         if asked.strip() not in (image.reference, image.id):
             say(f"{asked.strip()} leads to {image.reference}")
         if image.state is ImageState.READY and not anew:
-            say(f"{image.reference} is ready; --anew makes it once more")
+            why = "; it was found on the machine: there is nothing to build"
+            say(f"{image.reference} is ready{why if image.kind in _FOUND else '; --anew makes it once more'}")
         elif image.state is ImageState.PULLABLE and self._verb == "build":
             self._verb = "pull"
             say(f"{image.reference} is an image of a registry: it is pulled")

@@ -217,11 +217,22 @@ def test_pull_of_a_recipe_builds_and_build_of_a_container_image_pulls(shelf: She
     assert "comes from a recipe: it is built" in bai("image", "pull", "python-data:3.11-debian12").err
     done = bai("image", "build", "cr.example.org/stable/r-base:4.4")
     assert "is an image of a registry: it is pulled" in done.err and "pulled in 0:" in done.err
-    ready = bai("image", "build", "python")
+    shelf.images[1]["bai_state"] = "READY"
+    ready = bai("image", "build", "python-data")
     assert ready.status == 0 and "is ready; --anew makes it once more" in ready.err
-    assert not any("preload_image" in query and "python:3.11" in str(given) for query, given in shelf.asked)
-    assert bai("image", "build", "--anew", "python").status == 0
-    assert shelf.asked[-2][1] == {"references": ["python:3.11-debian12"], "anew": True}
+    assert not any("preload_image" in query and given.get("anew") for query, given in shelf.asked)
+    assert bai("image", "build", "--anew", "python-data").status == 0
+    assert shelf.asked[-2][1] == {"references": ["python-data:3.11-debian12"], "anew": True}
+
+
+def test_what_was_found_is_not_built(shelf: Shelf, bai: Bai) -> None:
+    for options in ((), ("--anew",)):
+        done = bai("image", "build", *options, "python:3.11-debian12")
+        assert (done.status, done.out) == (0, "python:3.11-debian12\n")
+        assert done.err == (
+            "bai-tui: python:3.11-debian12 is ready; it was found on the machine: there is nothing to build\n"
+        )
+    assert not any("preload_image" in query for query, _ in shelf.asked)
 
 
 def test_a_build_that_fails_says_why_and_where_the_log_is(shelf: Shelf, bai: Bai) -> None:
