@@ -41,9 +41,9 @@ def _write(folder: Path) -> Path:
 def test_a_recipe_is_built_used_removed_and_built_again(world: World) -> None:
     assert "tiny" not in world.bai("image", "list").out
     file = _write(Path(os.environ["HOME"], ".config", "bai-tui", "recipes"))
-    assert "bai-tui: + tiny:" in world.bai("image", "rescan").err
     listed = world.bai("image", "list", "tiny", "--state", "buildable")
-    assert "can be built" in listed.out and "tiny" in listed.out
+    assert "can be built" in listed.out and "tiny" in listed.out, "at once: nobody has to tell the backend"
+    assert "the same as before" in world.bai("image", "rescan").err
     built = world.bai("image", "build", "--log", "tiny")
     name = built.out.splitlines()[-1]
     assert built.status == 0 and name.startswith("tiny:") and "is ready: built in 0:" in built.err
