@@ -40,7 +40,7 @@ GIB = 1 << 30
 
 
 class FakeKernel:
-    """Understands `print TEXT`, `input`, `wait` (until interrupted), `die`; batch: `exit N WHY`."""
+    """Understands `print TEXT`, `input`, `wait` (until interrupted), `die`; batch: `exit N WHY`, `lost`."""
 
     def __init__(self, spec: LaunchSpec) -> None:
         self.spec = spec
@@ -75,9 +75,12 @@ class FakeKernel:
             raise KernelNotReady("the runner is gone")
         if self.busy_run:
             raise IllegalState("another run is going on")
+        command, _, rest = (request.code or str(request.options.get("exec", ""))).partition(" ")
+        if command == "lost":
+            self.losing = asyncio.create_task(self.end(Exit(None, "killed by SIGKILL")))
+            raise KernelNotReady("the runner is gone")
         self.busy_run = run_id
         await self.write(run_id, "run-started", {"mode": request.mode.value, "code": request.code})
-        command, _, rest = (request.code or str(request.options.get("exec", ""))).partition(" ")
         if command == "print":
             await self.write(run_id, "stdout", rest + "\n")
             await self.finish(0)

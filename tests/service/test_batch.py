@@ -57,6 +57,14 @@ async def test_what_makes_no_sense_is_refused(world: Any, fields: dict[str, Any]
         await world.create(**fields)
 
 
+async def test_a_runner_that_dies_as_its_command_comes_is_what_ended_the_session(world: Any) -> None:
+    """The connection to it is lost a moment before its end is known."""
+    outcome = await world.create(type="batch", startup_command="lost", enqueue_only=True)
+    session = await world.ended(outcome)
+    assert (session.status, session.result) == (S.ERROR, SessionResult.FAILURE)
+    assert session.status_info.startswith("runner-died: killed by SIGKILL")
+
+
 async def test_a_batch_session_ends_when_its_time_is_up(world: Any) -> None:
     events = world.service.events(world.user)
     outcome = await world.create(type="batch", startup_command="wait", batch_timeout_s=60.0)

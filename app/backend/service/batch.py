@@ -17,6 +17,8 @@ from .runs import WatchedRun, reading
 
 S = SessionStatus
 _LOOK_AGAIN_S: Final = 1.0
+_TOLD_WITHIN_S: Final = 5.0
+"""How long it may take to hear of the end of a runner that does not answer any more."""
 _PATIENCE_S: Final = 5.0
 """How long after its time a command that seems to have ended may take to be read to its end."""
 
@@ -52,6 +54,8 @@ class BatchRuns:
                     code, why = record.exit_code, record.reason
                     exit_code = code if record.kind == "run-finished" or code else None
         except BaiTuiError as exc:
+            if await _is_gone(kernel, within_s=_TOLD_WITHIN_S):
+                return  # a connection is lost a moment before it is known how the runner has ended
             if session.status in ANSWERING:
                 session.result = SessionResult.FAILURE
             self._end(entry, f"task-failed: {exc.message}", final=S.ERROR)
@@ -104,10 +108,10 @@ async def _has_begun(kernel: Kernel, run_id: str) -> bool:
     return False
 
 
-async def _is_gone(kernel: Kernel) -> bool:
-    """Whether the runner has ended."""
+async def _is_gone(kernel: Kernel, *, within_s: float = 0.0) -> bool:
+    """Whether the runner has ended, or does so within that time."""
     try:
-        async with asyncio.timeout(0):
+        async with asyncio.timeout(within_s):
             await kernel.wait()
     except TimeoutError:
         return False
