@@ -79,7 +79,7 @@ async def test_a_recipe_is_built_once_and_known_from_then_on(kitchen: Kitchen, i
     assert says(ready, "import tinything; print(tinything.version)") == "1.0"
     assert says(ready, "import sys; print(sys.prefix != sys.base_prefix)") == "True"
     assert ready.size_bytes > 0
-    assert (heard[-1].current, heard[-1].total) == (1, 1)
+    assert heard[-1].current == heard[-1].total >= 1
     log = next(kitchen.cache.glob("logs/*.log"))
     assert "tinything" in await source.log(image)
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
