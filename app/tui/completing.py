@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from textual import events
@@ -188,9 +189,12 @@ class Completer:
         """
         self._stop()
         self._wanted = wanted
-        self.editor.run_worker(
-            self._ask(wanted), name="complete", group="complete", exclusive=True, exit_on_error=False
-        )
+        self._latest("complete", partial(self._ask, wanted))
+
+    def _latest(self, group: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Runs `work` in place of what else of its group goes on. A function, since one that is given up before it has
+        begun would leave a coroutine that nobody awaits."""
+        self.editor.run_worker(work, name=group, group=group, exclusive=True, exit_on_error=False)
 
     async def _ask(self, wanted: bool) -> None:
         editor = self.editor
@@ -287,13 +291,7 @@ class Completer:
         if self.popup.is_open and self.popup.cursor < len(self._shown):
             one = self._shown[self.popup.cursor]
             if one.kind not in ("keyword", "path", "word", "param"):
-                self.editor.run_worker(
-                    self._tell(one.text, len(one.text), one),
-                    name="tell",
-                    group="inspect",
-                    exclusive=True,
-                    exit_on_error=False,
-                )
+                self._latest("inspect", partial(self._tell, one.text, len(one.text), one))
 
     async def _tell(self, code: str, cursor: int, one: Suggestion) -> None:
         told = await self._inspect(code, cursor, 0)
@@ -311,14 +309,10 @@ class Completer:
     def inspect(self, show_all: Callable[[Inspection], object]) -> None:
         """Tells below the cursor what the name there is; a second time, `show_all` gets all about it."""
         if self.panel.is_open and self._told is not None:
-            self.editor.run_worker(
-                self._tell_all(show_all), name="tell all", group="inspect", exclusive=True, exit_on_error=False
-            )
+            self._latest("inspect", partial(self._tell_all, show_all))
             return
         self.close()
-        self.editor.run_worker(
-            self._tell_here(), name="tell here", group="inspect", exclusive=True, exit_on_error=False
-        )
+        self._latest("inspect", self._tell_here)
 
     def _here(self) -> tuple[str, int]:
         row, column = self.editor.cursor_location

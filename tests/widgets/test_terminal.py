@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
-from bai_tui.widgets.terminal import Terminal
+from bai_tui.widgets.terminal import PAINT_S, Terminal
 from bai_tui.widgets.terminal_emulator import TerminalEmulator
 from textual import events, on
 from textual.app import App, ComposeResult
@@ -62,7 +62,7 @@ class Bench:
 
     async def write(self, data: bytes) -> bytes:
         answers = await self.emulator.write(data)
-        await self.pilot.pause()
+        await self.pilot.pause(2 * PAINT_S)  # so long what follows at once is not painted
         return answers
 
     @property
