@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from textual import events
 from textual.geometry import Offset, Region
 from textual.timer import Timer
+from textual.worker import Worker
 
 from ...widgets.completion_popup import CompletionPopup, DocPanel, PopupItem
 from ..model.errors import BaiTuiError
@@ -191,10 +192,10 @@ class Completer:
         self._wanted = wanted
         self._latest("complete", partial(self._ask, wanted))
 
-    def _latest(self, group: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
+    def _latest(self, group: str, work: Callable[[], Coroutine[None, None, None]]) -> Worker[None]:
         """Runs `work` in place of what else of its group goes on. A function, since one that is given up before it has
         begun would leave a coroutine that nobody awaits."""
-        self.editor.run_worker(work, name=group, group=group, exclusive=True, exit_on_error=False)
+        return self.editor.run_worker(work, name=group, group=group, exclusive=True, exit_on_error=False)
 
     async def _ask(self, wanted: bool) -> None:
         editor = self.editor
